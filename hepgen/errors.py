@@ -1,0 +1,98 @@
+"""The one exception family of hepgen; each member carries the exit code of the command that meets it.
+
+The table of exit codes stands in ``docs/exit-codes.md``. Only these exceptions are shown to a user in three lines;
+anything else is a bug of ours, exits with 1 and asks for a report.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HepgenError(Exception):
+    """What was wrong, where, and what to do about it.
+
+    Args:
+        what: one sentence that says what is wrong.
+        where: file, tree, branch, row or recipe key.
+        hint: what the user can do.
+
+    Example:
+        >>> str(InputFileError("no tree 'events'", where="run3.root", hint="did you mean 'Events'?"))
+        "no tree 'events' (run3.root): did you mean 'Events'?"
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        advice = f": {self.hint}" if self.hint else ""
+        return f"{self.what}{place}{advice}"
+
+
+class UsageError(HepgenError):
+    """A command line or a recipe that cannot be carried out."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A recipe, a ``--set`` or a binning file that says something it may not say."""
+
+
+class InputFileError(HepgenError):
+    """Input data that cannot be read, or whose content is not what it should be."""
+
+    exit_code = 3
+
+
+class ConditionRangeError(InputFileError):
+    """Conditions outside the range in which the surrogate was trained."""
+
+
+class ModelError(HepgenError):
+    """A surrogate or a checkpoint that is missing, damaged or of another kind."""
+
+    exit_code = 4
+
+
+class TrainingError(HepgenError):
+    """A training that cannot go on, for instance because its loss is not finite."""
+
+    exit_code = 4
+
+
+class QualityGateError(HepgenError):
+    """A ``--require`` of ``hepgen evaluate`` that does not hold."""
+
+    exit_code = 5
+
+
+class OutputError(HepgenError):
+    """Output that cannot be written for a reason that may pass: a full disk, a lost file system."""
+
+    exit_code = 75
+
+
+class Interrupted(HepgenError):
+    """A run that stopped on a signal or a time limit after it had saved its state: run the same command again."""
+
+    exit_code = 85
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A "did you mean" for a name that is not known, or an empty string.
+
+    Example:
+        >>> suggest("incident_enrgy", ["incident_energy", "voxel_energy"])
+        "did you mean 'incident_energy'?"
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""

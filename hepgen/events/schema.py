@@ -1,0 +1,108 @@
+"""What columns a file holds: the schema that comes in is the schema that goes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hepgen.errors import InputFileError, suggest
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an event file.
+
+    Attributes:
+        name: name of the branch, field or dataset.
+        dtype: numpy name of the element type (``float32``, ``int8``, ``bool``).
+        shape: shape of one element, ``()`` for a scalar, ``(368,)`` for a fixed-size array.
+        jagged: whether the column holds a variable number of elements per event.
+        unit: unit of the values (``MeV``, ``GeV``, ``mm``, ``rad``), empty where none is known.
+        counter: name of the branch that counts the elements of a jagged column, as it stood in the input.
+        stored_as: the type as the file spells it (``std::vector<float>``, ``Float_t[nJet]``).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    jagged: bool = False
+    unit: str = ""
+    counter: str | None = None
+    stored_as: str = ""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a tree, its name, and the format and convention of the file that it came from.
+
+    Attributes:
+        columns: in the order of the file.
+        tree: name of the tree, ntuple or HDF5 group (may lie in folders: ``dir/events``).
+        format: ``ttree``, ``rntuple`` or ``hdf5``.
+        convention: ``calochallenge``, ``par04`` or ``nanoaod`` where one was recognised, else empty.
+
+    Example:
+        >>> schema = Schema((Column("x", "float32", unit="GeV"),), tree="events")
+        >>> Schema.from_dict(schema.to_dict()) == schema
+        True
+    """
+
+    columns: tuple[Column, ...]
+    tree: str = "events"
+    format: str = "ttree"
+    convention: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self.columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise InputFileError(f"no column '{name}'", where=f"tree '{self.tree}'", hint=suggest(name, self.names))
+
+    def select(self, patterns: Sequence[str]) -> Schema:
+        """The columns that match any of the patterns, in the file's order; a pattern ``!x*`` takes columns away.
+
+        Raises:
+            InputFileError: if a pattern matches nothing.
+
+        Example:
+            >>> schema = Schema((Column("Jet_pt", "float32"), Column("Jet_phi", "float32"), Column("met", "float32")))
+            >>> schema.select(["Jet_*", "!Jet_phi"]).names
+            ('Jet_pt',)
+        """
+        kept: set[str] = set()
+        if patterns and all(pattern.startswith("!") for pattern in patterns):
+            kept = set(self.names)
+        for pattern in patterns:
+            bare = pattern.removeprefix("!")
+            matched = set(fnmatch.filter(self.names, bare))
+            if not matched:
+                raise InputFileError(
+                    f"no column matches '{bare}'", where=f"tree '{self.tree}'", hint=suggest(bare, self.names)
+                )
+            kept = kept - matched if pattern.startswith("!") else kept | matched
+        return self.replace(column for column in self.columns if column.name in kept)
+
+    def replace(self, columns: Iterable[Column]) -> Schema:
+        """The same tree with other columns."""
+        return dataclasses.replace(self, columns=tuple(columns))
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Schema:
+        columns = tuple(Column(**{**column, "shape": tuple(column["shape"])}) for column in state["columns"])
+        return cls(**{**state, "columns": columns})

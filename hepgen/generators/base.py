@@ -1,0 +1,90 @@
+"""The protocol of a generator: a model of one stage, and the objectives that train it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class NoiseSpec:
+    """One named array of random numbers: its shape without the events axis, and its law."""
+
+    name: str
+    shape: tuple[int, ...]
+    law: str = "normal"  # or "uniform", on [0, 1)
+
+
+@dataclass
+class StageBatch:
+    """What a generator is trained on.
+
+    Attributes:
+        x: (events, features), generator space.
+        condition: (events, conditions).
+        weight: (events,), mean 1 over the training sample; may be negative.
+    """
+
+    x: Tensor
+    condition: Tensor
+    weight: Tensor | None = None
+
+
+@dataclass
+class Objective:
+    """A loss, the parameters that it trains, and how many steps of it make a round.
+
+    ``loss(batch, noise)`` gives one value per event, shape (events,), or a scalar; the training loop applies the
+    event weights to the former. ``noise`` holds the arrays of ``noise_spec``, with the events axis in front.
+    """
+
+    name: str
+    parameters: list[nn.Parameter]
+    loss: Callable[[StageBatch, Mapping[str, Tensor]], Tensor]
+    steps: int = 1
+    noise: tuple[NoiseSpec, ...] = ()
+    optimizer: dict[str, Any] = field(default_factory=dict)  # overrides: learning_rate, betas, weight_decay
+    phase: int = 0
+
+
+class Generator(nn.Module, ABC):
+    """A generative model of one stage.
+
+    Args:
+        features: number of features, columns of x.
+        conditions: number of conditioning features, columns of condition; may be 0.
+        options: the family's options, an instance of its pydantic model in ``hepgen.config.families``.
+    """
+
+    family: ClassVar[str]
+    # Whether a checkpoint is chosen by a physics score on held-out events rather than by the validation loss.
+    select_by_score: ClassVar[bool] = False
+
+    def __init__(self, features: int, conditions: int) -> None:
+        super().__init__()
+        self.features = features
+        self.conditions = conditions
+
+    @abstractmethod
+    def noise_spec(self) -> tuple[NoiseSpec, ...]:
+        """The random numbers that ``sample`` takes."""
+
+    @abstractmethod
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+        """A pure function of noise (events, ...) and condition (events, conditions) to x (events, features)."""
+
+    @abstractmethod
+    def objectives(self) -> list[Objective]:
+        """What training minimises, in the order of a round."""
+
+    def log_prob(self, x: Tensor, condition: Tensor) -> Tensor:
+        """log p(x | condition), shape (events,), where the family has one."""
+        raise TypeError(f"the family '{self.family}' has no likelihood")
+
+    def sampling_parameters(self) -> list[str]:
+        """Names of the tensors of ``state_dict`` that sampling needs: what the bundle and the EMA hold."""
+        return list(self.state_dict())

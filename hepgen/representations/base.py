@@ -1,0 +1,124 @@
+"""The protocol of a representation: events to tensors and back, in named stages.
+
+The road of one event through a representation::
+
+    batch --pack--> physical tensors --encode--> cached (noise-free) --features(noise)--> generator space
+    batch <--unpack-- physical tensors <------------decode--------------------------------- generator space
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import awkward as ak
+import torch
+from torch import Tensor
+
+from hepgen.events.source import EventSource
+
+Tensors = dict[str, Tensor]
+"""Named tensors that share their first axis, the events."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of generation.
+
+    Attributes:
+        name: ``energies``, ``shapes``, ``columns``, ...
+        features: number of features that the generator of this stage models.
+        conditions: number of conditioning features it is given.
+        noise: number of uniform random numbers per event that dequantise the features in training.
+        unnoise: number of uniform random numbers per event that decoding takes (0 where decoding is deterministic).
+    """
+
+    name: str
+    features: int
+    conditions: int
+    noise: int = 0
+    unnoise: int = 0
+
+
+@dataclass(frozen=True)
+class ConditionRange:
+    """The validity range of one condition: what the training saw.
+
+    ``values`` lists the distinct values where there are at most 64 of them (discrete beam energies), else is None.
+    """
+
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+    values: tuple[float, ...] | None = None
+
+
+@runtime_checkable
+class Representation(Protocol):
+    """Events to tensors and back; fitted once, then plain numbers.
+
+    Shapes: ``pack`` gives physical tensors, among them ``condition`` of shape (events, conditions) in physical units
+    (possibly with zero columns). ``encode`` gives float32 tensors, noise-free, one or more per stage, that a cache may
+    hold. ``features`` maps cached tensors and noise of shape (events, stage.noise) in [0, 1) to the generator's space.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]: ...
+
+    @property
+    def condition_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def validity(self) -> tuple[ConditionRange, ...]: ...
+
+    def fit(self, source: EventSource) -> None:
+        """Fit every map, streaming over the source."""
+        ...
+
+    def pack(self, batch: ak.Array) -> Tensors: ...
+
+    def unpack(self, tensors: Tensors) -> ak.Array: ...
+
+    def encode(self, tensors: Tensors) -> Tensors: ...
+
+    def augment(self, cached: Tensors, noise: Tensor) -> Tensors:
+        """Apply a random symmetry of the detector; noise has shape (events,), uniform. Identity where there is none."""
+        ...
+
+    def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Generator-space features (events, stage.features) and conditions (events, stage.conditions)."""
+        ...
+
+    def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
+        """log|det J| of ``features`` with respect to the stage's physical quantities, per event, shape (events,)."""
+        ...
+
+    def start(self, condition: Tensor) -> Tensors:
+        """Begin a generated event from physical conditions of shape (events, conditions)."""
+        ...
+
+    def stage_condition(self, stage: str, tensors: Tensors) -> Tensor:
+        """Conditions of a stage from what has been decoded so far, the same numbers as ``features`` gives."""
+        ...
+
+    def decode(self, stage: str, x: Tensor, tensors: Tensors, noise: Tensor) -> Tensors:
+        """Turn generator-space features of one stage into physical tensors, added to those decoded so far.
+
+        ``noise`` has shape (events, stage.unnoise), uniform in [0, 1).
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Everything that was fitted, as JSON-able plain numbers."""
+        ...
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Representation: ...
+
+
+def no_noise(events: int) -> Tensor:
+    """The noise of a stage that takes none, shape (events, 0)."""
+    return torch.empty(events, 0)
