@@ -1,0 +1,128 @@
+"""The registry of generator families: name, import path and options, without importing torch.
+
+A new family is one module in ``hepgen/generators/``, its options below, and one line in ``FAMILIES``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, create_model, model_serializer
+
+from hepgen.config.part import Part
+from hepgen.errors import ConfigError, suggest
+
+Activation = Literal["relu", "leaky_relu", "silu", "gelu"]
+
+
+class CouplingOptions(Part):
+    """Coupling flow with rational-quadratic splines (arXiv 1906.04032)."""
+
+    layers: int = Field(8, ge=1)
+    """Number of coupling layers."""
+    hidden: list[int] = Field([256, 256], min_length=1)
+    """Widths of the hidden layers of each coupling network."""
+    bins: int = Field(8, ge=2)
+    """Number of bins of each spline."""
+    bound: float = Field(6.0, gt=0)
+    """The splines act on [-bound, bound] of the standardised features; outside, the map is the identity."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout in the coupling networks, in training only."""
+    activation: Activation = "relu"
+    """Activation function of the coupling networks."""
+
+
+class GanOptions(Part):
+    """Conditional Wasserstein GAN with gradient penalty (arXiv 1704.00028, FastCaloGAN arXiv 2109.02551)."""
+
+    latent: int = Field(64, ge=1)
+    """Number of latent dimensions."""
+    hidden: list[int] = Field([256, 256, 256], min_length=1)
+    """Widths of the hidden layers of the generator."""
+    critic_hidden: list[int] = Field([512, 512, 512], min_length=1)
+    """Widths of the hidden layers of the critic."""
+    critic_steps: int = Field(5, ge=1)
+    """Steps of the critic for each step of the generator."""
+    gradient_penalty: float = Field(10.0, ge=0)
+    """Weight of the gradient penalty of the critic."""
+    learning_rate: float = Field(2e-4, gt=0)
+    """Learning rate of generator and critic; replaces the one of ``training``."""
+    activation: Activation = "leaky_relu"
+    """Activation function of both networks."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of generators.
+
+    Attributes:
+        name: what a recipe calls it.
+        path: ``module:class`` of its generator.
+        options: the model of its options.
+        description: one line for ``hepgen config families``.
+    """
+
+    name: str
+    path: str
+    options: type[Part]
+    description: str
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family(
+            "coupling",
+            "hepgen.generators.coupling:CouplingFlow",
+            CouplingOptions,
+            "coupling flow with rational-quadratic splines: exact likelihood, one network pass per layer to sample",
+        ),
+        Family(
+            "gan",
+            "hepgen.generators.adversarial:WassersteinGan",
+            GanOptions,
+            "conditional Wasserstein GAN with gradient penalty: the fastest sampling, no likelihood",
+        ),
+    )
+}
+
+
+def find_family(name: str) -> Family:
+    """The family of this name.
+
+    Raises:
+        ConfigError: if there is none, with the closest name.
+
+    Example:
+        >>> find_family("copling")
+        Traceback (most recent call last):
+        hepgen.errors.ConfigError: no generator family 'copling': did you mean 'coupling'?
+    """
+    if name not in FAMILIES:
+        raise ConfigError(
+            f"no generator family '{name}'", hint=suggest(name, FAMILIES) or f"known: {', '.join(FAMILIES)}"
+        )
+    return FAMILIES[name]
+
+
+class OptionsByFamily(Part):
+    """Options of the generator families by the family's name; those of a family that is not used are ignored."""
+
+    def of(self, family: str) -> dict[str, Any]:
+        """The options that were given for one family."""
+        chosen = getattr(self, family, None)
+        return chosen.explicit() if isinstance(chosen, Part) else {}
+
+    @model_serializer(mode="plain")
+    def _only_what_was_given(self) -> dict[str, Any]:
+        return {family: self.of(family) for family in sorted(self.model_fields_set) if self.of(family)}
+
+
+if TYPE_CHECKING:
+    FamilyOptions = OptionsByFamily
+else:
+    _FIELDS = {
+        name: (family.options | None, Field(None, description=family.description)) for name, family in FAMILIES.items()
+    }
+    FamilyOptions = create_model("FamilyOptions", __base__=OptionsByFamily, __doc__=OptionsByFamily.__doc__, **_FIELDS)

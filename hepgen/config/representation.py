@@ -1,0 +1,69 @@
+"""The part of a recipe that says what kind of events these are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hepgen.config.data import Names
+from hepgen.config.part import Part
+
+
+class CalorimeterRecipe(Part):
+    """Calorimeter showers: voxels of any layered, cylindrical binning."""
+
+    kind: Literal["calorimeter"]
+    """calorimeter"""
+    binning: str | dict[str, Any]
+    """Binning: an XML of the CaloChallenge schema or a YAML, relative to the recipe, or the binning itself. In mm."""
+    particle: str | None = None
+    """Name of the particle in the XML, where it holds several."""
+    energy: str = "incident_energy"
+    """Column of the incident energy, in MeV."""
+    voxels: str = "voxel_energy"
+    """Column of the voxel energies, in MeV, shape (events, voxels)."""
+    conditions: Names = []
+    """Further columns that a shower is conditioned on, besides the incident energy."""
+    threshold: float = Field(0.0, ge=0)
+    """A voxel below this energy, in MeV, is 0."""
+    augment: list[Literal["rotation", "reflection"]] = []
+    """Symmetries of the detector that the training may use."""
+
+
+class ColumnOptions(Part):
+    """How one column of a table is modelled, where the data alone does not say it."""
+
+    kind: Literal["auto", "continuous", "integer", "cyclic", "constant"] = "auto"
+    """Kind of the values; auto looks at the data."""
+    period: float | None = Field(None, gt=0)
+    """Period of a cyclic column, in its unit (2 pi for an angle in rad)."""
+    low: float | None = None
+    """Lowest value that may be generated, in the column's unit."""
+    high: float | None = None
+    """Highest value that may be generated, in the column's unit."""
+    unit: str | None = None
+    """Unit of the column, written to the output."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.period is not None and self.kind not in {"auto", "cyclic"}:
+            raise ValueError(f"a period needs kind cyclic, not {self.kind}")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        return self
+
+
+class TableRecipe(Part):
+    """Tables: one row per event (or per object), continuous, integer, cyclic and constant columns."""
+
+    kind: Literal["table"]
+    """table"""
+    conditions: Names = []
+    """Columns that the others are conditioned on."""
+    columns: dict[str, ColumnOptions] = {}
+    """Overrides for single columns, by name."""
+
+
+RepresentationRecipe = Annotated[CalorimeterRecipe | TableRecipe, Field(discriminator="kind")]
+KINDS = ("calorimeter", "table")
