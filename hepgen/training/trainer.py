@@ -1,0 +1,273 @@
+"""One stage in training: its networks, optimizers and averages, and what one step does to them.
+
+All randomness is a function of (seed, stage, step), so that the state of a trainer is its tensors and a few numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hepgen.errors import TrainingError
+from hepgen.generators.base import Generator, Objective, StageBatch
+from hepgen.representations.base import Representation
+from hepgen.training.averaging import AveragedGenerator
+from hepgen.training.cache import WEIGHT, EncodedCache, Rows
+from hepgen.training.diagnosis import diagnose
+from hepgen.training.optimizers import (
+    build_optimizer,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    schedule,
+    set_rate,
+)
+from hepgen.training.progress import Silent
+from hepgen.training.seeds import INITIAL, TRAIN, VALIDATE, Shuffle, draw, stream, uniform
+
+_MAX_SKIPPED = 20
+_VALIDATION_ROWS = 20_000
+_VALIDATION_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a stage is trained; the fields are those of ``training`` in a recipe."""
+
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    warmup: float = 0.02
+    weight_decay: float = 0.0
+    ema: float = 0.999
+    clip: float = 5.0
+    precision: str = "auto"
+    patience: int | None = None
+    validate_every: int = 500
+    checkpoint_every: float = 300.0
+    compile: bool = False
+
+
+class StageTrainer:
+    """Trains the generator of one stage, step by step.
+
+    Args:
+        number: position of the stage, part of every key of random numbers.
+        stage: name of the stage.
+        representation: fitted.
+        build: makes the generator; called with torch's seed set.
+        train, validation: encoded events; without validation the last weights are taken.
+        settings: numbers of the recipe.
+        seed: master seed.
+        device: torch device.
+        score: physics score of a generator, the lower the better, in the place of the validation loss.
+        message: told once where compilation is not possible.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        stage: str,
+        representation: Representation,
+        build: Callable[[], Generator],
+        train: EncodedCache,
+        validation: EncodedCache | None,
+        settings: TrainingSettings,
+        *,
+        seed: int,
+        device: str = "cpu",
+        score: Callable[[Generator], float] | None = None,
+        message: Callable[[str], None] | None = None,
+    ) -> None:
+        self.number = number
+        self.stage = next(one for one in representation.stages if one.name == stage)
+        self.settings = settings
+        self._representation = representation
+        self._build = build
+        self._train = train
+        self._validation = validation
+        self._seed = seed
+        self._device = torch.device(device)
+        self._score = score
+        self._message = message or Silent().message
+        self._shuffle = Shuffle(train.size, seed, number)
+        self._autocast, self._scale_gradients = _precision(settings.precision, self._device)
+        self._eager = not settings.compile
+        self.reset(steps=1)
+
+    def reset(self, steps: int) -> None:
+        """Begin anew, with a schedule of ``steps`` steps."""
+        torch.manual_seed(int(stream(self._seed, INITIAL, self.number).integers(2**63)))
+        self.steps = steps
+        self.step = 0
+        self.skipped = 0
+        self.generator = self._build().to(self._device).train()
+        self.averaged = AveragedGenerator(self.generator, self.settings.ema)
+        self._objectives = self.generator.objectives()
+        self._phases = sorted({objective.phase for objective in self._objectives})
+        self._optimizers = {
+            objective.name: build_optimizer(objective, self.settings.learning_rate, self.settings.weight_decay)
+            for objective in self._objectives
+        }
+        self._losses = {objective.name: self._loss_of(objective) for objective in self._objectives}
+        self._batches = max(sum(one.steps for one in self._objectives if one.phase == phase) for phase in self._phases)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._scale_gradients)
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches that one step (a round of all objectives of a phase) takes."""
+        return self._batches
+
+    @property
+    def can_validate(self) -> bool:
+        return self._validation is not None or self._score is not None
+
+    def run_step(self) -> dict[str, float]:
+        """One round of the objectives: the losses by name, and the learning rate ``lr`` of the last one.
+
+        Raises:
+            TrainingError: if a loss is not finite, or too many gradients in a row are not.
+        """
+        position = self.step * len(self._phases)
+        phase = min(position // self.steps, len(self._phases) - 1)
+        factor = schedule(position - phase * self.steps, self.steps, self.settings.warmup)
+        result: dict[str, float] = {}
+        batch_number = 0
+        for objective in self._objectives:
+            if objective.phase != self._phases[phase]:
+                continue
+            result["lr"] = set_rate(self._optimizers[objective.name], factor)
+            for _ in range(objective.steps):
+                result[objective.name] = self._update(objective, batch_number)
+                batch_number += 1
+        self.averaged.update(self.step)
+        self.step += 1
+        return result
+
+    def _update(self, objective: Objective, batch_number: int) -> float:
+        random = stream(self._seed, TRAIN, self.number, self.step, batch_number)
+        torch.manual_seed(int(random.integers(2**63)))  # dropout and its like
+        size = self.settings.batch_size
+        rows = self._shuffle.rows((self.step * self._batches + batch_number) * size, size)
+        batch = self._batch(self._train, rows, random, augment=True)
+        noise = {name: array.to(self._device) for name, array in draw(random, objective.noise, size).items()}
+        optimizer = self._optimizers[objective.name]
+        optimizer.zero_grad(set_to_none=True)
+        value = _weighted_mean(self._evaluate(objective, batch, noise), batch.weight)
+        number = value.item()
+        if not math.isfinite(number):
+            raise self._diagnosis(f"the loss '{objective.name}'", batch, rows)
+        self._scaler.scale(value).backward(inputs=objective.parameters)  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(objective.parameters, self.settings.clip)
+        if self._scale_gradients or bool(torch.isfinite(norm)):
+            self._scaler.step(optimizer)
+            self._scaler.update()
+            self.skipped = 0
+        else:  # one overflowing gradient must not end a night's work; the update is left out
+            self.skipped += 1
+            if self.skipped > _MAX_SKIPPED:
+                raise self._diagnosis(f"the gradient of '{objective.name}'", batch, rows)
+        return number
+
+    def _evaluate(self, objective: Objective, batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:
+        with torch.autocast(self._device.type, self._autocast) if self._autocast else nullcontext():
+            if not self._eager:
+                try:
+                    return self._losses[objective.name](batch, noise)
+                except torch._dynamo.exc.TorchDynamoException as error:
+                    self._eager = True
+                    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                    self._message(f"torch.compile is not possible here ({first}); going on without it")
+            return objective.loss(batch, noise)
+
+    def _loss_of(self, objective: Objective) -> Callable[[StageBatch, Mapping[str, Tensor]], Tensor]:
+        if self._eager:
+            return objective.loss
+        compiled: Callable[[StageBatch, Mapping[str, Tensor]], Tensor] = torch.compile(objective.loss)
+        return compiled
+
+    def _diagnosis(self, what: str, batch: StageBatch, rows: Rows) -> TrainingError:
+        name_of = getattr(self._representation, "feature_names", None)
+        names = name_of(self.stage.name) if callable(name_of) else None
+        return diagnose(self.stage.name, self.step, what, batch, rows, names)
+
+    def _batch(self, cache: EncodedCache, rows: Rows, random: np.random.Generator, *, augment: bool) -> StageBatch:
+        cached = cache.gather(rows)
+        weight = cached.pop(WEIGHT, None)
+        if augment:
+            cached = self._representation.augment(cached, uniform(random, len(rows)))
+        x, condition = self._representation.features(
+            self.stage.name, cached, uniform(random, len(rows), self.stage.noise)
+        )
+        return StageBatch(
+            x.to(self._device),
+            condition.to(self._device),
+            None if weight is None else weight.to(self._device),
+        )
+
+    def judge(self) -> float:
+        """The physics score, or the mean validation loss, of the averaged weights; the same noise at every call."""
+        if self._score is not None:
+            return self._score(self.averaged.generator)
+        if self._validation is None:
+            return math.nan
+        objective = self.averaged.generator.objectives()[-1]
+        total, weights = 0.0, 0.0
+        for start in range(0, min(self._validation.size, _VALIDATION_ROWS), _VALIDATION_CHUNK):
+            random = stream(self._seed, VALIDATE, self.number, start)
+            torch.manual_seed(int(random.integers(2**63)))
+            rows = np.arange(start, min(start + _VALIDATION_CHUNK, self._validation.size))
+            batch = self._batch(self._validation, rows, random, augment=False)
+            noise = {name: array.to(self._device) for name, array in draw(random, objective.noise, len(rows)).items()}
+            with torch.no_grad():
+                loss = objective.loss(batch, noise)
+            weight = float(len(rows)) if batch.weight is None else float(batch.weight.sum())
+            total += float(_weighted_mean(loss, batch.weight)) * len(rows)
+            weights += weight
+        return total / weights if weights > 0.0 else math.nan
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Everything a resumed training needs, by part."""
+        return {
+            "model": dict(self.generator.state_dict()),
+            "ema": self.averaged.tensors(),
+            "optimizer": optimizer_tensors(self._optimizers),
+        }
+
+    def numbers(self) -> dict[str, Any]:
+        return {"skipped": self.skipped, "steps": self.steps, "scaler": self._scaler.state_dict()}
+
+    def restore(self, step: int, tensors: Mapping[str, dict[str, Tensor]], numbers: Mapping[str, Any]) -> None:
+        """Go back to what ``tensors`` and ``numbers`` gave."""
+        self.reset(int(numbers["steps"]))
+        self.generator.load_state_dict(tensors["model"])
+        self.averaged.generator.load_state_dict(tensors["ema"], strict=False)
+        load_optimizer_tensors(self._optimizers, tensors["optimizer"])
+        if numbers["scaler"]:
+            self._scaler.load_state_dict(numbers["scaler"])
+        self.skipped = int(numbers["skipped"])
+        self.step = step
+
+
+def _weighted_mean(loss: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of one value per event times its weight; a scalar loss is taken as it is."""
+    if loss.ndim == 0:
+        return loss
+    return loss.mean() if weight is None else (loss * weight).mean()
+
+
+def _precision(name: str, device: torch.device) -> tuple[torch.dtype | None, bool]:
+    """The type of autocast, and whether gradients are scaled; float32 wherever there is no GPU."""
+    if device.type != "cuda" or name == "float32":
+        return None, False
+    if name == "fp16":
+        return torch.float16, True
+    if name == "bf16" or torch.cuda.is_bf16_supported():
+        return torch.bfloat16, False
+    return None, False
