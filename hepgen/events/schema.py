@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import awkward as ak
+import numpy as np
 
 from hepgen.errors import InputFileError, suggest
 
@@ -55,7 +59,11 @@ class Schema:
     format: str = "ttree"
     convention: str = ""
 
-    @property
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
@@ -63,12 +71,11 @@ class Schema:
         return iter(self.columns)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._by_name
 
     def __getitem__(self, name: str) -> Column:
-        for column in self.columns:
-            if column.name == name:
-                return column
+        if name in self._by_name:
+            return self._by_name[name]
         raise InputFileError(f"no column '{name}'", where=f"tree '{self.tree}'", hint=suggest(name, self.names))
 
     def select(self, patterns: Sequence[str]) -> Schema:
@@ -106,3 +113,44 @@ class Schema:
     def from_dict(cls, state: dict[str, Any]) -> Schema:
         columns = tuple(Column(**{**column, "shape": tuple(column["shape"])}) for column in state["columns"])
         return cls(**{**state, "columns": columns})
+
+
+def schema_of(events: ak.Array, *, tree: str = "events", units: dict[str, str] | None = None) -> Schema:
+    """The schema of a record array: scalar, fixed-size and jagged numeric columns.
+
+    Raises:
+        InputFileError: if a column is neither of these.
+
+    Example:
+        >>> [(c.name, c.dtype, c.shape, c.jagged) for c in schema_of(ak.Array({"x": [[1.5], []]}))]
+        [('x', 'float64', (), True)]
+    """
+    columns = []
+    for name in events.fields:
+        found = column_of_form(name, events[name].layout.form)
+        if found is None:
+            raise InputFileError(
+                f"column '{name}' is neither a number nor an array of numbers", where=str(events[name].type)
+            )
+        columns.append(dataclasses.replace(found, unit=(units or {}).get(name, "")))
+    return Schema(tuple(columns), tree=tree)
+
+
+def column_of_form(name: str, form: ak.forms.Form) -> Column | None:
+    """The column of an awkward form, or None where it is no number, fixed-size array or jagged array of numbers."""
+    jagged = False
+    while isinstance(form, ak.forms.IndexedForm):
+        form = form.content
+    if form.parameter("__array__") is None and isinstance(form, ak.forms.ListOffsetForm | ak.forms.ListForm):
+        jagged, form = True, form.content
+    shape: list[int] = []
+    while isinstance(form, ak.forms.RegularForm | ak.forms.IndexedForm) and form.parameter("__array__") is None:
+        if isinstance(form, ak.forms.RegularForm):
+            shape.append(form.size)
+        form = form.content
+    if isinstance(form, ak.forms.EmptyForm):
+        return Column(name, "float64", tuple(shape), jagged)
+    if not isinstance(form, ak.forms.NumpyForm) or form.parameter("__array__") is not None:
+        return None
+    dtype = np.dtype(form.primitive)
+    return Column(name, dtype.name, (*shape, *form.inner_shape), jagged) if dtype.kind in "biuf" else None

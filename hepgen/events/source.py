@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
 
 from hepgen.events.schema import Schema
+
+Array = NDArray[Any]
 
 
 @runtime_checkable
@@ -28,3 +33,144 @@ class EventSource(Protocol):
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
         """Yield non-empty record arrays with the given columns (all of the schema where None), in the file's order."""
         ...
+
+
+@dataclass(frozen=True)
+class NumberedBatch:
+    """A batch whose rows remember where they come from.
+
+    Attributes:
+        events: record array of length n.
+        entry: (n,) int64, the number of the event in the input files, counted through all of them.
+        file: (n,) int32, the index of the input file.
+    """
+
+    events: ak.Array
+    entry: Array
+    file: Array
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+    def keep(self, mask: Array) -> NumberedBatch:
+        """The rows where the boolean mask is set."""
+        if mask.all():
+            return self
+        return NumberedBatch(self.events[mask], self.entry[mask], self.file[mask])
+
+    def with_events(self, events: ak.Array) -> NumberedBatch:
+        """The same rows with other columns."""
+        return NumberedBatch(events, self.entry, self.file)
+
+
+@runtime_checkable
+class NumberedSource(EventSource, Protocol):
+    """A source whose rows remember their entry in the input, so that a split is the same before and after a cut.
+
+    Attributes:
+        files: the input files, in the order of ``NumberedBatch.file``.
+        skipped: columns that the files hold and that cannot be read, each with the reason.
+    """
+
+    @property
+    def files(self) -> tuple[str, ...]: ...
+
+    @property
+    def skipped(self) -> Mapping[str, str]: ...
+
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]: ...
+
+
+class SourceBase:
+    """What every numbered source shares: batches are numbered batches without their numbers, counted once.
+
+    A subclass sets ``schema``, ``files`` and ``skipped`` and defines ``numbered_batches``.
+    """
+
+    schema: Schema
+    files: tuple[str, ...]
+    skipped: Mapping[str, str]
+    _counted: int | None = None
+
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
+        raise NotImplementedError
+
+    @property
+    def num_events(self) -> int:
+        if self._counted is None:
+            self._counted = sum(len(batch) for batch in self.numbered_batches(()))
+        return self._counted
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
+        for batch in self.numbered_batches(columns):
+            yield batch.events
+
+    def __len__(self) -> int:
+        return self.num_events
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.files[:3]) + (", ..." if len(self.files) > 3 else "")
+        return f"<{type(self).__name__} of {len(self.schema.columns)} columns from {names or 'memory'}>"
+
+
+class _CountedSource(SourceBase):
+    """Numbers the rows of a source that does not do so itself."""
+
+    def __init__(self, source: EventSource) -> None:
+        self._source = source
+        self.schema = source.schema
+        self.files = ()
+        self.skipped = {}
+
+    @property
+    def num_events(self) -> int:
+        return self._source.num_events
+
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
+        first = 0
+        for events in self._source.batches(columns if columns is None or len(columns) else self.schema.names[:1]):
+            size = len(events)
+            yield NumberedBatch(events, np.arange(first, first + size), np.zeros(size, dtype=np.int32))
+            first += size
+
+
+def as_numbered(source: EventSource) -> NumberedSource:
+    """The source itself where it numbers its rows, else one that counts them."""
+    return source if isinstance(source, NumberedSource) else _CountedSource(source)
+
+
+class MemorySource(SourceBase):
+    """A source over one record array in memory, in slices of ``batch_size`` rows.
+
+    Example:
+        >>> from hepgen.events.schema import schema_of
+        >>> events = ak.Array({"x": np.arange(5.0)})
+        >>> [len(batch) for batch in MemorySource(events, schema_of(events), batch_size=2).batches()]
+        [2, 2, 1]
+    """
+
+    def __init__(self, events: ak.Array, schema: Schema, *, batch_size: int = 65536, name: str = "memory") -> None:
+        self._events = events
+        self._batch_size = batch_size
+        self.schema = schema
+        self.files = (name,)
+        self.skipped = {}
+        self._counted = len(events)
+
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
+        names = list(self.schema.names if columns is None else columns)
+        for start in range(0, len(self._events), self._batch_size):
+            part = self._events[start : start + self._batch_size]
+            entry = np.arange(start, start + len(part))
+            yield NumberedBatch(record({name: part[name] for name in names}, len(part)), entry, entry.astype("i4") * 0)
+
+
+def record(columns: Mapping[str, Any], length: int) -> ak.Array:
+    """A record array of columns as they are (nothing is broadcast); it may have no column at all.
+
+    Example:
+        >>> record({}, 3).type.show()
+        3 * {}
+    """
+    contents = [ak.to_layout(values) for values in columns.values()]
+    return ak.Array(ak.contents.RecordArray(contents, list(columns), length=length))

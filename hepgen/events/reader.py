@@ -1,0 +1,160 @@
+"""Open event files: one source over one or several files of the same schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hepgen.errors import InputFileError
+from hepgen.events.hdf5 import Hdf5File, hdf5_trees
+from hepgen.events.locate import Input, locate, sniff
+from hepgen.events.par04 import Grid, Par04File, is_par04
+from hepgen.events.rntuple import RNTupleFile
+from hepgen.events.rootfile import TreeEntry, TreeFile, open_root, pick_tree, trees_in
+from hepgen.events.schema import Column, Schema
+from hepgen.events.source import NumberedBatch, SourceBase, record
+from hepgen.events.ttree import TTreeFile
+
+DEFAULT_MEMORY = 32 << 20
+_EMPTY_ROWS = 1 << 20
+
+
+class FileSource(SourceBase):
+    """Events of files, streamed; a batch holds at most about ``memory`` bytes and never crosses a file.
+
+    Decompressing takes about three times the memory of a batch on top.
+
+    Attributes:
+        schema: the columns of the first file; the others have the same.
+        skipped: columns that the files hold and that cannot be read, each with the reason.
+        files: the paths, in order.
+    """
+
+    def __init__(self, files: Sequence[TreeFile], memory: int = DEFAULT_MEMORY) -> None:
+        self._files = tuple(files)
+        self._memory = memory
+        self.schema = _common_schema(self._files)
+        self.files = tuple(file.path for file in self._files)
+        self.skipped: Mapping[str, str] = {
+            name: reason for file in reversed(self._files) for name, reason in file.skipped.items()
+        }
+        self._counted = sum(file.num_entries for file in self._files)
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """Number of events of each file."""
+        return tuple(file.num_entries for file in self._files)
+
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
+        names = [self.schema[name].name for name in (self.schema.names if columns is None else columns)]
+        first = 0
+        for index, file in enumerate(self._files):
+            if names and file.num_entries:
+                for events in file.batches(names, self._memory):
+                    yield _numbered(events, first, index)
+                    first += len(events)
+            else:
+                for start in range(0, file.num_entries, _EMPTY_ROWS):
+                    rows = min(_EMPTY_ROWS, file.num_entries - start)
+                    yield _numbered(record({}, rows), first, index)
+                    first += rows
+
+
+def open_events(
+    inputs: str | Path | Sequence[str | Path],
+    *,
+    tree: str | None = None,
+    memory: int = DEFAULT_MEMORY,
+    grid: Grid | None = None,
+) -> FileSource:
+    """Open event files for streaming.
+
+    Args:
+        inputs: ``FILE[:TREE]``, a glob, ``@files.txt`` (one input per line), or several of these. Trees may lie in
+            folders. ROOT (TTree, RNTuple), CaloChallenge HDF5, Geant4 Par04 (ROOT, HDF5), columnar HDF5.
+        tree: name of the tree, where the inputs do not say it.
+        memory: bytes of one batch at most, approximately.
+        grid: numbers of cells (z, phi, r) of a Par04 ROOT file; found by a pass over the files where None.
+
+    Raises:
+        InputFileError: if a file is missing, damaged or of another kind, has no such tree, or differs in its columns
+            from the first one.
+
+    Example:
+        >>> source = open_events("tests/data/muons.root")
+        >>> source.num_events, source.schema["Muon_pt"].counter
+        (1000, 'nMuon')
+    """
+    files = [_open_one(found, tree, grid, memory) for found in locate(inputs)]
+    par04 = [file for file in files if isinstance(file, Par04File)]
+    if par04 and grid is None:
+        z, phi, r = (int(size) for size in np.max([file.grid for file in par04], axis=0))
+        for file in par04:
+            file.with_grid((z, phi, r))
+    return FileSource(files, memory)
+
+
+def list_trees(path: str | Path) -> list[TreeEntry]:
+    """Name, kind (``ttree``, ``rntuple``, ``hdf5``) and number of entries of every tree of a file.
+
+    Example:
+        >>> list_trees("tests/data/ttbar.root")
+        [('events', 'ttree', 1500)]
+    """
+    if sniff(str(path)) == "hdf5":
+        return hdf5_trees(str(path))
+    with open_root(str(path)) as file:
+        return trees_in(file, str(path))
+
+
+def _open_one(found: Input, tree: str | None, grid: Grid | None, memory: int) -> TreeFile:
+    trees = list_trees(found.path)
+    wanted = found.tree if found.tree is not None else tree
+    if is_par04(trees) and wanted in {None, "showers"}:
+        return Par04File(found.path, grid, memory)
+    name, kind, _ = pick_tree(trees, wanted, found.path)
+    if kind == "hdf5":
+        return Hdf5File(found.path, name)
+    return RNTupleFile(found.path, name) if kind == "rntuple" else TTreeFile(found.path, name)
+
+
+def _numbered(events: object, first: int, file: int) -> NumberedBatch:
+    rows = len(events)  # type: ignore[arg-type]
+    return NumberedBatch(events, np.arange(first, first + rows), np.full(rows, file, dtype=np.int32))
+
+
+def _common_schema(files: Sequence[TreeFile]) -> Schema:
+    """The schema that all files share; the first difference is an error.
+
+    Raises:
+        InputFileError: naming the file and the column.
+    """
+    first = files[0]
+    for other in files[1:]:
+        difference = _difference(first.schema, other.schema)
+        if difference:
+            raise InputFileError(
+                difference, where=f"{other.path} against {first.path}", hint="files that are read together must agree"
+            )
+    return first.schema
+
+
+def _difference(one: Schema, other: Schema) -> str:
+    for column in one:
+        if column.name not in other:
+            return f"column '{column.name}' is missing"
+        if _kind(column) != _kind(other[column.name]):
+            return f"column '{column.name}' is {_words(other[column.name])} instead of {_words(column)}"
+    further = [column.name for column in other if column.name not in one]
+    return f"column '{further[0]}' stands in this file only" if further else ""
+
+
+def _kind(column: Column) -> Column:
+    return replace(column, stored_as="", unit="", counter=None)
+
+
+def _words(column: Column) -> str:
+    return f"{'a list of ' if column.jagged else ''}{column.dtype}{list(column.shape) or ''}"

@@ -1,0 +1,182 @@
+"""TTrees: scalar, fixed-size and jagged branches of every integer and float type, ``std::vector`` included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from uproot.interpretation.jagged import AsJagged
+from uproot.interpretation.numerical import AsDtype, TruncatedNumerical
+
+from hepgen.events.failures import reading
+from hepgen.events.rootfile import convention_of, open_root, stored_units
+from hepgen.events.schema import Column, Schema
+from hepgen.events.source import Array, record
+
+_LIST_BYTES = 8
+_STL_HEADER_BYTES = 10
+
+
+class TTreeFile:
+    """One TTree of one file.
+
+    A column is a branch; a leaf of a branch with several leaves is ``branch.leaf``, a member of a split object its
+    path in the tree with ``/``.
+
+    Args:
+        path: the file.
+        tree: name of the tree, with its folders.
+
+    Raises:
+        InputFileError: if the tree cannot be read.
+    """
+
+    def __init__(self, path: str, tree: str) -> None:
+        self.path = path
+        self._tree = tree
+        with open_root(path) as file, reading(path, f"tree '{tree}'"):
+            events = file[tree]
+            self.num_entries = int(events.num_entries)
+            columns: list[Column] = []
+            self.skipped: Mapping[str, str] = {}
+            for name, branch in _leaf_branches(events):
+                found, reason = _columns_of(name, branch)
+                columns += found
+                if reason:
+                    self.skipped[name] = reason
+            units = stored_units(file)
+        placed = tuple(Column(**{**vars(column), "unit": units.get(column.name, "")}) for column in columns)
+        names = tuple(column.name for column in placed)
+        self.schema = Schema(placed, tree=tree, format="ttree", convention=convention_of(tree, names))
+
+    def batches(self, columns: list[str], memory: int) -> Iterator[ak.Array]:
+        """Record arrays of at most about ``memory`` bytes with the given columns."""
+        where = f"tree '{self._tree}'"
+        with open_root(self.path) as file:
+            with reading(self.path, where):
+                tree = file[self._tree]
+                sources = dict(_leaf_branches(tree))
+                places = {name: _place(name, sources) for name in columns}
+                chosen = {id(sources[branch]): branch for branch, _ in places.values()}
+                picked = [sources[branch] for branch in chosen.values()]
+                step = _entries_per_step(picked, int(tree.num_entries), memory)
+                chunks = _chunks(tree, chosen, picked, step)
+            while True:
+                with reading(self.path, where):
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
+                length = len(next(iter(chunk.values())))
+                found = {}
+                for name, (branch, leaf) in places.items():
+                    found[name] = chunk[branch] if leaf is None else chunk[branch][leaf]
+                del chunk
+                if length:
+                    yield record(found, length)
+
+
+def _chunks(tree: Any, chosen: Mapping[int, str], picked: list[Any], step: int) -> Iterator[dict[str, Any]]:
+    """Arrays by branch path, ``step`` entries at a time.
+
+    Branches inside branches are read one by one: uproot looks each of them up in the whole tree otherwise, which takes
+    minutes for a thousand.
+    """
+    if any("/" in path for path in chosen.values()):
+        entries = int(tree.num_entries)
+        for start in range(0, entries, step):
+            window = {"entry_start": start, "entry_stop": min(start + step, entries)}
+            yield {chosen[id(branch)]: branch.array(**window, library="ak") for branch in picked}
+        return
+    yield from tree.iterate(filter_branch=lambda branch: id(branch) in chosen, step_size=step, how=dict, library="ak")
+
+
+def _leaf_branches(tree: Any) -> Iterator[tuple[str, Any]]:
+    """Every branch that has no branches of its own, with its path; a map keeps its two halves together."""
+    for branch in tree.branches:
+        yield from _descend(branch, "")
+
+
+def _descend(branch: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    name = f"{prefix}{branch.name}"
+    if branch.branches and not str(branch.typename).startswith(("map<", "std::map<")):
+        for part in branch.branches:
+            yield from _descend(part, f"{name}/")
+    else:
+        yield name, branch
+
+
+def _place(name: str, sources: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The branch and the leaf of a column."""
+    if name in sources:
+        return name, None
+    branch, _, leaf = name.rpartition(".")
+    return branch, leaf
+
+
+def _columns_of(name: str, branch: Any) -> tuple[list[Column], str]:
+    """The columns that a branch gives, or the reason why it gives none."""
+    stored = str(branch.typename)
+    interpretation = branch.interpretation
+    counter = branch.count_branch.name if branch.count_branch is not None else None
+    if isinstance(interpretation, AsJagged):
+        content = interpretation.content
+        if not _is_numeric(content) or _element(content).names:
+            return [], f"lists of objects of class {stored}"
+        dtype = _element(content)
+        if dtype.shape:
+            return [], f"lists of fixed-size arrays ({stored}), which no TTree of hepgen can hold"
+        return [Column(name, dtype.name, (), jagged=True, counter=counter, stored_as=stored)], ""
+    if _is_numeric(interpretation):
+        dtype = _element(interpretation)
+        if dtype.names:
+            leaves = ((leaf, dtype[leaf]) for leaf in dtype.names)
+            return [Column(f"{name}.{leaf}", kind.base.name, kind.shape, stored_as=stored) for leaf, kind in leaves], ""
+        return [Column(name, dtype.base.name, dtype.shape, stored_as=stored)], ""
+    return [], f"type {stored}, which is neither a number nor an array of numbers"
+
+
+def _is_numeric(interpretation: Any) -> bool:
+    """Objects of C++ classes are a kind of dtype for uproot; they are none here."""
+    return type(interpretation) is AsDtype or isinstance(interpretation, TruncatedNumerical)
+
+
+def _element(interpretation: Any) -> np.dtype[Any]:
+    return np.dtype(getattr(interpretation, "to_dtype", np.dtype(np.float32)))
+
+
+def _entries_per_step(branches: list[Any], entries: int, memory: int) -> int:
+    """Entries that hold at most about ``memory`` bytes wherever in the tree they are taken.
+
+    The headers of the baskets say how many compressed bytes each holds; spread over the uncompressed size of the
+    branch this gives the bytes up to each entry without reading any of them.
+    """
+    if entries == 0:
+        return 1
+    grid = np.linspace(0, entries, 257)
+    total = np.zeros_like(grid)
+    for branch in branches:
+        total += _bytes_up_to(branch, grid)
+    step = entries
+    for _ in range(8):
+        starts = np.arange(0, entries, step)
+        held = np.interp(np.minimum(starts + step, entries), grid, total) - np.interp(starts, grid, total)
+        if held.max() <= memory or step == 1:
+            break
+        step = max(1, min(step - 1, int(step * memory / held.max())))
+    return step
+
+
+def _bytes_up_to(branch: Any, grid: Array) -> Array:
+    """In-memory bytes of a branch up to each entry of the grid."""
+    edges = np.asarray(branch.entry_offsets, dtype=np.float64)
+    weights = np.asarray(branch.member("fBasketBytes")[: len(edges) - 1], dtype=np.float64)
+    size = float(branch.uncompressed_bytes)
+    interpretation = branch.interpretation
+    if isinstance(interpretation, AsJagged):
+        size += (_LIST_BYTES - min(interpretation.header_bytes, _STL_HEADER_BYTES)) * edges[-1]
+    if len(weights) != len(edges) - 1 or weights.sum() <= 0:
+        return np.interp(grid, [0.0, edges[-1]], [0.0, size])
+    held: Array = np.concatenate([[0.0], np.cumsum(weights)]) * (size / weights.sum())
+    return np.interp(grid, edges, held)
