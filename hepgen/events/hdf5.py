@@ -81,7 +81,7 @@ class Hdf5File:
         self.skipped: Mapping[str, str] = {}
         with open_hdf5(path) as file, reading(path):
             convention = _calorimeter(file)
-            group = file if convention or _tree_name(file) == tree else file[tree]
+            group = file[tree] if not convention and tree in file else file
             self.num_entries = _length(group)
             for name, dataset in _datasets(group).items():
                 column, layout, reason = _column_of(name, dataset, convention, self.num_entries)

@@ -1,0 +1,110 @@
+"""How the columns of a schema lie in an output format, and what is written in another way than it was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hepgen.errors import UsageError
+from hepgen.events.schema import Column, Schema
+
+FORMATS = ("ttree", "rntuple", "hdf5")
+_ROOT_TYPES = frozenset(
+    ["bool", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))]
+)
+_LARGEST_COUNTER = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns as they will be written.
+
+    Attributes:
+        columns: what is written, with the final type and counter of each column; counters of jagged columns are not
+            among them, they follow from the lists.
+        counters: names of the counters, in the order of their first column.
+        names: name in the output of each column of the schema.
+        notes: one sentence for each thing that differs from the schema.
+    """
+
+    columns: tuple[Column, ...]
+    counters: tuple[str, ...]
+    names: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def plan_layout(schema: Schema, format: str, *, drop_unwritable: bool = False) -> Layout:
+    """Decide how each column is written.
+
+    Raises:
+        UsageError: if a column cannot be written in this format, unless ``drop_unwritable``.
+
+    Example:
+        >>> schema = Schema((Column("hits", "float32", jagged=True, stored_as="std::vector<float>"),))
+        >>> plan_layout(schema, "ttree").notes
+        ("'hits' was std::vector<float> and is hits[nhits], counted by 'nhits'",)
+    """
+    notes: list[str] = []
+    columns: list[Column] = []
+    for column in schema:
+        written, reason = _written(column, format)
+        if not reason:
+            columns.append(written)
+            if written.dtype != column.dtype:
+                notes.append(f"'{column.name}' was {column.dtype} and is {written.dtype}")
+        elif drop_unwritable:
+            notes.append(f"'{column.name}' is left out: {reason}")
+        else:
+            raise UsageError(
+                f"column '{column.name}' cannot be written: {reason}",
+                where=f"format {format}",
+                hint="choose another --format or add --drop-unwritable",
+            )
+    if not columns:
+        raise UsageError("no column is left to write", where=f"tree '{schema.tree}'")
+    columns = [_with_counter(column, columns) for column in columns] if format != "rntuple" else columns
+    counted = {column.counter: column for column in columns if column.jagged and column.counter and format != "rntuple"}
+    for counter, column in counted.items():
+        notes += _counter_notes(str(counter), column, schema, format)
+    plain = [column for column in columns if column.name not in counted]
+    return Layout(tuple(plain), tuple(str(name) for name in counted), {c.name: c.name for c in plain}, tuple(notes))
+
+
+def _written(column: Column, format: str) -> tuple[Column, str]:
+    if format == "hdf5":
+        return (column, "") if np.dtype(column.dtype).kind in "biuf" else (column, f"type {column.dtype}")
+    if column.dtype == "float16":
+        column = replace(column, dtype="float32")
+    if column.dtype not in _ROOT_TYPES:
+        return column, f"type {column.dtype}"
+    if format == "ttree" and column.jagged and column.shape:
+        return column, "a TTree cannot hold lists of fixed-size arrays that uproot and ROOT read back"
+    if format == "rntuple" and "." in column.name:
+        return column, "the name of an RNTuple field may hold no dot"
+    return column, ""
+
+
+def _with_counter(column: Column, columns: list[Column]) -> Column:
+    """A jagged column with the name of its counter: its own, or ``n`` and its name."""
+    if not column.jagged:
+        return column
+    name = column.counter or f"n{column.name}"
+    taken = {other.name for other in columns if other.jagged or other.shape or np.dtype(other.dtype).kind not in "iu"}
+    if column.counter is None:
+        taken = {other.name for other in columns}
+    while name in taken:
+        name += "_"
+    return replace(column, counter=name)
+
+
+def _counter_notes(counter: str, column: Column, schema: Schema, format: str) -> list[str]:
+    if format != "ttree":
+        return []
+    notes = []
+    if column.stored_as.startswith(("std::vector", "ROOT::VecOps", "ROOT::RVec")):
+        same = f"{column.name}[{counter}]"
+        notes.append(f"'{column.name}' was {column.stored_as} and is {same}, counted by '{counter}'")
+    if counter in schema and schema[counter].dtype != "int32":
+        notes.append(f"counter '{counter}' was {schema[counter].dtype} and is int32")
+    return notes
