@@ -47,7 +47,7 @@ class DataRecipe(Part):
 
 
 class SplitRecipe(Part):
-    """Which events train, which validate during the training, and which only ever test. Stored with the run."""
+    """Which events train, which validate during the training, and which only ever test."""
 
     method: Literal["fraction", "file", "hash", "parity", "kfold"] = "fraction"
     """How events are divided: a fraction drawn per entry, whole files, or the hash, parity or fold of a number."""

@@ -82,7 +82,7 @@ def format_yaml(value: Any) -> str:
         >>> format_yaml({"name": "no", "steps": "1e4"})
         "name: 'no'\\nsteps: '1e4'\\n"
     """
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=110)
 
 
 def key_lines(text: str) -> dict[tuple[str, ...], int]:
