@@ -5,7 +5,8 @@ Voxels are numbered as in the CaloChallenge files: layer, then angle, then radiu
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+import itertools
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +36,7 @@ class Layer:
     num_alpha: int
 
     def __post_init__(self) -> None:
-        if len(self.r_edges) < 2 or any(b <= a for a, b in zip(self.r_edges, self.r_edges[1:], strict=False)):
+        if len(self.r_edges) < 2 or any(b <= a for a, b in itertools.pairwise(self.r_edges)):
             raise ConfigError("radial edges must ascend", where=f"layer {self.id}: {list(self.r_edges)}")
         if self.num_alpha < 1:
             raise ConfigError(f"a layer needs at least one angular bin, not {self.num_alpha}", where=f"layer {self.id}")
@@ -81,8 +82,8 @@ class Binning:
             ConfigError: if the text is no such document, or the particle is not in it.
         """
         try:
-            root = ElementTree.fromstring(text)
-        except ElementTree.ParseError as error:
+            root = ET.fromstring(text)
+        except ET.ParseError as error:
             raise ConfigError(f"not an XML document: {error}", where=where) from error
         bins = {str(node.get("name") or node.get("pid") or ""): node for node in root.iter("Bin")}
         if not bins:
@@ -91,7 +92,9 @@ class Binning:
             raise ConfigError(f"several particles ({', '.join(bins)})", where=where, hint="name one as 'particle'")
         name = next(iter(bins)) if particle is None else particle
         if name not in bins:
-            raise ConfigError(f"no particle '{name}'", where=where, hint=suggest(name, bins) or f"has {', '.join(bins)}")
+            raise ConfigError(
+                f"no particle '{name}'", where=where, hint=suggest(name, bins) or f"has {', '.join(bins)}"
+            )
         layers = []
         for node in bins[name].iter("Layer"):
             try:
@@ -149,7 +152,7 @@ class Binning:
     def layer_slices(self) -> tuple[slice, ...]:
         """The voxels of each layer, contiguous."""
         ends = np.cumsum([0] + [layer.num_voxels for layer in self.layers]).tolist()
-        return tuple(slice(a, b) for a, b in zip(ends, ends[1:], strict=False))
+        return tuple(slice(a, b) for a, b in itertools.pairwise(ends))
 
     @cached_property
     def layer_of_voxel(self) -> IntArray:

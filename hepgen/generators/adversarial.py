@@ -1,0 +1,86 @@
+"""Conditional Wasserstein GAN with gradient penalty (arXiv:1704.00028), FastCaloGAN's kind (arXiv:2109.02551)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from hepgen.generators.base import Generator, NoiseSpec, Objective, StageBatch
+from hepgen.generators.networks.mlp import MLP
+
+if TYPE_CHECKING:
+    from hepgen.config.families import GanOptions
+
+
+class WassersteinGan(Generator):
+    """A generator network trained against a critic that estimates the Wasserstein distance.
+
+    One round is ``critic_steps`` steps of the critic and one of the generator. The critic is needed in training only; a
+    checkpoint is chosen by a physics score, because neither loss says how good the events are.
+
+    References:
+        Gulrajani et al., arXiv:1704.00028, eq. 3. FastCaloGAN: ATLAS, arXiv:2109.02551.
+
+    Example:
+        >>> from hepgen.config.families import GanOptions
+        >>> gan = WassersteinGan(3, 1, GanOptions(latent=4, hidden=[8], critic_hidden=[8]))
+        >>> gan.sample({"z": torch.zeros(5, 4)}, torch.zeros(5, 1)).shape
+        torch.Size([5, 3])
+    """
+
+    family: ClassVar[str] = "gan"
+    select_by_score: ClassVar[bool] = True
+
+    def __init__(self, features: int, conditions: int, options: GanOptions) -> None:
+        super().__init__(features, conditions)
+        self.options = options
+        self.generator = MLP(options.latent + conditions, options.hidden, features, activation=options.activation)
+        self.critic = MLP(features + conditions, options.critic_hidden, 1, activation=options.activation)
+
+    def noise_spec(self) -> tuple[NoiseSpec, ...]:
+        return (NoiseSpec("z", (self.options.latent,)),)
+
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+        generated: Tensor = self.generator(torch.cat([noise["z"], condition], 1))
+        return generated
+
+    def sampling_parameters(self) -> list[str]:
+        return [name for name in self.state_dict() if name.startswith("generator.")]
+
+    def _judge(self, x: Tensor, condition: Tensor) -> Tensor:
+        value: Tensor = self.critic(torch.cat([x, condition], 1))
+        return value.squeeze(1)
+
+    def _critic_loss(self, batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:
+        with torch.no_grad():
+            fake = self.sample(noise, batch.condition)
+        mix = noise["mix"].unsqueeze(1)
+        between = (mix * batch.x + (1 - mix) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(self._judge(between, batch.condition).sum(), between, create_graph=True)
+        # Two-sided as in the paper, with a root that has a gradient at 0.
+        norm = (slope.square().sum(1) + 1e-12).sqrt()
+        penalty = self.options.gradient_penalty * (norm - 1).square()
+        return self._judge(fake, batch.condition) - self._judge(batch.x, batch.condition) + penalty
+
+    def _generator_loss(self, batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:
+        return -self._judge(self.sample(noise, batch.condition), batch.condition)
+
+    def objectives(self) -> list[Objective]:
+        optimizer: dict[str, Any] = {"learning_rate": self.options.learning_rate, "betas": (0.0, 0.9)}
+        (z,) = self.noise_spec()
+        return [
+            Objective(
+                "critic",
+                list(self.critic.parameters()),
+                self._critic_loss,
+                steps=self.options.critic_steps,
+                noise=(z, NoiseSpec("mix", (), "uniform")),
+                optimizer=optimizer,
+            ),
+            Objective(
+                "generator", list(self.generator.parameters()), self._generator_loss, noise=(z,), optimizer=optimizer
+            ),
+        ]

@@ -1,0 +1,59 @@
+"""Plain multi-layer perceptrons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+}
+
+
+class MLP(nn.Module):
+    """A perceptron with one activation between its linear layers.
+
+    Args:
+        inputs: number of input features; may be 0.
+        hidden: widths of the hidden layers.
+        outputs: number of output features.
+        activation: name in ``ACTIVATIONS``.
+        dropout: probability with which hidden units are dropped in training.
+        zero_last: start with a last layer of zeros, so that the network gives zeros.
+
+    Example:
+        >>> import torch
+        >>> MLP(3, [8], 2)(torch.zeros(5, 3)).shape
+        torch.Size([5, 2])
+    """
+
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], outputs: int, *,
+        activation: str = "relu", dropout: float = 0.0, zero_last: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        layers: list[nn.Module] = []
+        # One feature without conditions: the network is a constant, learned through an input that is always 1.
+        self._constant = inputs == 0
+        inputs = max(inputs, 1)
+        for width in hidden:
+            layers += [nn.Linear(inputs, width), ACTIVATIONS[activation]()]
+            if dropout > 0:
+                layers.append(nn.Dropout(dropout))
+            inputs = width
+        last = nn.Linear(inputs, outputs)
+        if zero_last:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(events, inputs) to (events, outputs)."""
+        if self._constant:
+            x = x.new_ones(len(x), 1)
+        result: Tensor = self.layers(x)
+        return result

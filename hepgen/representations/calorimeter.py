@@ -1,0 +1,246 @@
+"""Calorimeter showers as tensors: layer energies first, then the voxels of each layer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+
+from hepgen.errors import ConfigError, InputFileError
+from hepgen.events.schema import Schema
+from hepgen.events.source import EventSource
+from hepgen.physics.binning import Binning
+from hepgen.representations.base import ConditionRange, Stage, Tensors
+from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
+from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
+
+# Generated features further out than this many widths are pulled in: no float32 overflows on the way to an energy.
+_FARTHEST = 20.0
+
+
+class CalorimeterRepresentation:
+    """Voxels of any layered, cylindrical readout, conditioned on the incident energy and further columns.
+
+    Two stages, as in CaloFlow (arXiv:2106.05285): ``energies`` are the u-variables of the layers, ``shapes`` the voxels
+    given the layer energies. Both are logarithms, standardised with a mean and a width that follow the incident energy.
+    An empty voxel (or layer) is given noise between 0 and the threshold, so that its logarithm joins on to those of the
+    others. Decoding drops what lies below the threshold and scales each layer to its energy.
+
+    Attributes:
+        binning: the readout.
+        threshold: energy in MeV below which a voxel is 0; the smallest voxel of the training sample where the recipe
+            names none.
+    """
+
+    kind: ClassVar[str] = "calorimeter"
+
+    def __init__(
+        self, binning: Binning, *, energy: str = "incident_energy", voxels: str = "voxel_energy",
+        conditions: tuple[str, ...] = (), threshold: float = 0.0, augment: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self.binning = binning
+        self.threshold = threshold
+        self._energy, self._voxels, self._extra, self._augment = energy, voxels, conditions, augment
+        self._scales: FittedScales | None = None
+        self._layer_of_voxel = torch.from_numpy(binning.layer_of_voxel)
+        self._symmetries = torch.from_numpy(np.stack([binning.rotation(k, reflect=m) for k, m in self._turns()]))
+
+    @classmethod
+    def build(cls, options: dict[str, Any], schema: Schema) -> Self:
+        """From the options of a recipe, the binning as ``Binning.to_dict`` gives it.
+
+        Raises:
+            ConfigError: if the columns are not what a calorimeter needs.
+        """
+        binning = Binning.from_dict(options["binning"])
+        self = cls(
+            binning, energy=options["energy"], voxels=options["voxels"], conditions=tuple(options["conditions"]),
+            threshold=options["threshold"], augment=tuple(options["augment"]),
+        )  # fmt: skip
+        shape = schema[self._voxels].shape
+        if shape != (binning.num_voxels,):
+            raise InputFileError(
+                f"'{self._voxels}' has shape {shape}, but the binning has {binning.num_voxels} voxels",
+                where=f"tree '{schema.tree}'", hint="is this the binning of these showers?",
+            )  # fmt: skip
+        for name in self.condition_names:
+            column = schema[name]
+            if column.jagged or column.shape:
+                raise ConfigError(f"the condition '{name}' is not one number per shower", where=f"tree '{schema.tree}'")
+        return self
+
+    def _turns(self) -> list[tuple[int, bool]]:
+        turns = range(self.binning.rotation_order) if "rotation" in self._augment else range(1)
+        mirrors = (False, True) if "reflection" in self._augment else (False,)
+        return [(turn, mirror) for turn in turns for mirror in mirrors]
+
+    @property
+    def scales(self) -> FittedScales:
+        if self._scales is None:
+            raise ConfigError("this representation has not been fitted")
+        return self._scales
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        layers, conditions = self.binning.num_layers, len(self.condition_names)
+        return (
+            Stage("energies", layers, conditions, noise=layers),
+            Stage("shapes", self.binning.num_voxels, conditions + 2 * layers, noise=self.binning.num_voxels),
+        )
+
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        return (self._energy, *self._extra)
+
+    @property
+    def validity(self) -> tuple[ConditionRange, ...]:
+        return self.scales.validity
+
+    def feature_names(self, stage: str) -> list[str]:
+        """What each feature of a stage stands for, for messages."""
+        if stage == "energies":
+            return [f"energy of layer {layer.id}" for layer in self.binning.layers]
+        return [f"{self._voxels}[{voxel}]" for voxel in range(self.binning.num_voxels)]
+
+    def fit(self, source: EventSource) -> None:
+        fit = CalorimeterFit(self)
+        for batch in source.batches():
+            fit.survey(self.pack(batch))
+        self.threshold, self._scales = fit.begin()
+        for batch in source.batches():
+            fit.update(self.encode(self.pack(batch)))
+        fit.finish()
+
+    def pack(self, batch: ak.Array) -> Tensors:
+        """``condition`` (events, conditions) and ``voxels`` (events, voxels), MeV; voxels below the threshold are 0.
+
+        Raises:
+            InputFileError: if a voxel or a condition is not finite, a voxel negative, or an incident energy not positive.
+        """
+        voxels = torch.from_numpy(np.asarray(ak.to_numpy(batch[self._voxels]), dtype=np.float32))
+        columns = [np.asarray(ak.to_numpy(batch[name]), dtype=np.float32) for name in self.condition_names]
+        condition = torch.from_numpy(np.stack(columns, 1))
+        _refuse(~torch.isfinite(voxels).all(1), f"a '{self._voxels}' that is not finite")
+        _refuse((voxels < 0).any(1), f"a negative '{self._voxels}'")
+        for place, name in enumerate(self.condition_names):
+            _refuse(~torch.isfinite(condition[:, place]), f"a '{name}' that is not finite")
+        _refuse(condition[:, 0] <= 0, f"a '{self._energy}' that is not positive")
+        return {"condition": condition, "voxels": voxels * (voxels >= self.threshold)}
+
+    def unpack(self, tensors: Tensors) -> ak.Array:
+        columns = {name: tensors["condition"][:, place].numpy() for place, name in enumerate(self.condition_names)}
+        return ak.zip({**columns, self._voxels: ak.from_numpy(tensors["voxels"].numpy())}, depth_limit=1)
+
+    def encode(self, tensors: Tensors) -> Tensors:
+        return {"condition": tensors["condition"], "voxels": tensors["voxels"]}
+
+    def augment(self, cached: Tensors, noise: Tensor) -> Tensors:
+        count = len(self._symmetries)
+        if count == 1:
+            return cached
+        chosen = (noise * count).long().clamp(max=count - 1)
+        order = self._symmetries.to(chosen.device)[chosen]
+        return {**cached, "voxels": cached["voxels"].gather(1, order)}
+
+    def layer_energies(self, voxels: Tensor) -> Tensor:
+        """(events, voxels) to (events, layers)."""
+        sums = [voxels[:, part].sum(1) for part in self.binning.layer_slices]
+        return torch.stack(sums, 1)
+
+    def raw_features(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
+        """Features before they are standardised: log u_0, logit u_i, or the log of voxels over the threshold."""
+        if stage == "energies":
+            energies = self._dequantised(self.layer_energies(cached["voxels"]), noise)
+            return to_fractions(energies, cached["condition"][:, 0])
+        return (self._dequantised(cached["voxels"], noise) / self.threshold).log()
+
+    def _dequantised(self, values: Tensor, noise: Tensor) -> Tensor:
+        # (1 - noise) lies in (0, 1], its logarithm is finite.
+        return torch.where(values > 0, values, (1 - noise) * self.threshold)
+
+    def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
+        raw = self.raw_features(stage, cached, noise)
+        x = self.scales.features[stage].forward(raw, cached["condition"][:, 0].log())
+        return x, self.stage_condition(stage, cached)
+
+    def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
+        scale = self.scales.features[stage].log_abs_det(cached["condition"][:, 0].log())
+        values = self.layer_energies(cached["voxels"]) if stage == "energies" else cached["voxels"]
+        return scale - self._dequantised(values, noise).log().sum(1)
+
+    def start(self, condition: Tensor) -> Tensors:
+        return {"condition": condition}
+
+    def stage_condition(self, stage: str, tensors: Tensors) -> Tensor:
+        condition = self.scales.conditions.forward(tensors["condition"])
+        if stage == "energies":
+            return condition
+        return torch.cat([condition, self.scales.layers.forward(self.layer_terms(tensors))], 1)
+
+    def layer_terms(self, tensors: Tensors) -> Tensor:
+        """What the shapes are told of the layer energies: logarithms and shares of E_inc, (events, 2 layers)."""
+        energies = tensors.get("layer_energies")
+        if energies is None:
+            energies = self.layer_energies(tensors["voxels"])
+        logs = (energies.clamp(min=self.threshold) / self.threshold).log()
+        return torch.cat([logs, energies / tensors["condition"][:, :1]], 1)
+
+    def decode(self, stage: str, x: Tensor, tensors: Tensors, noise: Tensor) -> Tensors:
+        del noise
+        incident = tensors["condition"][:, 0]
+        raw = self.scales.features[stage].inverse(x.clamp(-_FARTHEST, _FARTHEST), incident.log())
+        if stage == "energies":
+            energies = from_fractions(raw, incident)
+            return {**tensors, "layer_energies": energies * (energies >= self.threshold)}
+        weights = raw.exp() * self.threshold
+        voxels = share_out(weights, tensors["layer_energies"], self.binning.layer_slices, self.threshold)
+        return {**tensors, "voxels": voxels}
+
+    def hits(self, batch: ak.Array) -> dict[str, ak.Array]:
+        """The voxels above 0 as hits: jagged columns of one length per event, lengths in mm, angles in rad.
+
+        ``hit_z`` is the number of the layer: a binning says nothing of the depth in mm.
+        """
+        voxels = np.asarray(ak.to_numpy(batch[self._voxels]))
+        event, voxel = np.nonzero(voxels)
+        counts = np.bincount(event, minlength=len(voxels))
+        layer = self.binning.layer_of_voxel[voxel]
+        ids = np.array([one.id for one in self.binning.layers], dtype=np.int32)
+        flat = {
+            "hit_energy": voxels[event, voxel],
+            "hit_layer": ids[layer],
+            "hit_r": self.binning.r_mid[voxel].astype(np.float32),
+            "hit_alpha": self.binning.alpha_mid[voxel].astype(np.float32),
+            "hit_x": self.binning.eta[voxel].astype(np.float32),
+            "hit_y": self.binning.phi[voxel].astype(np.float32),
+            "hit_z": layer.astype(np.float32),
+        }
+        return {name: ak.unflatten(values, counts) for name, values in flat.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind, "binning": self.binning.to_dict(), "energy": self._energy, "voxels": self._voxels,
+            "conditions": list(self._extra), "threshold": self.threshold, "augment": list(self._augment),
+            "scales": self.scales.state(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        self = cls(
+            Binning.from_dict(state["binning"]), energy=state["energy"], voxels=state["voxels"],
+            conditions=tuple(state["conditions"]), threshold=state["threshold"], augment=tuple(state["augment"]),
+        )  # fmt: skip
+        self._scales = FittedScales.from_state(state["scales"])
+        return self
+
+
+def _refuse(bad: Tensor, what: str) -> None:
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0, 0])
+        raise InputFileError(
+            f"{what} ({int(bad.sum())} of {len(bad)} events of this batch)", where=f"row {row} of the batch",
+            hint="mend the input, or leave these events out with 'cut'",
+        )  # fmt: skip

@@ -1,0 +1,43 @@
+"""Reading a binning from a file or a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hepgen.errors import ConfigError, InputFileError
+from hepgen.physics.binning import Binning
+
+
+def read_binning(source: str | Path | Mapping[str, Any], particle: str | None = None) -> Binning:
+    """The binning in a CaloChallenge XML, in a YAML file, or given in place.
+
+    Raises:
+        InputFileError: if there is no such file.
+        ConfigError: if its content is not a binning.
+
+    Example:
+        >>> read_binning({"layers": [{"r_edges": [0, 5, 10], "num_alpha": 4}]}).num_voxels
+        8
+    """
+    if isinstance(source, Mapping):
+        return Binning.from_dict(source)
+    path = Path(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputFileError(f"cannot read the binning: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("a binning is a text file, XML or YAML", where=str(path)) from error
+    if text.lstrip().startswith("<"):
+        return Binning.from_xml(text, particle, where=str(path))
+    try:
+        state = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"neither XML nor YAML: {error}", where=str(path)) from error
+    if not isinstance(state, Mapping):
+        raise ConfigError("a YAML binning is a mapping with 'layers'", where=str(path))
+    return Binning.from_dict(state, where=str(path))
