@@ -24,13 +24,11 @@ class Layout:
         columns: what is written, with the final type and counter of each column; counters of jagged columns are not
             among them, they follow from the lists.
         counters: names of the counters, in the order of their first column.
-        names: name in the output of each column of the schema.
         notes: one sentence for each thing that differs from the schema.
     """
 
     columns: tuple[Column, ...]
     counters: tuple[str, ...]
-    names: dict[str, str]
     notes: tuple[str, ...]
 
 
@@ -68,7 +66,7 @@ def plan_layout(schema: Schema, format: str, *, drop_unwritable: bool = False) -
     for counter, column in counted.items():
         notes += _counter_notes(str(counter), column, schema, format)
     plain = [column for column in columns if column.name not in counted]
-    return Layout(tuple(plain), tuple(str(name) for name in counted), {c.name: c.name for c in plain}, tuple(notes))
+    return Layout(tuple(plain), tuple(str(name) for name in counted), tuple(notes))
 
 
 def _written(column: Column, format: str) -> tuple[Column, str]:

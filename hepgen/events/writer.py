@@ -275,7 +275,7 @@ def _settle(part: Path, path: Path, force: bool) -> None:
 
 
 def _widest(batch: ak.Array, layout: Layout) -> int:
-    names = set(batch.fields).intersection(layout.names)
+    names = {column.name for column in layout.columns}.intersection(batch.fields)
     return max((int(batch[name].nbytes) for name in names), default=1)
 
 

@@ -1,0 +1,171 @@
+"""What a stream of events holds, column by column: types, ranges, means, values that are not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from hepgen.events.schema import Column, Schema
+from hepgen.events.source import Array, EventSource
+
+DISTINCT_LIMIT = 64
+
+
+@dataclass
+class ColumnSummary:
+    """An accumulator over the batches of one column.
+
+    Attributes:
+        column: the column that is summed up.
+        low, high: least and greatest finite value; infinities where there is none.
+        total: sum of the finite values.
+        non_finite: number of values that are NaN or infinite.
+        values: number of values in all.
+        lengths: shortest and longest event of a jagged column.
+        distinct: the distinct finite values, None as soon as there are more than ``distinct_limit``.
+
+    Example:
+        >>> summary = ColumnSummary(Column("x", "float64"))
+        >>> summary.update(ak.Array([1.0, 3.0, np.nan]))
+        >>> summary.low, summary.high, summary.mean, summary.non_finite, summary.distinct
+        (1.0, 3.0, 2.0, 1, {1.0, 3.0})
+    """
+
+    column: Column
+    low: float = math.inf
+    high: float = -math.inf
+    total: float = 0.0
+    non_finite: int = 0
+    values: int = 0
+    lengths: list[int] = field(default_factory=list)
+    distinct: set[Any] | None = field(default_factory=set)
+    distinct_limit: int = DISTINCT_LIMIT
+
+    def update(self, array: ak.Array) -> None:
+        """Add the values of one batch, shape (events, ...), jagged or not."""
+        if self.column.jagged and len(array):
+            counts = np.asarray(ak.num(array, axis=1))
+            bounds = [*self.lengths, int(counts.min()), int(counts.max())]
+            self.lengths = [min(bounds), max(bounds)]
+        flat = np.asarray(ak.flatten(array, axis=None))
+        self.values += flat.size
+        if flat.dtype.kind == "f":
+            finite = np.isfinite(flat)
+            if not finite.all():
+                self.non_finite += int(flat.size - np.count_nonzero(finite))
+                flat = flat[finite]
+        if flat.size:
+            self.low = min(self.low, flat.min().item())
+            self.high = max(self.high, flat.max().item())
+            self.total += float(flat.sum(dtype=np.float64))
+            self._note_distinct(flat)
+
+    def _note_distinct(self, flat: Array) -> None:
+        if self.distinct is None:
+            return
+        for part in (flat[: 4 * self.distinct_limit], flat):
+            self.distinct.update(np.unique(part).tolist())
+            if len(self.distinct) > self.distinct_limit:
+                self.distinct = None
+                return
+
+    @property
+    def mean(self) -> float:
+        """Mean of the finite values, NaN where there is none."""
+        finite = self.values - self.non_finite
+        return self.total / finite if finite else math.nan
+
+    def merge(self, other: ColumnSummary) -> None:
+        """Add what another accumulator of the same column has seen."""
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.total += other.total
+        self.non_finite += other.non_finite
+        self.values += other.values
+        bounds = self.lengths + other.lengths
+        self.lengths = [min(bounds), max(bounds)] if bounds else []
+        known = None if self.distinct is None or other.distinct is None else self.distinct | other.distinct
+        self.distinct = known if known is not None and len(known) <= self.distinct_limit else None
+
+    def result(self) -> dict[str, Any]:
+        """JSON-able; ``low``, ``high`` and ``mean`` are None where no finite value was seen."""
+        seen = self.low <= self.high
+        column = self.column
+        return {
+            "name": column.name,
+            "type": column.dtype,
+            "shape": list(column.shape),
+            "jagged": column.jagged,
+            "lengths": self.lengths or None,
+            "unit": column.unit,
+            "counter": column.counter,
+            "stored_as": column.stored_as,
+            "low": self.low if seen else None,
+            "high": self.high if seen else None,
+            "mean": self.mean if seen else None,
+            "non_finite": self.non_finite,
+            "distinct": len(self.distinct) if self.distinct is not None else None,
+            "values": self.values,
+        }
+
+
+@dataclass(frozen=True)
+class Description:
+    """What one pass over a tree found.
+
+    Attributes:
+        schema: its columns.
+        events: number of events read.
+        columns: one accumulator per column, in the order of the schema.
+        skipped: columns that cannot be read, each with the reason.
+    """
+
+    schema: Schema
+    events: int
+    columns: tuple[ColumnSummary, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> ColumnSummary:
+        return self.columns[[summary.column.name for summary in self.columns].index(self.schema[name].name)]
+
+    def result(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "name": self.schema.tree,
+            "format": self.schema.format,
+            "convention": self.schema.convention or None,
+            "entries": self.events,
+            "columns": [column.result() for column in self.columns],
+            "unreadable": dict(self.skipped),
+        }
+
+
+def describe(
+    source: EventSource,
+    report: Callable[[int, int], None] | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    distinct_limit: int = DISTINCT_LIMIT,
+) -> Description:
+    """One streaming pass over a source.
+
+    Args:
+        source: the events.
+        report: told the events read and the events in all, after every batch.
+        columns: patterns of the columns to look at, all where None.
+        distinct_limit: how many distinct values of a column are kept.
+    """
+    schema = source.schema if columns is None else source.schema.select(columns)
+    summaries = tuple(ColumnSummary(column, distinct_limit=distinct_limit) for column in schema)
+    done = 0
+    for batch in source.batches(schema.names):
+        for summary in summaries:
+            summary.update(batch[summary.column.name])
+        done += len(batch)
+        if report is not None:
+            report(done, source.num_events)
+    return Description(schema, done, summaries, dict(getattr(source, "skipped", {})))
