@@ -16,7 +16,7 @@ JOBS ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) if h
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt
 SOURCES := hepgen tests $(wildcard benchmarks) $(wildcard examples) $(wildcard docs)
 
 .PHONY: venv test demo lint format types check clean
@@ -25,7 +25,7 @@ SOURCES := hepgen tests $(wildcard benchmarks) $(wildcard examples) $(wildcard d
 # what running needs; each stamp is older than pyproject.toml or constraints.txt only if it has to be made again
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --quiet "pip>=25.1"
 ifneq ($(TORCH_INDEX),)
 	$(PIP) --no-deps --index-url $(TORCH_INDEX) torch
 endif
