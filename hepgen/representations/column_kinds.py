@@ -1,0 +1,189 @@
+"""What kind of numbers a column holds, from one streaming pass over the data and the recipe's overrides."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.errors import ConfigError, InputFileError
+from hepgen.representations.accumulators import Distinct, MomentsResult
+from hepgen.representations.maps.fitting import SPIKE_WEIGHT
+from hepgen.representations.table_layout import LARGEST_WHOLE, Element
+
+Kind = Literal["constant", "discrete", "integer", "continuous", "cyclic"]
+
+MOST_DISCRETE = 64
+"""A column of at most as many distinct values can be discrete: each value has its own probability."""
+_WIDEST_INTEGER = 2**22  # whole numbers over a wider range are too many for the noise of each to survive float32
+_ANGLE = re.compile(r"(^|_|\d)(d|delta)?phi|phi($|_|\d)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """What is known of one column.
+
+    Attributes:
+        name: name of the column, with the index for an element of a fixed-size one.
+        kind: ``constant``, ``discrete``, ``integer``, ``continuous`` or ``cyclic``.
+        low: least value that may be generated.
+        high: greatest value that may be generated.
+        absent: value that stands for a missing one (NaN, or a number such as -999 far from all others), else None.
+        period: period of a cyclic column, else 0.
+        origin: begin of the period of a cyclic column.
+        bounded: whether low and high were set by hand rather than seen.
+        values: distinct values where there are at most 64.
+    """
+
+    name: str
+    kind: Kind
+    low: float
+    high: float
+    absent: float | None = None
+    period: float = 0.0
+    origin: float = 0.0
+    bounded: bool = False
+    values: tuple[float, ...] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; NaN, which JSON has not, is written as a string."""
+        state = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: "nan" if isinstance(v, float) and math.isnan(v) else v for name, v in state.items()}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> ColumnFacts:
+        state = {name: math.nan if value == "nan" and name != "name" else value for name, value in state.items()}
+        return cls(**{**state, "values": None if state["values"] is None else tuple(state["values"])})
+
+
+def classify(
+    elements: Sequence[Element],
+    moments: MomentsResult,
+    distinct: Sequence[Distinct | None],
+    sample: NDArray[np.float64],
+    options: Mapping[str, Mapping[str, Any]],
+) -> list[ColumnFacts]:
+    """The facts of every column.
+
+    Args:
+        elements: one per column of the matrix.
+        moments: of all rows.
+        distinct: values of the columns that have few.
+        sample: rows, shape (events, elements).
+        options: overrides by column or element name: kind, period, low, high.
+
+    Raises:
+        InputFileError: for infinite values, whole numbers that float64 cannot hold, or values outside a set bound.
+        ConfigError: for a kind that the data contradicts.
+    """
+    facts = []
+    for index, element in enumerate(elements):
+        wanted = {**options.get(element.column, {}), **options.get(element.name, {})}
+        low, high = float(moments.low[index]), float(moments.high[index])
+        _check_values(element, low, high, int(moments.infinite[index]))
+        missing = int(moments.missing[index])
+        column = sample[:, index]
+        if missing == moments.rows:
+            facts.append(ColumnFacts(element.name, "constant", 0.0, 0.0, absent=math.nan))
+            continue
+        found = distinct[index]
+        whole = bool(moments.integral[index])
+        kind = _kind(element, wanted, moments.rows, whole, low, high, missing, found, column)
+        absent = math.nan if missing else None
+        if absent is None and kind in {"integer", "continuous"} and wanted.get("kind", "auto") == "auto":
+            absent = _sentinel(column)
+        values = None if found is None else tuple(float(value) for value in found.values)
+        period, origin = _cycle(wanted, low) if kind == "cyclic" else (0.0, 0.0)
+        if period and (low < origin - 1e-6 or high > origin + period * (1 + 1e-6)):
+            what = f"values from {low:g} to {high:g} do not lie within one period of {period:g}"
+            raise InputFileError(what, where=element.name, hint="say where it begins with representation.columns.*.low")
+        set_low, set_high = wanted.get("low"), wanted.get("high")
+        bounded = kind != "cyclic" and (set_low is not None or set_high is not None)
+        if bounded:
+            inside = column[~np.isnan(column)] if absent is None else column[~np.isnan(column) & (column != absent)]
+            least, most = (low, high) if absent is None else (float(inside.min()), float(inside.max()))
+            low = least if set_low is None else float(set_low)
+            high = most if set_high is None else float(set_high)
+            if least < low or most > high:
+                what = f"values from {least:g} to {most:g} lie outside the set bounds {low:g} to {high:g}"
+                raise InputFileError(what, where=element.name, hint="set wider bounds or cut the data")
+        facts.append(ColumnFacts(element.name, kind, low, high, absent, period, origin, bounded, values))
+    return facts
+
+
+def _check_values(element: Element, low: float, high: float, infinite: int) -> None:
+    leave_out = f"leave it out with data.columns: ['*', '!{element.column}']"
+    if infinite:
+        raise InputFileError(f"{infinite} infinite values", where=element.name, hint=f"cut them, or {leave_out}")
+    if np.dtype(element.dtype).kind in "iu" and max(abs(low), abs(high)) > LARGEST_WHOLE:
+        raise InputFileError("whole numbers beyond 2^53 cannot be modelled", where=element.name, hint=leave_out)
+
+
+def _kind(
+    element: Element,
+    wanted: Mapping[str, Any],
+    rows: int,
+    whole: bool,
+    low: float,
+    high: float,
+    missing: int,
+    distinct: Distinct | None,
+    column: NDArray[np.float64],
+) -> Kind:
+    asked = wanted.get("kind", "auto")
+    if low == high and not missing:
+        return "constant"
+    if asked == "constant":
+        raise ConfigError(f"column '{element.name}' is not constant", where=f"representation.columns.{element.name}")
+    if asked == "integer" and not whole:
+        raise ConfigError(f"column '{element.name}' is not integer", where=f"representation.columns.{element.name}")
+    if asked == "continuous":
+        return "continuous"
+    if asked == "cyclic" or wanted.get("period") is not None:
+        return "cyclic"
+    if distinct is not None:
+        number = len(distinct.values)
+        sparse = whole and high - low + 1 > 4 * number
+        if number <= 2 or rows >= 20 * number or sparse:
+            return "discrete"
+    if whole and high - low < _WIDEST_INTEGER:
+        return "integer"
+    return "cyclic" if asked == "auto" and not missing and _is_angle(element.name, low, high, column) else "continuous"
+
+
+def _is_angle(name: str, low: float, high: float, column: NDArray[np.float64]) -> bool:
+    """Whether a column is an azimuth: it is called so, and fills one turn up to both ends."""
+    begin = 0.0 if low >= 0 else -math.pi
+    turn = 2 * math.pi
+    if not _ANGLE.search(name) or low < begin - 1e-3 or high > begin + turn + 1e-3:
+        return False
+    ends = (np.mean(column < begin + 0.05 * turn), np.mean(column > begin + 0.95 * turn))
+    return bool(min(ends) > 0.3 * 0.05)
+
+
+def _cycle(wanted: Mapping[str, Any], low: float) -> tuple[float, float]:
+    period = float(wanted.get("period") or 2 * math.pi)
+    begin = wanted.get("low")
+    if begin is None:
+        begin = 0.0 if low >= 0 else -period / 2
+    return period, float(begin)
+
+
+def _sentinel(column: NDArray[np.float64]) -> float | None:
+    """A repeated least or greatest value that lies far from all others, such as -999."""
+    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    if len(values) < 8:
+        return None
+    inner = np.sort(column[(column != values[0]) & (column != values[-1])])
+    width = float(inner[int(0.99 * (len(inner) - 1))] - inner[int(0.01 * (len(inner) - 1))])
+    enough = SPIKE_WEIGHT * len(column)
+    if counts[0] > enough and values[1] - values[0] > 0.5 * width:
+        return float(values[0])
+    if counts[-1] > enough and values[-1] - values[-2] > 0.5 * width:
+        return float(values[-1])
+    return None
