@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cramjam
 import uproot
-import zstandard
 
 from hepgen.errors import HepgenError, InputFileError, OutputError
 
@@ -29,7 +29,7 @@ READ_ERRORS: tuple[type[Exception], ...] = (
     EOFError,
     struct.error,
     zlib.error,
-    zstandard.ZstdError,
+    cramjam.DecompressionError,
     uproot.DeserializationError,
     uproot.interpretation.objects.CannotBeStrided,
     uproot.interpretation.objects.CannotBeAwkward,

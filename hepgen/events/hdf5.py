@@ -44,9 +44,17 @@ class _Place:
 
 @contextmanager
 def open_hdf5(path: str, cache: int = 1 << 20) -> Iterator[Any]:
-    """An h5py file that takes no lock: network file systems refuse one to readers."""
+    """An h5py file that takes no lock: network file systems refuse one to readers.
+
+    HDF5 insists on one kind of locking for all handles that a process has on a file.
+    """
     with reading(path):
-        file = h5py.File(path, "r", locking=False, rdcc_nbytes=cache)
+        try:
+            file = h5py.File(path, "r", locking=False, rdcc_nbytes=cache)
+        except OSError as error:
+            if "locking flag" not in str(error):
+                raise
+            file = h5py.File(path, "r", rdcc_nbytes=cache)
     try:
         yield file
     finally:

@@ -33,7 +33,7 @@ class ExplodedSource(SourceBase):
         chosen = self.event_schema.select(given) if given else self.event_schema.replace(())
         self.given = tuple(name for name in chosen.names if name not in self.elements)
         columns = [*(self.event_schema[name] for name in self.given), *elements]
-        self.schema = replace(self.event_schema.replace(replace(column, jagged=False) for column in columns))
+        self.schema = self.event_schema.replace(replace(column, jagged=False, counter=None) for column in columns)
         self.files = self._source.files
         self.skipped = self._source.skipped
 
@@ -71,7 +71,7 @@ def explode(source: EventSource, collection: str, given: Sequence[str] = ()) -> 
         >>> from hepgen.events.reader import open_events
         >>> muons = explode(open_events("tests/data/muons.root"), "Muon", ["nMuon"])
         >>> muons.schema.names[:3], muons.num_events
-        (('nMuon', 'Muon_pt', 'Muon_eta'), 2366)
+        (('nMuon', 'Muon_pt', 'Muon_eta'), 2372)
     """
     return ExplodedSource(source, collection, given)
 

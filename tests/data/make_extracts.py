@@ -53,6 +53,11 @@ def main(data: Path) -> None:
         shutil.copyfile(data / "calo" / name, HERE / name)
     extract_tree(data / "events/ttbar_train.root", HERE / "ttbar.root", "events", 1500)
     extract_tree(data / "real/open-data-example.root", HERE / "muons.root", "Events", 1000)
+    extract_tree(data / "real/nanoAOD_2015_CMS_Open_Data_ttbar.root", HERE / "nanoaod.root", "Events", 10)
+    extract_tree(data / "real/uproot-HZZ.root", HERE / "hzz.root", "events", 200)
+    extract_tree(data / "real/uproot-Zmumu.root", HERE / "zmumu.root", "events", 200)
+    ntuple = "Run2012BC_DoubleMuParked_Muons_1000evts_rntuple_v1-0-0-0.root"
+    shutil.copyfile(data / "real" / ntuple, HERE / "muons_rntuple.root")
 
 
 if __name__ == "__main__":
