@@ -32,13 +32,22 @@ class EncodedCache:
 
     Attributes:
         size: number of events.
+        mean_weight: mean of the weights of events; 1 where there are none.
     """
 
-    def __init__(self, size: int, tensors: Tensors | None, handle: int | None, record: np.dtype[Any] | None) -> None:
+    def __init__(
+        self,
+        size: int,
+        tensors: Tensors | None,
+        handle: int | None = None,
+        record: np.dtype[Any] | None = None,
+        mean_weight: float = 1.0,
+    ) -> None:
         self.size = size
+        self.mean_weight = mean_weight
         self._tensors = tensors
         self._handle = handle
-        self._record = record
+        self.record = record
 
     @property
     def in_memory(self) -> bool:
@@ -49,16 +58,16 @@ class EncodedCache:
         if self._tensors is not None:
             index = torch.from_numpy(rows)
             return {name: tensor.index_select(0, index) for name, tensor in self._tensors.items()}
-        if self._record is None or self._handle is None:
+        if self.record is None or self._handle is None:
             raise ValueError("the cache is closed")
-        size = self._record.itemsize
+        size = self.record.itemsize
         data = bytearray(size * len(rows))
         view = memoryview(data)
         for position, row in enumerate(rows.tolist()):
             if os.preadv(self._handle, [view[position * size : (position + 1) * size]], row * size) != size:
                 raise TrainingError("the cache of encoded events is cut short", hint="run again with --force")
-        table = np.frombuffer(data, dtype=self._record)
-        return {name: torch.from_numpy(np.ascontiguousarray(table[name])) for name in self._record.names or ()}
+        table = np.frombuffer(data, dtype=self.record)
+        return {name: torch.from_numpy(np.ascontiguousarray(table[name])) for name in self.record.names or ()}
 
     def close(self) -> None:
         if self._handle is not None:
@@ -83,7 +92,7 @@ def encode_source(
         memory: bytes that the encoded events may take in memory; if they take more they go to ``path``.
         path: the file, with a ``.json`` beside it that is written when it is complete.
         fingerprint: what the content depends on; a complete file with the same fingerprint is used as it is.
-        visit: called with the physical tensors of each batch and their row numbers.
+        visit: called with the physical tensors of each batch and their row numbers, while they are encoded.
 
     Raises:
         InputFileError: if there are no events.
@@ -93,8 +102,10 @@ def encode_source(
     size = source.num_events
     if size == 0:
         raise InputFileError("no events are left to train on", hint="look at the cut, the split and the input files")
+    if (found := _complete_file(path, fingerprint)) is not None:
+        return found
     writer: _Memory | _File | None = None
-    start = 0
+    start, weights = 0, 0.0
     for encoded, physical in _encoded_batches(source, representation):
         count = len(next(iter(encoded.values())))
         if start + count > size:
@@ -104,12 +115,43 @@ def encode_source(
         _refuse_non_finite(encoded, start)
         if writer is None:
             record = _record(encoded)
-            writer = _Memory(size) if record.itemsize * size <= memory else _File(path, record, fingerprint)
+            writer = _Memory(size) if record.itemsize * size <= memory else _File(path, record)
         writer.write(encoded, start)
         start += count
+        weights += float(encoded[WEIGHT].double().sum()) if WEIGHT in encoded else count
     if writer is None or start != size:
         raise InputFileError("the input files changed while they were read", hint="start again")
-    return writer.finish(size)
+    if weights <= 0:
+        raise InputFileError("the event weights do not add up to a positive number", hint="look at data.weight")
+    cache = writer.finish(size, weights / size)
+    if not cache.in_memory:
+        _mark_complete(path, fingerprint, cache)
+    return cache
+
+
+def _complete_file(path: Path, fingerprint: str) -> EncodedCache | None:
+    """The cache that an earlier process left in a file, if it is of the same content."""
+    try:
+        note = json.loads(_note(path).read_text())
+        if note["fingerprint"] != fingerprint:
+            return None
+        record = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in note["record"]])
+        if path.stat().st_size != record.itemsize * note["size"]:
+            return None
+        return EncodedCache(note["size"], None, os.open(path, os.O_RDONLY), record, note["mean_weight"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _mark_complete(path: Path, fingerprint: str, cache: EncodedCache) -> None:
+    fields: Any = {} if cache.record is None else cache.record.fields or {}
+    record = [(name, kind.base.str, list(kind.shape)) for name, (kind, *_) in fields.items()]
+    note = {"fingerprint": fingerprint, "record": record, "size": cache.size, "mean_weight": cache.mean_weight}
+    write_atomic(_note(path), json.dumps(note))
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
 
 
 def _encoded_batches(source: EventSource, representation: Representation) -> Iterator[tuple[Tensors, Tensors]]:
@@ -151,45 +193,32 @@ class _Memory:
                 self._tensors[name] = torch.empty((self._size, *tensor.shape[1:]), dtype=tensor.dtype)
             self._tensors[name][start : start + len(tensor)] = tensor.detach().cpu()
 
-    def finish(self, size: int) -> EncodedCache:
-        return EncodedCache(size, self._tensors, None, None)
+    def finish(self, size: int, mean_weight: float) -> EncodedCache:
+        return EncodedCache(size, self._tensors, mean_weight=mean_weight)
 
 
 class _File:
-    """Appends records to a file; a complete one of the same fingerprint is left alone."""
+    """Appends records to a file."""
 
-    def __init__(self, path: Path, record: np.dtype[Any], fingerprint: str) -> None:
+    def __init__(self, path: Path, record: np.dtype[Any]) -> None:
         self._path = path
-        self._record = record
-        self._note = path.with_name(path.name + ".json")
-        self._content = {"fingerprint": fingerprint, "record": str(record)}
+        self.record = record
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._complete = self._is_complete()
-        if not self._complete:
-            self._note.unlink(missing_ok=True)
-        self._handle = None if self._complete else path.open("wb")
-
-    def _is_complete(self) -> bool:
-        try:
-            return bool(json.loads(self._note.read_text()) == self._content) and self._path.exists()
-        except (OSError, ValueError):
-            return False
+            _note(path).unlink(missing_ok=True)
+            self._handle = path.open("wb")
 
     def write(self, encoded: Tensors, start: int) -> None:
-        if self._handle is None:
-            return
-        table = np.empty(len(next(iter(encoded.values()))), dtype=self._record)
+        del start
+        table = np.empty(len(next(iter(encoded.values()))), dtype=self.record)
         for name, tensor in encoded.items():
             table[name] = tensor.detach().cpu().numpy()
         with output_errors(self._path):
             self._handle.write(table.tobytes())
 
-    def finish(self, size: int) -> EncodedCache:
-        if self._handle is not None:
-            with output_errors(self._path):
-                self._handle.flush()
-                os.fsync(self._handle.fileno())
-                self._handle.close()
-            write_atomic(self._note, json.dumps(self._content))
-        return EncodedCache(size, None, os.open(self._path, os.O_RDONLY), self._record)
+    def finish(self, size: int, mean_weight: float) -> EncodedCache:
+        with output_errors(self._path):
+            self._handle.flush()
+            os.fsync(self._handle.fileno())
+            self._handle.close()
+        return EncodedCache(size, None, os.open(self._path, os.O_RDONLY), self.record, mean_weight)

@@ -20,45 +20,52 @@ _CHUNK = 1024
 class StageScore:
     """Generates one stage for held-out events whose conditions and earlier stages are true, and scores the result.
 
+    The truth takes the same road as what is generated: its features are decoded, stage by stage.
+
     Args:
         representation: fitted.
         stage: name of the stage.
-        truth: physical tensors of held-out events, as ``pack`` gives them.
+        held_out: physical tensors of held-out events, as ``pack`` gives them.
         score: the callable that compares generated with true events.
         key: seed and number of the stage: the noise is the same at every call.
     """
 
     def __init__(
-        self, representation: Representation, stage: str, truth: Tensors, score: Score, key: tuple[int, int]
+        self, representation: Representation, stage: str, held_out: Tensors, score: Score, key: tuple[int, int]
     ) -> None:
         self._representation = representation
-        self._stage = next(one for one in representation.stages if one.name == stage)
-        self._truth = truth
         self._score = score
         self._key = key
+        self._events = len(held_out["condition"])
+        random = stream(key[0], SCORE, key[1], 0)
+        cached = representation.encode(held_out)
+        self._truth = representation.start(held_out["condition"])
+        for one in representation.stages:
+            self._before = self._truth
+            x, _ = representation.features(one.name, cached, uniform(random, self._events, one.noise))
+            self._truth = representation.decode(
+                one.name, x, dict(self._before), uniform(random, self._events, one.unnoise)
+            )
+            self._stage = one
+            if one.name == stage:
+                break
 
     def __call__(self, generator: Generator) -> float:
         """The score of a generator, infinite if it makes anything that is not finite."""
         device = next(generator.parameters()).device
         parts: list[Tensors] = []
-        events = len(self._truth["condition"])
-        for start in range(0, events, _CHUNK):
-            true = {name: tensor[start : start + _CHUNK] for name, tensor in self._truth.items()}
-            count = len(true["condition"])
-            random = stream(self._key[0], SCORE, self._key[1], start)
-            noise = draw(random, generator.noise_spec(), count)
+        for start in range(0, self._events, _CHUNK):
+            before = {name: tensor[start : start + _CHUNK] for name, tensor in self._before.items()}
+            count = len(before["condition"])
+            random = stream(self._key[0], SCORE, self._key[1], 1, start)
+            noise = {name: n.to(device) for name, n in draw(random, generator.noise_spec(), count).items()}
             with torch.no_grad():
-                condition = self._representation.stage_condition(self._stage.name, true)
-                x = generator.sample(
-                    {name: array.to(device) for name, array in noise.items()}, condition.to(device, torch.float32)
-                ).cpu()
+                condition = self._representation.stage_condition(self._stage.name, before).to(device, torch.float32)
+                x = generator.sample(noise, condition).cpu()
                 if not bool(torch.isfinite(x).all()):
                     return float("inf")
-                parts.append(
-                    self._representation.decode(
-                        self._stage.name, x, dict(true), uniform(random, count, self._stage.unnoise)
-                    )
-                )
+                unnoise = uniform(random, count, self._stage.unnoise)
+                parts.append(self._representation.decode(self._stage.name, x, before, unnoise))
         generated = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         value = self._score(generated, self._truth)
         return value if np.isfinite(value) else float("inf")

@@ -36,6 +36,18 @@ def uniform(random: np.random.Generator, *shape: int) -> Tensor:
     return torch.from_numpy(random.random(shape, dtype=np.float32))
 
 
+def seed_torch(random: np.random.Generator, device: torch.device) -> None:
+    """Seed the generators inside torch that dropout and the first weights draw from.
+
+    ``torch.manual_seed`` would also queue a call, with a traceback, for every device that is not in use: at each step
+    that costs more than the step.
+    """
+    seed = int(random.integers(2**63))
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def draw(random: np.random.Generator, specs: Iterable[NoiseSpec], events: int) -> dict[str, Tensor]:
     """The named noise arrays of ``specs``, each of shape (events, ...), float32.
 

@@ -29,7 +29,7 @@ from hepgen.training.optimizers import (
     set_rate,
 )
 from hepgen.training.progress import Silent
-from hepgen.training.seeds import INITIAL, TRAIN, VALIDATE, Shuffle, draw, stream, uniform
+from hepgen.training.seeds import INITIAL, TRAIN, VALIDATE, Shuffle, draw, seed_torch, stream, uniform
 
 _MAX_SKIPPED = 20
 _VALIDATION_ROWS = 20_000
@@ -102,7 +102,7 @@ class StageTrainer:
 
     def reset(self, steps: int) -> None:
         """Begin anew, with a schedule of ``steps`` steps."""
-        torch.manual_seed(int(stream(self._seed, INITIAL, self.number).integers(2**63)))
+        seed_torch(stream(self._seed, INITIAL, self.number), self._device)
         self.steps = steps
         self.step = 0
         self.skipped = 0
@@ -151,7 +151,7 @@ class StageTrainer:
 
     def _update(self, objective: Objective, batch_number: int) -> float:
         random = stream(self._seed, TRAIN, self.number, self.step, batch_number)
-        torch.manual_seed(int(random.integers(2**63)))  # dropout and its like
+        seed_torch(random, self._device)  # dropout and its like
         size = self.settings.batch_size
         rows = self._shuffle.rows((self.step * self._batches + batch_number) * size, size)
         batch = self._batch(self._train, rows, random, augment=True)
@@ -162,7 +162,7 @@ class StageTrainer:
         number = value.item()
         if not math.isfinite(number):
             raise self._diagnosis(f"the loss '{objective.name}'", batch, rows)
-        self._scaler.scale(value).backward(inputs=objective.parameters)  # type: ignore[no-untyped-call]
+        self._scaler.scale(value).backward(inputs=objective.parameters)
         self._scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(objective.parameters, self.settings.clip)
         if self._scale_gradients or bool(torch.isfinite(norm)):
@@ -208,7 +208,7 @@ class StageTrainer:
         return StageBatch(
             x.to(self._device),
             condition.to(self._device),
-            None if weight is None else weight.to(self._device),
+            None if weight is None else (weight / self._train.mean_weight).to(self._device),
         )
 
     def judge(self) -> float:
@@ -221,7 +221,7 @@ class StageTrainer:
         total, weights = 0.0, 0.0
         for start in range(0, min(self._validation.size, _VALIDATION_ROWS), _VALIDATION_CHUNK):
             random = stream(self._seed, VALIDATE, self.number, start)
-            torch.manual_seed(int(random.integers(2**63)))
+            seed_torch(random, self._device)
             rows = np.arange(start, min(start + _VALIDATION_CHUNK, self._validation.size))
             batch = self._batch(self._validation, rows, random, augment=False)
             noise = {name: array.to(self._device) for name, array in draw(random, objective.noise, len(rows)).items()}

@@ -44,6 +44,8 @@ def test_a_complete_file_is_used_again_and_another_fingerprint_is_not(tmp_path: 
     assert first(1, "b") != a
     path.with_name("train.bin.json").write_text("{")
     assert first(0, "b") == a
+    path.write_bytes(path.read_bytes()[:-1])
+    assert first(1, "b") != a
 
 
 def test_weights_are_cached(tmp_path: Path) -> None:
@@ -53,6 +55,7 @@ def test_weights_are_cached(tmp_path: Path) -> None:
         MemorySource(events, schema), ToyRepresentation(), memory=1 << 20, path=tmp_path / "x", fingerprint=""
     )
     assert cache.gather(np.array([7]))["_weight"].tolist() == [7.0]
+    assert cache.mean_weight == 9.5
 
 
 def test_no_events_and_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:

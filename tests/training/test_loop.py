@@ -185,7 +185,7 @@ def test_a_loss_that_is_not_finite_names_the_column(parts: Any, tmp_path: Path) 
     representation, train, validation = parts
     tensors = {name: tensor.clone() for name, tensor in train.gather(np.arange(train.size)).items()}
     tensors["v"][:, 1] = 1e30
-    spoilt = (representation, EncodedCache(train.size, tensors, None, None), validation)
+    spoilt = (representation, EncodedCache(train.size, tensors), validation)
     with pytest.raises(TrainingError, match=r"feature column \d reaches 1e\+30 standard deviations for event \d+"):
         _run(tmp_path / "b", _trainer(spoilt, Broken), 10)
 
@@ -209,7 +209,7 @@ def test_weights_count(parts: Any, tmp_path: Path) -> None:
     representation, train, _ = parts
     tensors = train.gather(np.arange(train.size))
     upper = (tensors["y"][:, 0] > 0).float()
-    weighted = EncodedCache(train.size, {**tensors, "_weight": 2 * upper}, None, None)
+    weighted = EncodedCache(train.size, {**tensors, "_weight": upper}, mean_weight=0.5)
     trainer = _trainer((representation, weighted, None), Gaussian, stage="first")
     weights = _run(tmp_path, trainer, 200)
     generator = Gaussian(1, 1)

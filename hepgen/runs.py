@@ -1,0 +1,271 @@
+"""A training from a recipe to a surrogate, in a run folder that can be left and taken up again at any time."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import hepgen
+from hepgen.bundle import read_bundle, write_bundle
+from hepgen.config.recipe import Recipe
+from hepgen.events.schema import Schema
+from hepgen.events.source import EventSource
+from hepgen.parts import RunData, open_data, with_units
+from hepgen.representations import registry
+from hepgen.representations.base import Representation, Stage, Tensors
+from hepgen.runfolder import RunFolder
+from hepgen.scoring import physics_distance
+from hepgen.session import Session
+from hepgen.surrogate import Part, Surrogate
+from hepgen.training.cache import WEIGHT, EncodedCache, encode_source
+from hepgen.training.checkpoint import CheckpointStore
+from hepgen.training.device import pick_device
+from hepgen.training.files import digest_of
+from hepgen.training.loop import StageRun
+from hepgen.training.metrics import MetricsLog
+from hepgen.training.plan import Plan, StagePlan, shares
+from hepgen.training.progress import Progress, Silent
+from hepgen.training.score import StageScore
+from hepgen.training.seeds import TABLE, stream
+from hepgen.training.signals import StopFlag
+from hepgen.training.trainer import StageTrainer, TrainingSettings
+
+DEFAULT_BUDGET = 1800.0
+"""Seconds of training where neither a budget nor steps nor epochs are given."""
+
+TABLE_ROWS = 4096
+SCORED_EVENTS = 4000
+
+
+def train_run(
+    recipe: Recipe,
+    run_dir: str | Path,
+    *,
+    budget: float | None = None,
+    max_time: float | None = None,
+    resume: bool = False,
+    force: bool = False,
+    seed: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
+) -> Surrogate:
+    """Train every stage of a recipe, one after the other, and leave a bundle in ``RUN/model``.
+
+    Args:
+        recipe: with absolute paths.
+        run_dir: the run folder.
+        budget: seconds of training, over all stages; the number of steps is measured once and stored.
+        max_time: seconds after which the run stops with a checkpoint, whatever is left to do.
+        resume: go on with what is there; begin where nothing is.
+        force: replace what is there.
+        seed: master seed; drawn and stored where None.
+        memory: bytes for encoded events and batches.
+
+    Raises:
+        UsageError: if the folder exists and neither ``resume`` nor ``force`` is given.
+        ConfigError: if a resumed run has another recipe, seed or input.
+        InputFileError: if the input cannot be read.
+        TrainingError: if the training diverges.
+        Interrupted: after a signal or ``max_time``, with everything saved.
+    """
+    begun = time.monotonic()
+    watcher = progress or Silent()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = pick_device(device)
+    folder = RunFolder(run_dir, resume=resume, force=force)
+    plain = folder.keep_recipe(recipe)
+    if folder.finished:
+        watcher.message(f"{folder.path} is finished already")
+        return Surrogate.load(folder.model, device=chosen)
+    session = Session(folder, plain, seed, watcher)
+    data = open_data(recipe, memory=min(32 << 20, max(1 << 20, memory // 16)))
+    session.open(data)
+    with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:
+        try:
+            draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
+            plan = Plan(folder.plan)
+            store = CheckpointStore(folder.checkpoints, watcher.message)
+            store.clean()
+            with StopFlag(None if max_time is None else begun + max_time) as stop:
+                for number, part in enumerate(draft.parts):
+                    settings = _settings(recipe, part.stage)
+                    trainer = StageTrainer(
+                        number, part.stage, draft.representation, part.build, *caches, settings, seed=session.seed,
+                        device=chosen, score=_score(draft, number, held_out, session.seed), message=watcher.message,
+                    )  # fmt: skip
+                    run = StageRun(trainer, store, plan, metrics, stop, watcher)
+                    wanted = _wanted(recipe, draft.representation.stages, number, budget, plan, caches[0].size, watcher)
+                    weights = run.run(wanted)
+                    generator = part.build()
+                    generator.load_state_dict(weights, strict=False)
+                    draft.generators[part.stage] = generator.eval().requires_grad_(False).to(chosen)
+        finally:
+            session.close()
+    session.content["training"]["steps"] = {name: stage.steps for name, stage in plan.stages.items()}
+    session.content["training"]["seconds"] = plan.spent
+    folder.write_provenance(session.content)
+    draft.provenance = session.content
+    draft.save(folder.model)
+    for cache in caches:
+        if cache is not None:
+            cache.close()
+    shutil.rmtree(folder.cache, ignore_errors=True)
+    return draft
+
+
+def _prepare(
+    recipe: Recipe, plain: dict[str, Any], data: RunData, folder: RunFolder, session: Session, memory: int
+) -> tuple[Surrogate, tuple[EncodedCache, EncodedCache | None], Tensors | None]:
+    """The surrogate without weights, the encoded events, and held-out events for scores."""
+    representation: Representation
+    if folder.draft.is_dir():
+        draft = Surrogate.from_bundle(read_bundle(folder.draft), str(folder.draft))
+        representation = draft.representation
+    else:
+        session.message("fitting the representation")
+        shutil.rmtree(folder.cache, ignore_errors=True)
+        options = recipe.representation.model_dump(mode="json")
+        if data.exploded is not None:
+            given = [name for name in data.exploded.given if name != WEIGHT]
+            options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
+        representation = registry.build(options, data.learned)
+        representation.fit(data.train)
+        draft = None
+    fingerprint = digest_of([representation.state(), data.inputs, plain["split"], plain["data"]["cut"]])
+    sample = None if draft is not None else _ConditionSample(data.train, session.seed)
+    train = encode_source(
+        data.train, representation, memory=memory // 2, path=folder.cache / "train.bin",
+        fingerprint=fingerprint + " train", visit=sample.visit if sample is not None else None,
+    )  # fmt: skip
+    validation = None
+    if data.validation.num_events:
+        validation = encode_source(
+            data.validation, representation, memory=memory // 4, path=folder.cache / "validation.bin",
+            fingerprint=fingerprint + " validation",
+        )  # fmt: skip
+    if draft is None or sample is not None:  # both or neither
+        parts = [_part(recipe, stage) for stage in representation.stages]
+        schema = getattr(representation, "schema", None)
+        output = with_units(data.output, schema) if isinstance(schema, Schema) else data.output
+        table = sample.table(train) if sample is not None else np.empty((0, 0))
+        session.content["training"] = {
+            "events": train.size, "validation_events": 0 if validation is None else validation.size
+        }  # fmt: skip
+        draft = Surrogate(representation, parts, {}, output, plain, session.content, table, data.facts())
+        write_bundle(folder.draft, draft.bundle())
+    scored = any(part.build().select_by_score for part in draft.parts)
+    return draft, (train, validation), _held_out(data, representation) if scored else None
+
+
+def _part(recipe: Recipe, stage: Stage) -> Part:
+    options = recipe.options_of(stage.name).model_dump(mode="json")
+    return Part(stage.name, recipe.generator_of(stage.name), options, stage.features, stage.conditions)
+
+
+def _settings(recipe: Recipe, stage: str) -> TrainingSettings:
+    given = recipe.training_of(stage)
+    return TrainingSettings(**{field.name: getattr(given, field.name) for field in fields(TrainingSettings)})
+
+
+class _ConditionSample:
+    """Rows of conditions of the training part, for sampling without a conditions file."""
+
+    def __init__(self, train: EventSource, seed: int) -> None:
+        size = train.num_events
+        self._random = stream(seed, TABLE)
+        # Four times as many as are kept where weights decide which are.
+        self._rows = np.sort(self._random.choice(size, min(size, 4 * TABLE_ROWS), replace=False))
+        self._found: list[NDArray[np.float64]] = []
+
+    def visit(self, tensors: Tensors, rows: NDArray[np.int64]) -> None:
+        wanted = self._rows[(self._rows >= rows[0]) & (self._rows <= rows[-1])] - rows[0]
+        self._found.append(tensors["condition"][torch.from_numpy(wanted)].double().numpy())
+
+    def table(self, cache: EncodedCache) -> NDArray[np.float64]:
+        """Up to 4096 rows, drawn by the positive part of their weights."""
+        found = np.concatenate(self._found) if self._found else np.empty((0, 0))
+        weight = cache.gather(self._rows).get(WEIGHT) if cache.mean_weight != 1.0 else None
+        count = min(TABLE_ROWS, len(found))
+        if weight is None:
+            return found[np.sort(self._random.choice(len(found), count, replace=False))]
+        chance = np.clip(weight.double().numpy(), 0.0, None)
+        return found[self._random.choice(len(found), count, p=chance / chance.sum())]
+
+
+def _held_out(data: RunData, representation: Representation) -> Tensors | None:
+    """Physical tensors of validation events for the physics score."""
+    parts: list[Tensors] = []
+    count = 0
+    for batch in data.validation.batches():
+        parts.append(representation.pack(batch[: SCORED_EVENTS - count]))
+        count += len(parts[-1]["condition"])
+        if count >= SCORED_EVENTS:
+            break
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]} if parts else None
+
+
+def _score(draft: Surrogate, number: int, held_out: Tensors | None, seed: int) -> StageScore | None:
+    part = draft.parts[number]
+    if held_out is None or not part.build().select_by_score:
+        return None
+    return StageScore(draft.representation, part.stage, held_out, physics_distance, (seed, number))
+
+
+def _wanted(
+    recipe: Recipe,
+    stages: tuple[Stage, ...],
+    number: int,
+    budget: float | None,
+    plan: Plan,
+    events: int,
+    watcher: Progress,
+) -> Any:
+    """How long a stage is trained: by the clock, or by the recipe's steps or epochs."""
+    training = recipe.training_of(stages[number].name)
+    if budget is None and (training.steps is not None or training.epochs is not None):
+
+        def by_recipe(trainer: StageTrainer) -> StagePlan:
+            if training.steps is not None:
+                return StagePlan(training.steps)
+            batches = (training.epochs or 1.0) * events / training.batch_size
+            return StagePlan(max(1, round(batches / trainer.batches_per_step)))
+
+        return by_recipe
+    if budget is None and number == 0:
+        watcher.message(f"neither --budget nor steps: training for {DEFAULT_BUDGET / 60:.0f} minutes")
+    given = {one.name: recipe.stages[one.name].share for one in stages if one.name in recipe.stages}
+    share = shares({one.name: one.features for one in stages}, {n: s for n, s in given.items() if s is not None})
+    left = (DEFAULT_BUDGET if budget is None else budget) - sum(plan.spent.values())
+    rest = sum(share[one.name] for one in stages[number:])
+    # What earlier stages took too much or left over is shared out among the later ones.
+    seconds = max(0.0, left) * share[stages[number].name] / rest
+    return lambda _: seconds
+
+
+def describe_training(recipe: Recipe, *, memory: int = 1 << 30) -> dict[str, Any]:
+    """What ``hepgen train --dry-run`` prints: the input is opened and divided, nothing is written.
+
+    Raises:
+        ConfigError, InputFileError: as ``train_run``.
+    """
+    data = open_data(recipe, memory=min(32 << 20, max(1 << 20, memory // 16)), hashes=False)
+    options = recipe.representation.model_dump(mode="json")
+    registry.build(options, data.learned)
+    return {
+        "files": [one["path"] for one in data.inputs],
+        "events": {part: getattr(data, part).num_events for part in ("train", "validation", "test")},
+        "columns": list(data.learned.names),
+        "output": list(data.output.names),
+        "generator": recipe.generator,
+        "version": hepgen.__version__,
+    }

@@ -1,0 +1,234 @@
+"""The conditions of generated events: from a file, set on the command line, or as in the training."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.errors import ConditionRangeError, UsageError, suggest
+from hepgen.events.source import EventSource
+from hepgen.representations.base import ConditionRange
+from hepgen.sampling.seeds import condition_stream
+from hepgen.surrogate import Surrogate
+
+Rows = NDArray[np.float64]
+
+_TOLERANCE = 1e-5
+
+
+class Conditions(Protocol):
+    """Gives the conditions of blocks, in increasing order of the blocks."""
+
+    def block(self, block: int, first: int, count: int) -> tuple[Rows, ak.Array | None]:
+        """Conditions (count, conditions) of the events from ``first``, and columns to keep beside them, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConditionLaw:
+    """What ``--set-condition`` says of one condition: a value, or a range with a uniform or log-uniform law."""
+
+    name: str
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def draw(self, random: np.random.Generator, count: int) -> Rows:
+        share = random.random(count)
+        if self.low == self.high:
+            return np.full(count, self.low)
+        if self.logarithmic:
+            drawn: Rows = np.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
+            return np.clip(drawn, self.low, self.high)
+        return self.low + share * (self.high - self.low)
+
+
+def parse_law(text: str) -> ConditionLaw:
+    """Read ``NAME=VALUE``, ``NAME=LOW:HIGH`` or ``NAME=log:LOW:HIGH``.
+
+    Raises:
+        UsageError: if it is none of these.
+
+    Example:
+        >>> parse_law("incident_energy=log:1000:16000")
+        ConditionLaw(name='incident_energy', low=1000.0, high=16000.0, logarithmic=True)
+    """
+    name, equals, law = text.partition("=")
+    logarithmic = law.startswith("log:")
+    words = law.removeprefix("log:").split(":")
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    good = bool(name) and bool(equals) and len(numbers) in ({2} if logarithmic else {1, 2})
+    if (
+        not good
+        or not all(map(math.isfinite, numbers))
+        or numbers[0] > numbers[-1]
+        or (logarithmic and numbers[0] <= 0)
+    ):
+        raise UsageError(
+            f"'{text}' does not set a condition",
+            where="--set-condition",
+            hint="write NAME=VALUE, NAME=LOW:HIGH or NAME=log:LOW:HIGH, such as incident_energy=log:1000:16000",
+        )
+    return ConditionLaw(name, numbers[0], numbers[-1], logarithmic)
+
+
+def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0) -> None:
+    """Refuse conditions outside the validity range.
+
+    Raises:
+        ConditionRangeError: naming the condition, its value, and the range.
+    """
+    for column, one in enumerate(ranges):
+        slack = _TOLERANCE * max(abs(one.low), abs(one.high))
+        values = rows[:, column]
+        bad = ~((values >= one.low - slack) & (values <= one.high + slack)) & ~(np.isnan(values) & math.isnan(one.low))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise ConditionRangeError(
+                f"{one.name} = {values[row]:g} is outside the range of the training, {one.low:g} to {one.high:g} {one.unit}".rstrip(),
+                where=f"event {first + row}",
+                hint="stay within the range, or say --extrapolate at your own risk",
+            )
+
+
+class DrawnConditions:
+    """Conditions as in the training, with laws of ``--set-condition`` in the place of some.
+
+    Rows of the training sample are drawn with replacement, so that conditions keep their correlations; a single
+    continuous condition is interpolated between them instead, so that no value comes twice.
+
+    Raises:
+        UsageError: if a law names no condition.
+        ConditionRangeError: if a law leaves the validity range, unless ``extrapolate``.
+    """
+
+    def __init__(
+        self, surrogate: Surrogate, seed: int, laws: Sequence[ConditionLaw] = (), *, extrapolate: bool = False
+    ) -> None:
+        self._names = surrogate.representation.condition_names
+        self._table = surrogate.conditions
+        self._seed = seed
+        self._size = surrogate.block_size
+        self._laws: list[tuple[int, ConditionLaw]] = []
+        ranges = surrogate.representation.validity
+        for law in laws:
+            if law.name not in self._names:
+                known = f"known: {', '.join(self._names) or 'none'}"
+                raise UsageError(
+                    f"no condition '{law.name}'", where="--set-condition", hint=suggest(law.name, self._names) or known
+                )
+            column = self._names.index(law.name)
+            if not extrapolate:
+                check_range(np.array([[law.low], [law.high]]), [ranges[column]])
+            self._laws.append((column, law))
+        self._interpolated = len(ranges) == 1 and ranges[0].values is None and bool(np.isfinite(self._table).all())
+
+    def block(self, block: int, first: int, count: int) -> tuple[Rows, ak.Array | None]:
+        """See ``Conditions``; drawn for the whole block, so that they do not depend on ``count``."""
+        del first
+        random = condition_stream(self._seed, block)
+        size = max(self._size, count)
+        if self._interpolated:
+            ordered = np.sort(self._table[:, 0])
+            rows = np.interp(random.random(size) * (len(ordered) - 1), np.arange(len(ordered)), ordered)[:, None]
+        elif len(self._table):
+            rows = self._table[random.integers(0, len(self._table), size=size)]
+        else:
+            rows = np.empty((size, len(self._names)))
+        for column, law in self._laws:
+            rows[:, column] = law.draw(random, size)
+        return rows[:count], None
+
+
+class RowReader:
+    """Rows of a source by number, asked for in increasing order; holds one batch or two."""
+
+    def __init__(self, source: EventSource, columns: Sequence[str]) -> None:
+        self._source = source
+        self._columns = list(columns) or list(source.schema.names[:1])
+        self._batches: Iterator[ak.Array] | None = None
+        self._held: ak.Array | None = None
+        self._start = 0
+
+    def rows(self, number: NDArray[np.int64]) -> ak.Array:
+        """The rows of these numbers, which increase."""
+        begin, end = int(number[0]), int(number[-1]) + 1
+        if self._batches is None or begin < self._start:
+            self._batches, self._held, self._start = self._source.batches(self._columns), None, 0
+        while self._held is None or self._start + len(self._held) < end:
+            fresh = next(self._batches)
+            if self._held is None or self._start + len(self._held) <= begin:
+                self._start += 0 if self._held is None else len(self._held)
+                self._held = fresh
+            else:
+                rest = self._held[begin - self._start :]
+                self._held, self._start = ak.concatenate([rest, fresh]), begin
+        return self._held[number - self._start]
+
+
+class SourceConditions:
+    """One event (or ``per_condition`` events) per row of a source, in its order.
+
+    Args:
+        keep: columns of the source to write beside what is generated.
+
+    Raises:
+        ConditionRangeError: if some condition is outside the validity range, unless ``extrapolate``; the whole source
+            is looked at before the first event is made.
+    """
+
+    def __init__(
+        self,
+        source: EventSource,
+        surrogate: Surrogate,
+        *,
+        per_condition: int = 1,
+        keep: Sequence[str] = (),
+        extrapolate: bool = False,
+    ) -> None:
+        if per_condition < 1:
+            raise UsageError("at least one event per condition is needed", where="--per-condition")
+        self._elements = [_element(name, source) for name in surrogate.representation.condition_names]
+        self._keep = [source.schema[name].name for name in keep]
+        self._repeat = per_condition
+        self.events = source.num_events * per_condition
+        columns = list(dict.fromkeys(column for column, _ in self._elements))
+        if not extrapolate and columns:
+            start = 0
+            for batch in source.batches(columns):
+                check_range(self._conditions(batch), surrogate.representation.validity, start)
+                start += len(batch)
+        self._reader = RowReader(source, list(dict.fromkeys([*columns, *self._keep])))
+
+    def _conditions(self, batch: ak.Array) -> Rows:
+        rows = np.empty((len(batch), len(self._elements)))
+        for position, (column, index) in enumerate(self._elements):
+            values = np.ma.filled(np.ma.asarray(ak.to_numpy(batch[column])).astype(np.float64), np.nan)
+            rows[:, position] = values if index is None else values.reshape(len(batch), -1)[:, index]
+        return rows
+
+    def block(self, block: int, first: int, count: int) -> tuple[Rows, ak.Array | None]:
+        """See ``Conditions``."""
+        del block
+        chosen = self._reader.rows(np.arange(first, first + count) // self._repeat)
+        return self._conditions(chosen), chosen[self._keep] if self._keep else None
+
+
+def _element(name: str, source: EventSource) -> tuple[str, int | None]:
+    """Column of a condition in a source, and its place in it: ``p[2]`` is an element of a fixed-size column."""
+    match = re.fullmatch(r"(.+?)((?:\[\d+\])+)", name)
+    if name in source.schema or match is None or match[1] not in source.schema:
+        return source.schema[name].name, None
+    column = source.schema[match[1]]
+    place = tuple(int(index) for index in re.findall(r"\d+", match[2]))
+    return column.name, int(np.ravel_multi_index(place, column.shape))

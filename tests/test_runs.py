@@ -1,0 +1,259 @@
+"""The run folder: begin, refuse, interrupt, kill, go on, sample."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+from toys import SCHEMA, toy_events
+
+from hepgen.config.families import FAMILIES, Family
+from hepgen.config.recipe import Recipe
+from hepgen.errors import ConfigError, InputFileError, Interrupted, ModelError, UsageError
+from hepgen.events.schema import schema_of
+from hepgen.events.writer import create_writer
+from hepgen.representations.registry import KINDS
+from hepgen.runs import describe_training, train_run
+from hepgen.surrogate import Surrogate
+from hepgen.training.loop import StageRun
+
+TESTS = Path(__file__).parent
+OFTEN = {"checkpoint_every": 1e-9}
+
+
+@pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two toy families and the toy representation under names that a recipe knows."""
+    register(monkeypatch.setitem)
+
+
+def register(put: Any) -> None:
+    for name, path in (("coupling", "toys:Gaussian"), ("gan", "toys:Players")):
+        put(FAMILIES, name, Family(name, path, FAMILIES[name].options, ""))
+    for kind in ("table", "toy"):
+        put(KINDS, kind, "toys:ToyRepresentation")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "events.root"
+    with create_writer(path, SCHEMA) as writer:
+        writer.write(toy_events(1500))
+    return path
+
+
+def recipe(data: Path, *, weight: str | None = None, derived: dict[str, str] | None = None, **changes: Any) -> Recipe:
+    training = {"steps": 30, "batch_size": 64, "validate_every": 10, "learning_rate": 0.01}
+    return Recipe.model_validate(
+        {
+            "name": "toy",
+            "data": {"files": [str(data)], "weight": weight, "derived": derived or {}},
+            "representation": {"kind": "table", "conditions": ["energy"]},
+            "training": {**training, **changes.pop("training", {})},
+            "sampling": {"block_size": 100},
+            **changes,
+        }
+    )
+
+
+def weights(run: Path) -> str:
+    return hashlib.sha256((run / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_run_leaves_what_the_house_says(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    surrogate = train_run(recipe(data), run, seed=2**70, device="cpu")
+    assert {path.name for path in run.iterdir()} >= {
+        "config.yaml",
+        "provenance.json",
+        "metrics.jsonl",
+        "plan.json",
+        "model",
+    }
+    assert {path.name for path in (run / "model").iterdir()} == {
+        "model.safetensors", "config.json", "representation.json", "provenance.json", "validity.json", "README.md",
+    }  # fmt: skip
+    provenance = json.loads((run / "provenance.json").read_text())
+    assert provenance["seed"] == str(2**70)
+    assert provenance["inputs"][0]["entries"] == 1500
+    assert len(provenance["inputs"][0]["sha256"]) == 64
+    assert provenance["training"]["steps"] == {"first": 30, "second": 30}
+    assert provenance["sessions"][0]["wall_seconds"] > 0
+    assert provenance["training"]["events"] + provenance["training"]["validation_events"] == 1500
+    assert surrogate.model_sha256 == weights(run)
+    assert "energy" in (run / "model" / "README.md").read_text()
+    assert len(surrogate.conditions) == provenance["training"]["events"]
+
+
+def test_an_existing_run_is_refused_resumed_or_replaced(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_run(recipe(data), run, seed=1, device="cpu", resume=True)  # begins where nothing is
+    first = weights(run)
+    with pytest.raises(UsageError, match="exists already"):
+        train_run(recipe(data), run, device="cpu")
+    train_run(recipe(data), run, device="cpu", resume=True)  # is finished
+    assert weights(run) == first
+    train_run(recipe(data), run, seed=2, device="cpu", force=True)
+    assert weights(run) != first
+    other = tmp_path / "precious"
+    other.mkdir()
+    (other / "thesis.tex").write_text("")
+    with pytest.raises(UsageError, match="no run of hepgen"):
+        train_run(recipe(data), other, device="cpu", force=True)
+    assert (other / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize("family", ["coupling", "gan"])
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    data: Path, tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train_run(recipe(data, generator=family), whole, seed=3, device="cpu")
+    with pytest.raises(Interrupted) as caught:
+        train_run(recipe(data, generator=family), cut, seed=3, device="cpu", max_time=0)
+    assert caught.value.exit_code == 85
+    assert not (cut / "model").exists()
+    save = StageRun._save
+
+    def stop_in_second(self: StageRun, *, done: bool) -> None:
+        save(self, done=done)
+        if self._name == "second" and self._trainer.step == 13:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr(StageRun, "_save", stop_in_second)
+    with pytest.raises(Interrupted, match="SIGUSR1"):
+        train_run(recipe(data, generator=family, training=OFTEN), cut, device="cpu", resume=True)
+    monkeypatch.setattr(StageRun, "_save", save)
+    messages: list[str] = []
+    surrogate = Surrogate.load(cut, message=messages.append)
+    assert "not finished" in messages[0]
+    assert set(surrogate.generators) == {"first", "second"}
+    train_run(recipe(data, generator=family), cut, device="cpu", resume=True)
+    assert weights(whole) == weights(cut)
+    assert len(json.loads((cut / "provenance.json").read_text())["sessions"]) == 3
+
+
+def test_a_stage_that_has_not_begun_cannot_be_sampled(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train_run(recipe(data), tmp_path / "run", seed=3, device="cpu", max_time=0)
+    with pytest.raises(ModelError, match="stage 'second' has not come"):
+        Surrogate.load(tmp_path / "run")
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_runs
+from hepgen.runs import train_run
+test_runs.register(lambda holder, key, value: holder.__setitem__(key, value))
+often = {{"checkpoint_every": 1e-9, "steps": 12}}
+recipe = test_runs.recipe(Path(sys.argv[1]), generator=sys.argv[3], training=often)
+train_run(recipe, sys.argv[2], seed=3, device="cpu", resume=True)
+"""
+
+
+@pytest.mark.parametrize("family", ["coupling", "gan"])
+def test_a_killed_run_goes_on_to_the_same_bits(data: Path, tmp_path: Path, family: str) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    driver = tmp_path / "driver.py"
+    driver.write_text(DRIVER.format(tests=str(TESTS)))
+    command = [sys.executable, str(driver), str(data), str(killed), family]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS.parent)}
+    with subprocess.Popen(command, env=environment) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if any(killed.glob("checkpoints/second-step-00000[3-9]")):
+                process.kill()
+                break
+            time.sleep(0.002)
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "model").exists()
+    for run in (whole, killed):
+        train_run(recipe(data, generator=family, training={"steps": 12}), run, seed=3, device="cpu", resume=True)
+    assert weights(whole) == weights(killed)
+
+
+def test_another_recipe_seed_or_input_does_not_go_on(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train_run(recipe(data), run, seed=3, device="cpu", max_time=0)
+    with pytest.raises(ConfigError, match=r"training.batch_size = 64, not 65"):
+        train_run(recipe(data, training={"batch_size": 65}), run, device="cpu", resume=True)
+    with pytest.raises(ConfigError, match="seed 3, not 4"):
+        train_run(recipe(data), run, seed=4, device="cpu", resume=True)
+    other = tmp_path / "other.root"
+    with create_writer(other, SCHEMA) as writer:
+        writer.write(toy_events(1500, seed=1))
+    with pytest.raises(InputFileError, match="not the file"):
+        train_run(recipe(other), run, device="cpu", resume=True)
+
+
+def test_a_missing_seed_is_drawn_printed_and_stored(data: Path, tmp_path: Path) -> None:
+    messages: list[str] = []
+
+    class Ear:
+        def update(self, stage: str, step: int, steps: int, loss: float, rate: float) -> None:
+            assert rate > 0
+
+        def message(self, text: str) -> None:
+            messages.append(text)
+
+    train_run(recipe(data, training={"steps": 2}), tmp_path / "run", device="cpu", progress=Ear())
+    seed = json.loads((tmp_path / "run" / "provenance.json").read_text())["seed"]
+    assert f"seed {seed}" in messages
+
+
+def test_the_budget_is_divided_among_the_stages(data: Path, tmp_path: Path) -> None:
+    changed = recipe(data, stages={"first": {"share": 0.25}})
+    train_run(changed, tmp_path / "run", seed=1, device="cpu", budget=2.0)
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert plan["stages"]["first"]["budget"] == pytest.approx(0.5)
+    assert 1.0 < plan["stages"]["second"]["budget"] < 1.8
+    assert sum(plan["spent"].values()) < 4.0
+
+
+def test_little_memory_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
+    for name, memory in (("much", 1 << 30), ("little", 1000)):
+        train_run(recipe(data), tmp_path / name, seed=1, device="cpu", memory=memory)
+    assert weights(tmp_path / "much") == weights(tmp_path / "little")
+    assert not (tmp_path / "little" / "cache").exists()
+
+
+def test_epochs_count_the_batches_of_a_round(data: Path, tmp_path: Path) -> None:
+    changed = recipe(data, generator="gan", training={"steps": None, "epochs": 2.0})
+    train_run(changed, tmp_path / "run", seed=1, device="cpu")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    events = json.loads((tmp_path / "run" / "provenance.json").read_text())["training"]["events"]
+    assert plan["stages"]["first"]["steps"] == round(2 * events / 64 / 4)
+
+
+def test_a_dry_run_writes_nothing(data: Path) -> None:
+    plan = describe_training(recipe(data))
+    assert sum(plan["events"].values()) == 1500
+    assert plan["columns"] == ["energy", "y", "v"]
+
+
+def test_weights_and_derived_columns_are_kept_apart(tmp_path: Path) -> None:
+    events = toy_events(600)
+    events["w"] = np.where(ak.to_numpy(events["y"]) > 2, 2.0, -0.1)
+    events["twice"] = 2 * events["y"]
+    path = tmp_path / "weighted.root"
+    with create_writer(path, schema_of(events)) as writer:
+        writer.write(events)
+    changed = recipe(path, weight="w", derived={"twice": "2 * y"})
+    surrogate = train_run(changed, tmp_path / "run", seed=1, device="cpu")
+    assert surrogate.data["weight"]["sum"] == pytest.approx(float(ak.sum(events["w"])))
+    assert surrogate.schema.names == ("energy", "y", "v", "w", "twice")
+    assert set(json.loads((tmp_path / "run" / "model" / "validity.json").read_text())) == {"ranges", "names", "table"}
+    bad = recipe(path, weight="w", derived={"twice": "2 * w"})
+    with pytest.raises(ConfigError, match="'twice' is made of 'w', which is not generated"):
+        train_run(bad, tmp_path / "other", seed=1, device="cpu")
