@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Any number does: a bundle holds the permutations themselves.
 PERMUTATION_SEED = 1906
+# Sampling goes through the events in chunks whose spline parameters stay near the processor.
+_CACHED_NUMBERS = 2**19
+_SMALLEST_CHUNK = 128
 
 
 class SplineCoupling(nn.Module):
@@ -41,13 +44,13 @@ class SplineCoupling(nn.Module):
         )  # fmt: skip
 
     def _splines(self, passed: Tensor, condition: Tensor) -> Tensor:
-        raw: Tensor = self.network(torch.cat([passed, condition], 1))
-        return raw.view(len(passed), self.num_parameters, self.moved)
+        raw = self.network.events_last(torch.cat([passed, condition]))
+        return raw.view(self.num_parameters, self.moved, -1)
 
     def forward(self, passed: Tensor, moved: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Data to latent: the mapped features and log|det J| of shape (events,)."""
+        """Data to latent: the mapped features and log|det J| of shape (events,). All arguments have events last."""
         y, log_slope = spline(moved, self._splines(passed, condition), self.bound)
-        return y, log_slope.sum(1)
+        return y, log_slope.sum(0)
 
     def inverse(self, passed: Tensor, moved: Tensor, condition: Tensor) -> Tensor:
         """Latent to data."""
@@ -78,21 +81,21 @@ class CouplingPair(nn.Module):
         self.second = SplineCoupling(moved, passed, conditions, options) if len(order) > 1 else None
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Data to latent: (events, features) and log|det J| of shape (events,)."""
-        a, b = torch.split(x.index_select(1, self.order), self.sizes, 1)
+        """Data to latent: (features, events) and log|det J| of shape (events,)."""
+        a, b = torch.split(x[self.order], self.sizes)
         b, log_det = self.first(a, b, condition)
         if self.second is not None:
             a, change = self.second(b, a, condition)
             log_det = log_det + change
-        return torch.cat([a, b], 1).index_select(1, self.restore), log_det
+        return torch.cat([a, b])[self.restore], log_det
 
     def inverse(self, z: Tensor, condition: Tensor) -> Tensor:
         """Latent to data."""
-        a, b = torch.split(z.index_select(1, self.order), self.sizes, 1)
+        a, b = torch.split(z[self.order], self.sizes)
         if self.second is not None:
             a = self.second.inverse(b, a, condition)
         b = self.first.inverse(a, b, condition)
-        return torch.cat([a, b], 1).index_select(1, self.restore)
+        return torch.cat([a, b])[self.restore]
 
 
 class CouplingFlow(Generator):
@@ -120,26 +123,32 @@ class CouplingFlow(Generator):
         shuffle = torch.Generator().manual_seed(PERMUTATION_SEED)
         orders = [torch.randperm(features, generator=shuffle) for _ in range((options.layers + 1) // 2)]
         self.pairs = nn.ModuleList(CouplingPair(order, conditions, options) for order in orders)
+        width = (features - features // 2) * num_parameters(options.bins)
+        self._chunk = max(_SMALLEST_CHUNK, _CACHED_NUMBERS // width)
 
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("z", (self.features,)),)
 
     def latent(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Data to latent, and log|det J| per event."""
-        log_det = x.new_zeros(len(x))
+        """Data to latent, (events, features), and log|det J| per event."""
+        x, condition = x.T.contiguous(), condition.T.contiguous()
+        log_det = x.new_zeros(x.shape[1])
         for pair in self.pairs:
             x, change = pair(x, condition)
             log_det = log_det + change
-        return x, log_det
+        return x.T, log_det
 
     def log_prob(self, x: Tensor, condition: Tensor) -> Tensor:
         z, log_det = self.latent(x, condition)
         return log_det - 0.5 * (z * z).sum(1) - 0.5 * self.features * math.log(2 * math.pi)
 
     def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
-        x = noise["z"]
+        parts = zip(noise["z"].split(self._chunk), condition.split(self._chunk), strict=True)
+        return torch.cat([self._inverse(z.T.contiguous(), c.T.contiguous()).T for z, c in parts])
+
+    def _inverse(self, x: Tensor, condition: Tensor) -> Tensor:
         for pair in reversed(list(self.pairs)):
-            x = cast(CouplingPair, pair).inverse(x, condition)
+            x = cast("CouplingPair", pair).inverse(x, condition)
         return x
 
     def objectives(self) -> list[Objective]:

@@ -1,9 +1,9 @@
 """Monotone rational-quadratic splines, arXiv:1906.04032, laid out for speed.
 
-The parameters of a spline stand as (events, 3 bins - 1, features): the features run fastest, so that every operation
-over bins is a vector operation over features. Bins are found by comparing and counting, the discriminant is clamped,
-and outside [-bound, bound] the map is the identity on safe inputs: there is no branch on data and no assertion that can
-stop a long job.
+Events run fastest: values stand as (features, events) and the parameters of their splines as (3 bins - 1, features,
+events), so that all operations for one bin are vector operations on contiguous memory. Bins are found by comparing and
+counting, the discriminant is clamped, and outside [-bound, bound] the map is the identity on safe inputs: there is no
+branch on data and no assertion that can stop a long job.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def num_parameters(bins: int) -> int:
 class _PickBin(torch.autograd.Function):
     """Find the bin of each value and pick its edges and the raw slopes at its ends.
 
-    One walk over the bins on (events, features) arrays that stay in the processor's cache, instead of cumulative sums and
-    gathers over (events, bins, features); masks are numbers, because a product is far cheaper than a choice on a CPU.
+    One walk over the bins on (features, events) arrays that stay in the processor's cache, instead of cumulative sums and
+    gathers over (bins, features, events); masks are numbers, because a product is far cheaper than a choice on a CPU.
     The gradient is written by hand: of all widths and heights only the sums up to the bin matter, and the sum over bins
     in the gradient of the softmax is known from them.
     """
@@ -38,14 +38,14 @@ class _PickBin(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, unit: Tensor, raw: Tensor, bins: int, by_height: bool) -> tuple[Tensor, ...]:
         scale = 1 - bins * MIN_BIN
-        part_w, part_h, slopes = raw[:, :bins], raw[:, bins : 2 * bins], raw[:, 2 * bins :]
-        exp_w = (part_w - part_w.amax(1, keepdim=True)).exp_()
-        exp_h = (part_h - part_h.amax(1, keepdim=True)).exp_()
-        total_w, total_h = exp_w.sum(1), exp_h.sum(1)
+        part_w, part_h, slopes = raw[:bins], raw[bins : 2 * bins], raw[2 * bins :]
+        exp_w = (part_w - part_w.amax(0)).exp_()
+        exp_h = (part_h - part_h.amax(0)).exp_()
+        total_w, total_h = exp_w.sum(0), exp_h.sum(0)
         # The value in the units of the running sum: bin k begins where sum(exp[:k]) + k * margin reaches it.
         total = total_h if by_height else total_w
         target, margin = (unit * total).mul_(1 / scale), total * (MIN_BIN / scale)
-        running = (exp_h if by_height else exp_w)[:, 0].clone()
+        running = (exp_h if by_height else exp_w)[0].clone()
         left, bottom, width, height, number, slope_left, slope_right = (torch.zeros_like(unit) for _ in range(7))
         reached, inside = torch.ones_like(unit), torch.empty_like(unit)  # reached: the value lies in bin k or later
         for k in range(bins):
@@ -56,16 +56,16 @@ class _PickBin(torch.autograd.Function):
                 target -= margin
                 beyond = torch.ge(target, running, out=torch.empty_like(unit)).mul_(reached)
                 torch.sub(reached, beyond, out=inside)
-                left.addcmul_(beyond, exp_w[:, k])
-                bottom.addcmul_(beyond, exp_h[:, k])
+                left.addcmul_(beyond, exp_w[k])
+                bottom.addcmul_(beyond, exp_h[k])
                 number += beyond
-                running += (exp_h if by_height else exp_w)[:, k + 1]
+                running += (exp_h if by_height else exp_w)[k + 1]
                 reached = beyond
-                slope_right.addcmul_(inside, slopes[:, k])
-            width.addcmul_(inside, exp_w[:, k])
-            height.addcmul_(inside, exp_h[:, k])
+                slope_right.addcmul_(inside, slopes[k])
+            width.addcmul_(inside, exp_w[k])
+            height.addcmul_(inside, exp_h[k])
             if k > 0:
-                slope_left.addcmul_(inside, slopes[:, k - 1])
+                slope_left.addcmul_(inside, slopes[k - 1])
         left /= total_w
         width /= total_w
         bottom /= total_h
@@ -81,9 +81,9 @@ class _PickBin(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         exp_w, exp_h, total_w, total_h, number, left, width, bottom, height = ctx.saved_tensors
-        bins = exp_w.shape[1]
+        bins = len(exp_w)
         scale = 1 - bins * MIN_BIN
-        grad = exp_w.new_empty(len(exp_w), num_parameters(bins), exp_w.shape[2])
+        grad = exp_w.new_empty(num_parameters(bins), *exp_w.shape[1:])
         rates = []
         for total, low, size, to_low, to_size in (
             (total_w, left, width, grads[0], grads[1]), (total_h, bottom, height, grads[2], grads[3]),
@@ -99,11 +99,11 @@ class _PickBin(torch.autograd.Function):
             torch.sub(reached, before, out=inside)
             for place, (exp, (to_low, to_size, mean)) in enumerate(zip((exp_w, exp_h), rates, strict=True)):
                 torch.mul(before, to_low, out=rate).addcmul_(inside, to_size).sub_(mean)
-                torch.mul(exp[:, k], rate, out=grad[:, place * bins + k])
+                torch.mul(exp[k], rate, out=grad[place * bins + k])
             if k < bins - 1:
-                torch.mul(inside, grads[5], out=grad[:, 2 * bins + k])
+                torch.mul(inside, grads[5], out=grad[2 * bins + k])
             if k > 0:
-                grad[:, 2 * bins + k - 1].addcmul_(inside, grads[4])
+                grad[2 * bins + k - 1].addcmul_(inside, grads[4])
             reached, before = before, reached
         return None, grad, None, None
 
@@ -120,14 +120,14 @@ def spline(x: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     """Forward map, arXiv:1906.04032 eq. 4 and 5.
 
     Args:
-        x: (events, features).
-        raw: (events, 3 bins - 1, features), unconstrained.
+        x: (features, events).
+        raw: (3 bins - 1, features, events), unconstrained.
         bound: the spline acts on [-bound, bound], outside the map is the identity.
 
     Returns:
-        y of shape (events, features) and log(dy/dx) of the same shape.
+        y of shape (features, events) and log(dy/dx) of the same shape.
     """
-    bins = (raw.shape[1] + 1) // 3
+    bins = (len(raw) + 1) // 3
     held = x.clamp(-bound, bound)
     unit = (held + bound) / (2 * bound)
     left, width, bottom, height, d0, d1 = _bin_parameters(unit, raw, bins, by_height=False)
@@ -144,9 +144,9 @@ def inverse_spline(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
     """Inverse map, arXiv:1906.04032 eq. 29 to 31, by the root that does not cancel; arguments as for ``spline``.
 
     Returns:
-        x of shape (events, features) and log(dx/dy) of the same shape.
+        x of shape (features, events) and log(dx/dy) of the same shape.
     """
-    bins = (raw.shape[1] + 1) // 3
+    bins = (len(raw) + 1) // 3
     held = y.clamp(-bound, bound)
     unit = (held + bound) / (2 * bound)
     left, width, bottom, height, d0, d1 = _bin_parameters(unit, raw, bins, by_height=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 # A voxel at the threshold must not fall below it when it is rounded to float32.
 _MARGIN = 1e-6
-_TINY = 1e-30
+_TINY = 1e-37
 
 
 def to_fractions(energies: Tensor, incident: Tensor) -> Tensor:
@@ -68,7 +68,9 @@ def share_out(weights: Tensor, energies: Tensor, layer_slices: tuple[slice, ...]
         total = total * (total >= cut)
         voxels = weights[:, part]
         for _ in range(2):
-            lowest = voxels.amax(1, keepdim=True).clamp(max=cut)  # the hottest always survives
+            # The hottest voxel always survives: where it is below the threshold all are raised until it is not.
+            voxels = voxels * (cut / voxels.amax(1, keepdim=True).clamp(min=_TINY)).clamp(min=1)
+            lowest = voxels.amax(1, keepdim=True).clamp(max=cut)
             voxels = voxels * (voxels >= lowest)
             scale = total / voxels.sum(1, keepdim=True, dtype=torch.float64).clamp(min=_TINY)
             voxels = voxels * scale.to(voxels.dtype)

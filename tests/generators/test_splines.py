@@ -10,7 +10,7 @@ from hepgen.generators.splines import MIN_BIN, MIN_SLOPE, SLOPE_SHIFT, inverse_s
 
 def parameters(seed: int, events: int, bins: int, features: int, scale: float) -> torch.Tensor:
     random = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(events, num_parameters(bins), features, generator=random, dtype=torch.float64)
+    return scale * torch.randn(num_parameters(bins), features, events, generator=random, dtype=torch.float64)
 
 
 def naive(x: float, raw: torch.Tensor, bound: float) -> tuple[float, float]:
@@ -37,7 +37,7 @@ def naive(x: float, raw: torch.Tensor, bound: float) -> tuple[float, float]:
 def test_the_spline_is_that_of_the_paper(seed: int, bins: int, x: float, scale: float) -> None:
     raw = parameters(seed, 1, bins, 1, scale)
     y, log_slope = spline(torch.tensor([[x]], dtype=torch.float64), raw, 5.0)
-    expected, expected_slope = naive(x, raw[0, :, 0], 5.0)
+    expected, expected_slope = naive(x, raw[:, 0, 0], 5.0)
     assert float(y) == pytest.approx(expected, abs=1e-9)
     assert float(log_slope) == pytest.approx(expected_slope, abs=1e-7)
 
@@ -46,7 +46,7 @@ def test_the_spline_is_that_of_the_paper(seed: int, bins: int, x: float, scale: 
 @settings(max_examples=40, deadline=None)
 def test_the_inverse_undoes_the_spline(seed: int, bins: int, scale: float) -> None:
     raw = parameters(seed, 200, bins, 3, scale)
-    x = 4 * torch.randn(200, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x = 4 * torch.randn(3, 200, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     y, log_slope = spline(x, raw, 5.0)
     back, log_inverse = inverse_spline(y, raw, 5.0)
     torch.testing.assert_close(back, x, rtol=0, atol=1e-6)
@@ -55,7 +55,7 @@ def test_the_inverse_undoes_the_spline(seed: int, bins: int, scale: float) -> No
 
 def test_single_precision_round_trip_of_a_trained_size_of_parameters() -> None:
     raw = parameters(1, 20_000, 8, 3, 1.0).float()
-    x = 3 * torch.randn(20_000, 3, generator=torch.Generator().manual_seed(2))
+    x = 3 * torch.randn(3, 20_000, generator=torch.Generator().manual_seed(2))
     back, _ = inverse_spline(spline(x, raw, 6.0)[0], raw, 6.0)
     assert float((back - x).abs().max()) < 2e-2
     assert float((back - x).abs().median()) < 1e-5
@@ -64,13 +64,13 @@ def test_single_precision_round_trip_of_a_trained_size_of_parameters() -> None:
 @pytest.mark.parametrize("direction", [spline, inverse_spline])
 def test_hand_written_gradients_are_those_of_finite_differences(direction: object) -> None:
     raw = parameters(3, 6, 5, 2, 1.0).requires_grad_()
-    x = (2 * torch.randn(6, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)).requires_grad_()
+    x = (2 * torch.randn(2, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)).requires_grad_()
     assert torch.autograd.gradcheck(lambda a, b: direction(a, b, 3.0), (x, raw))  # type: ignore[operator]
 
 
 def test_zero_parameters_are_the_identity() -> None:
-    x = torch.linspace(-8, 8, 101, dtype=torch.float64)[:, None]
-    y, log_slope = spline(x, torch.zeros(101, num_parameters(8), 1, dtype=torch.float64), 6.0)
+    x = torch.linspace(-8, 8, 101, dtype=torch.float64)[None]
+    y, log_slope = spline(x, torch.zeros(num_parameters(8), 1, 101, dtype=torch.float64), 6.0)
     torch.testing.assert_close(y, x, rtol=0, atol=1e-9)
     torch.testing.assert_close(log_slope, torch.zeros_like(x), rtol=0, atol=1e-9)
     assert MIN_SLOPE + torch.nn.functional.softplus(torch.tensor(SLOPE_SHIFT)) == pytest.approx(1.0)
@@ -79,9 +79,9 @@ def test_zero_parameters_are_the_identity() -> None:
 @pytest.mark.parametrize("direction", [spline, inverse_spline])
 @pytest.mark.parametrize("value", [-1e30, -6.0, -0.0, 5.999999, 6.0, 1e30])
 def test_no_value_and_no_parameters_give_nan(direction: object, value: float) -> None:
-    raw = torch.randn(50, num_parameters(8), 2, generator=torch.Generator().manual_seed(4)) * 1e3
+    raw = torch.randn(num_parameters(8), 2, 50, generator=torch.Generator().manual_seed(4)) * 1e3
     raw.requires_grad_()
-    y, log_slope = direction(torch.full((50, 2), value), raw, 6.0)  # type: ignore[operator]
+    y, log_slope = direction(torch.full((2, 50), value), raw, 6.0)  # type: ignore[operator]
     (y.clamp(-10, 10).sum() + log_slope.sum()).backward()
     assert torch.isfinite(y).all()
     assert torch.isfinite(log_slope).all()
