@@ -68,10 +68,10 @@ def share_out(weights: Tensor, energies: Tensor, layer_slices: tuple[slice, ...]
         total = total * (total >= cut)
         voxels = weights[:, part]
         for _ in range(2):
-            # The hottest voxel always survives: where it is below the threshold all are raised until it is not.
-            voxels = voxels * (cut / voxels.amax(1, keepdim=True).clamp(min=_TINY)).clamp(min=1)
-            lowest = voxels.amax(1, keepdim=True).clamp(max=cut)
-            voxels = voxels * (voxels >= lowest)
+            highest, hottest = voxels.max(1, keepdim=True)
+            # One voxel always survives: where all are below the threshold, the hottest is lifted to it.
+            kept = (voxels >= cut).to(voxels.dtype).scatter_(1, hottest, 1.0)
+            voxels = voxels * kept * (cut / highest.clamp(min=_TINY)).clamp(min=1)
             scale = total / voxels.sum(1, keepdim=True, dtype=torch.float64).clamp(min=_TINY)
             voxels = voxels * scale.to(voxels.dtype)
         parts.append(voxels)
