@@ -1,0 +1,68 @@
+"""``hepgen config``: what a recipe may say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hepgen.cli.console import output
+from hepgen.cli.options import Common, own, with_common
+
+app = typer.Typer(
+    help="What a recipe may say, and what one says in full.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def schema(common: Common) -> None:
+    """Print the JSON schema of a recipe: every key with its type, default, unit and meaning."""
+    from hepgen.config.load import schema as recipe_schema
+
+    del common
+    output().data(json.dumps(recipe_schema(), indent=2))
+
+
+def show(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="Recipe, or the config.yaml of a run folder.")],
+    common: Common,
+    settings: Annotated[
+        list[str] | None, own("--set", "Set a key, such as training.batch_size=1024.", env=False, metavar="A.B=C")
+    ] = None,
+    data: Annotated[
+        list[str] | None, own("--data", "Files in the place of the recipe's.", env=False, metavar="FILE[:TREE]")
+    ] = None,
+    as_json: Annotated[bool, own("--json", "Print JSON instead of YAML.")] = False,
+) -> None:
+    """Print a recipe as a run would store it: --set applied, defaults and options written out, paths absolute."""
+    from hepgen.config.load import dump_recipe, load_recipe
+
+    del common
+    resolved = load_recipe(recipe, settings or (), data=data or ())
+    if as_json:
+        output().json(resolved.resolved().model_dump(mode="json"))
+    else:
+        output().data(dump_recipe(resolved))
+
+
+def families(common: Common, as_json: Annotated[bool, own("--json", "Print JSON instead of a table.")] = False) -> None:
+    """List the families of generators, what each is good for, and its options with their defaults."""
+    from hepgen.config.families import FAMILIES
+
+    del common
+    sink = output()
+    options = {name: family.options().model_dump(mode="json") for name, family in FAMILIES.items()}
+    if as_json:
+        sink.json({name: {"description": FAMILIES[name].description, "options": options[name]} for name in FAMILIES})
+        return
+    for name, family in FAMILIES.items():
+        sink.data(f"{name}: {family.description}")
+        for option, value in options[name].items():
+            sink.data(f"  {option} = {json.dumps(value)}: {family.options.model_fields[option].description}")
+
+
+for _command in (schema, show, families):
+    app.command()(with_common(_command))

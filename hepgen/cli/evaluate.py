@@ -1,0 +1,107 @@
+"""``hepgen evaluate``: a generated sample against a reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hepgen.cli.console import output
+from hepgen.cli.options import Common, Count, own
+from hepgen.errors import UsageError
+
+
+def evaluate(
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="True events that no model was trained on.")],
+    generated: Annotated[str, typer.Argument(metavar="GENERATED", help="Generated events.")],
+    common: Common,
+    model: Annotated[
+        Path | None, own("--model", "Model that made the events: kind, binning, training events.", metavar="MODEL")
+    ] = None,
+    recipe: Annotated[Path | None, own("--recipe", "Recipe in the place of a model.", metavar="RECIPE.yaml")] = None,
+    binning: Annotated[Path | None, own("--binning", "Binning of the voxels.", metavar="XML|YAML")] = None,
+    report: Annotated[
+        Path | None, own("--output", "Folder for report.html, report.json and plots.", "-o", env=False, metavar="DIR")
+    ] = None,
+    quick: Annotated[bool, own("--quick", "Small classifiers and few repeats.")] = False,
+    protocol: Annotated[
+        Literal["fast", "calochallenge"], own("--protocol", "Whose definitions the classifiers follow.")
+    ] = "fast",
+    require: Annotated[
+        list[str] | None,
+        own(
+            "--require",
+            'Exit with 5 unless this holds, e.g. "auc_high<0.75"; may be repeated.',
+            env=False,
+            metavar="SCORE<LIMIT",
+        ),
+    ] = None,
+    training: Annotated[
+        str | None, own("--training", "Training events for the memorisation line, if not the model's.", metavar="FILE")
+    ] = None,
+    max_events: Annotated[
+        int | None, own("--max-events", "Events a side of the classifiers.", parser=Count, metavar="N")
+    ] = None,
+    threshold: Annotated[
+        float | None, own("--threshold", "Set voxels below this to 0 in both samples, in MeV.", metavar="MEV")
+    ] = None,
+    as_json: Annotated[bool, own("--json", "Print the report as JSON.")] = False,
+) -> None:
+    """Judge generated events against true ones.
+
+    Example: hepgen evaluate test.hdf5 generated.root --model run -o report --require "auc_high<0.75"
+    """
+    from hepgen.evaluation.gates import check_gates, parse_gates
+
+    sink = output()
+    parse_gates(require or ())
+    if report is not None and (report / "report.json").exists() and not common.force:
+        raise UsageError(
+            "there is a report already", where=str(report), hint="replace it with --force, or name another folder"
+        )
+    from torch import set_num_threads
+
+    from hepgen.cli.judge import Judge
+    from hepgen.evaluation.run import evaluate as compare
+    from hepgen.evaluation.summary import summary
+    from hepgen.evaluation.write import write_report
+    from hepgen.sampling.seeds import fresh_seed
+    from hepgen.training.device import pick_device
+
+    set_num_threads(common.cores)
+    device = pick_device(common.device)
+    seed = common.seed
+    if seed is None:
+        seed = fresh_seed()
+        sink.say(f"seed {seed}")
+    judge = Judge.of(model, recipe, binning, sink)
+    true, made = judge.open(reference, common.batch_memory), judge.open(generated, common.batch_memory)
+    true = judge.held_out(true, reference, sink)
+    options = judge.options(true.schema, made.schema)
+    if threshold is not None:
+        options["threshold"] = threshold
+    found = compare(
+        true,
+        made,
+        **options,
+        protocol=protocol,
+        quick=quick,
+        max_events=max_events,
+        seed=seed,
+        training=None if quick and training is None else judge.training(training, common.batch_memory),
+        memory=common.memory,
+        device=device,
+        progress=sink.progress(),
+    )
+    if report is not None:
+        write_report(found, report)
+        sink.say(f"wrote {report / 'report.html'}")
+    if as_json:
+        sink.json(found.to_dict())
+    else:
+        title = f"{generated} against {reference}: {found.kind}, protocol {found.protocol}"
+        sink.table(title, ["score", "generated", "floor", "z", "n", ""], found.table(everything=common.verbose))
+        for sentence in (*summary(found), *found.notes):
+            sink.say(sentence)
+    check_gates(found, require or ())

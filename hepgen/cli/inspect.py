@@ -1,0 +1,119 @@
+"""``hepgen inspect``: what is in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hepgen.cli.console import Output, output
+from hepgen.cli.options import Common, own
+from hepgen.errors import InputFileError
+
+if TYPE_CHECKING:
+    from hepgen.events.reader import FileSource
+    from hepgen.events.summary import Description
+    from hepgen.physics.binning import Binning
+
+
+def inspect(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE[:TREE]...", help="Event files; globs and @list.txt, too.")
+    ],
+    common: Common,
+    binning: Annotated[Path | None, own("--binning", "Binning of the voxels.", metavar="XML|YAML")] = None,
+    as_json: Annotated[bool, own("--json", "Print JSON instead of tables.")] = False,
+    config: Annotated[bool, own("--config", "Print a recipe for hepgen train instead of tables.", env=False)] = False,
+) -> None:
+    """Say what is in a file: trees, events, columns, ranges.
+
+    Example: hepgen inspect showers.hdf5 --binning binning.xml --config > recipe.yaml
+    """
+    from hepgen.cli.describe import check_voxels
+    from hepgen.events.locate import locate
+    from hepgen.events.reader import list_trees
+    from hepgen.events.summary import describe
+    from hepgen.representations.geometry import read_binning
+
+    sink = output()
+    geometry = read_binning(binning) if binning is not None else None
+    first = locate(files)[0]
+    trees = list_trees(first.path)
+    sources = open_trees(files, [name for name, _, _ in trees], common.batch_memory, every=not config)
+    for source in sources:
+        check_voxels(source.schema, geometry, first.path)
+    display = sink.progress(unit="events")
+    described = [describe(source, lambda done, total: display.update("reading", done, total)) for source in sources]
+    sink.close_display()
+    if config:
+        from hepgen.cli.propose import propose_recipe
+
+        chosen = described[0].schema.tree if len(trees) > 1 and first.tree is None else None
+        sink.data(propose_recipe(files, described[0], str(binning) if binning else None, chosen))
+    elif as_json:
+        found = {one.schema.tree: one.result() for one in described}
+        listed = [{"name": name, "kind": kind, "entries": n, **found.get(name, {})} for name, kind, n in trees]
+        missed = [one for name, one in found.items() if name not in {tree for tree, _, _ in trees}]
+        layout = None if geometry is None else {"voxels": geometry.num_voxels, **geometry.to_dict()}
+        sink.json({"files": files, "trees": [*listed, *missed], "binning": layout})
+    else:
+        if len(trees) > 1:
+            rows = [[name, kind, str(entries)] for name, kind, entries in trees]
+            sink.table(f"trees of {first.path}", ["tree", "kind", "entries"], rows)
+        for one in described:
+            print_columns(sink, one)
+        print_binning(sink, geometry)
+
+
+def open_trees(files: list[str], trees: list[str], memory: int, *, every: bool) -> list[FileSource]:
+    """The events of the files; of every tree, where a file has several, none is named, and none stands out.
+
+    Raises:
+        InputFileError: if a file cannot be read, or a tree must be named and ``every`` is false.
+    """
+    from hepgen.events.locate import locate
+    from hepgen.events.reader import open_events
+
+    try:
+        return [open_events(files, memory=memory)]
+    except InputFileError:
+        found = locate(files)
+        if not every or len(trees) < 2 or len(found) > 1 or found[0].tree is not None:
+            raise
+    return [open_events(found[0].path, tree=tree, memory=memory) for tree in trees]
+
+
+def print_columns(sink: Output, described: Description) -> None:
+    """One line per column."""
+    from hepgen.cli.describe import range_text, type_text
+
+    schema = described.schema
+    convention = f", convention {schema.convention}" if schema.convention else ""
+    sink.table(
+        f"'{schema.tree}': {described.events} events, {schema.format}{convention}",
+        ["column", "type", "unit", "range", "non-finite"],
+        [
+            [one.column.name, type_text(one.column, one.lengths), one.column.unit, range_text(one), str(one.non_finite)]
+            for one in described.columns
+        ],
+    )
+    for name, reason in list(described.skipped.items())[: None if sink.verbose else 5]:
+        sink.say(f"column '{name}' cannot be read: {reason}")
+    if len(described.skipped) > 5 and not sink.verbose:
+        sink.say(f"{len(described.skipped)} columns cannot be read in all; -v lists them")
+
+
+def print_binning(sink: Output, geometry: Binning | None) -> None:
+    """One line per layer."""
+    if geometry is None:
+        return
+    rows = []
+    for layer in geometry.layers:
+        counts = (layer.id, layer.num_alpha, layer.num_r, layer.num_voxels)
+        rows.append([*map(str, counts), f"{layer.r_edges[0]:g}", f"{layer.r_edges[-1]:g}"])
+    sink.table(
+        f"binning {geometry.particle}: {geometry.num_voxels} voxels in {len(geometry.layers)} layers",
+        ["layer", "alpha bins", "r bins", "voxels", "r from", "r to / mm"],
+        rows,
+    )

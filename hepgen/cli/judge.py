@@ -1,0 +1,175 @@
+"""What ``hepgen evaluate`` compares: the samples as a recipe reads them, without events that a model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hepgen.cli.console import Output
+from hepgen.cli.describe import check_voxels
+from hepgen.config.load import load_recipe, parse_recipe
+from hepgen.config.recipe import Recipe
+from hepgen.config.representation import CalorimeterRecipe, TableRecipe
+from hepgen.errors import UsageError
+from hepgen.events.locate import locate
+from hepgen.events.objects import explode
+from hepgen.events.reader import open_events
+from hepgen.events.schema import Schema
+from hepgen.events.select import select_events
+from hepgen.events.source import EventSource
+from hepgen.events.split import SplitRule, split_source
+from hepgen.physics.binning import Binning
+from hepgen.provenance import describe_input
+from hepgen.representations.geometry import read_binning
+from hepgen.sampling.output import is_identity
+from hepgen.surrogate import Surrogate
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How samples are read, and by what they are judged.
+
+    Attributes:
+        recipe: of the model, or None: then the convention of the reference decides.
+        binning: of a calorimeter.
+        rule: which events of the inputs trained the model.
+        inputs: the files that the model was trained on, as the provenance describes them.
+    """
+
+    recipe: Recipe | None = None
+    binning: Binning | None = None
+    rule: SplitRule | None = None
+    inputs: tuple[dict[str, Any], ...] = field(default=())
+
+    @classmethod
+    def of(cls, model: Path | None, recipe: Path | None, binning: Path | None, sink: Output) -> Judge:
+        """From ``--model``, ``--recipe`` or ``--binning``.
+
+        Raises:
+            UsageError: if both a model and a recipe are given.
+        """
+        if model is not None and recipe is not None:
+            raise UsageError(
+                "--model and --recipe exclude each other", where="hepgen evaluate", hint="give one of them"
+            )
+        given = read_binning(binning) if binning is not None else None
+        if model is not None:
+            surrogate = Surrogate.load(model, message=sink.warn)
+            layout = given or getattr(surrogate.representation, "binning", None)
+            inputs = tuple(surrogate.provenance.get("inputs", ()))
+            rule = SplitRule.from_dict(surrogate.data["split"]) if "split" in surrogate.data else None
+            return cls(parse_recipe(surrogate.recipe), layout, rule, inputs)
+        if recipe is None:
+            return cls(None, given)
+        loaded = load_recipe(recipe)
+        own = loaded.representation
+        if given is None and isinstance(own, CalorimeterRecipe):
+            given = (
+                read_binning(own.binning, own.particle)
+                if isinstance(own.binning, str)
+                else Binning.from_dict(own.binning)
+            )
+        return cls(loaded, given)
+
+    def open(self, inputs: str | Sequence[str], memory: int) -> EventSource:
+        """A sample with the recipe's cut and derived columns, one row per object in object mode."""
+        data = self.recipe.data if self.recipe is not None else None
+        tree = data.tree if data is not None else None
+        source: EventSource = open_events(inputs, tree=tree, memory=memory)
+        check_voxels(source.schema, self.binning, str(inputs))
+        if data is None:
+            return source
+        missing = {name: text for name, text in data.derived.items() if name not in source.schema}
+        if data.cut is not None or missing:
+            source = select_events(source, cut=data.cut, derived=missing)
+        return source if data.objects is None else explode(source, data.objects, data.given)
+
+    def held_out(self, reference: EventSource, files: str, sink: Output) -> EventSource:
+        """The reference without the events that trained the model.
+
+        Raises:
+            UsageError: if only some of the training files are given, or nothing is left.
+        """
+        paths = [found.path for found in locate(files)]
+        trained = [path for path in paths if any(_is_same(path, one) for one in self.inputs)]
+        if not trained:
+            return reference
+        if self.rule is None or len(paths) != len(self.inputs) or len(trained) != len(paths):
+            raise UsageError(
+                "the model was trained on events of this file", where=trained[0],
+                hint="give events that it has not seen, or all of its training files in their order",
+            )  # fmt: skip
+        for part in ("test", "validation"):
+            left = split_source(reference, self.rule, part)
+            if left.num_events:
+                sink.warn(f"the model was trained on this file: only its {left.num_events} {part} events are judged")
+                return left
+        raise UsageError(
+            "the model was trained on every event of this file", where=paths[0], hint="give events that it has not seen"
+        )
+
+    def training(self, given: str | None, memory: int) -> EventSource | None:
+        """The training events: those given, or those of the model, where its files are still there unchanged."""
+        if given is not None:
+            return self.open(given, memory)
+        if self.rule is None or not self.inputs or not all(_is_same(str(one["path"]), one) for one in self.inputs):
+            return None
+        return split_source(self.open([str(one["path"]) for one in self.inputs], memory), self.rule, "train")
+
+    def options(self, reference: Schema, generated: Schema) -> dict[str, Any]:
+        """Keywords of ``hepgen.evaluation.run.evaluate``: kind, binning, columns, conditions, weight, threshold.
+
+        Raises:
+            UsageError: if these are showers and their binning is not known.
+        """
+        own = self.recipe.representation if self.recipe is not None else None
+        if isinstance(own, CalorimeterRecipe):
+            return {
+                "kind": "calorimeter", "binning": self.binning, "energy": own.energy, "voxels": own.voxels,
+                "conditions": own.conditions, "threshold": own.threshold or None,
+            }  # fmt: skip
+        if own is None and (reference.convention in {"calochallenge", "par04"} or self.binning is not None):
+            if self.binning is None:
+                raise UsageError("showers are judged on their binning", hint="give --model, --recipe or --binning")
+            return {"kind": "calorimeter", "binning": self.binning}
+        data = self.recipe.data if self.recipe is not None else None
+        conditions = [
+            *(own.conditions if isinstance(own, TableRecipe) else ()),
+            *(data.given if data is not None else ()),
+        ]
+        columns = [
+            column.name
+            for column in _chosen(reference, self.recipe)
+            if column.name in generated and not column.jagged and not is_identity(column)
+        ]
+        return {
+            "kind": "table", "columns": columns, "conditions": list(dict.fromkeys(conditions)),
+            "weight": data.weight if data is not None else None,
+        }  # fmt: skip
+
+
+def _chosen(reference: Schema, recipe: Recipe | None) -> Schema:
+    """The columns that a recipe learns or derives; all without one."""
+    if recipe is None:
+        return reference
+    data = recipe.data
+    if data.objects is not None:
+        chosen = {name for name in reference.names if name not in data.given}
+    else:
+        chosen = {*reference.select(data.columns).names, *data.derived} - {data.weight}
+    return reference.replace(column for column in reference if column.name in chosen)
+
+
+def _is_same(path: str, known: dict[str, Any]) -> bool:
+    """Whether a file is one that the provenance describes: by its content where it has a hash, else by its path."""
+    file = Path(path)
+    if not file.is_file():
+        return False
+    if "size" not in known:
+        return file.resolve() == Path(str(known["path"])).resolve()
+    if file.stat().st_size != known["size"]:
+        return False
+    found = describe_input(path, "", None)
+    return all(found[key] == known[key] for key in ("sha256", "sha256_ends") if key in found and key in known)

@@ -1,0 +1,124 @@
+"""What a training would do: the plan that ``hepgen train --dry-run`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import awkward as ak
+
+from hepgen.cli.console import Output
+from hepgen.cli.quantities import format_duration, format_size
+from hepgen.config.recipe import Recipe
+from hepgen.errors import InputFileError
+from hepgen.events.schema import Schema
+from hepgen.events.source import EventSource
+from hepgen.parts import open_data
+from hepgen.representations import registry
+from hepgen.runs import DEFAULT_BUDGET
+from hepgen.surrogate import build_generator
+from hepgen.training.cache import WEIGHT
+from hepgen.training.plan import shares
+
+FITTED_EVENTS = 2000
+"""Events that the dry run fits the representation on: enough to know the kinds of the columns."""
+
+
+class Head:
+    """The first events of a source."""
+
+    def __init__(self, source: EventSource, events: int) -> None:
+        self._source = source
+        self.num_events = min(events, source.num_events)
+
+    @property
+    def schema(self) -> Schema:
+        return self._source.schema
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
+        """See `EventSource`."""
+        left = self.num_events
+        for batch in self._source.batches(columns):
+            yield batch[:left]
+            left -= len(batch)
+            if left <= 0:
+                return
+
+
+def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[str, Any]:
+    """Open and divide the input, fit the representation on a part of it, and build every generator.
+
+    Args:
+        recipe: with absolute paths.
+        memory: bytes that the training may take.
+        budget: seconds of training, or None.
+
+    Raises:
+        ConfigError, InputFileError: as the training would.
+    """
+    data = open_data(recipe, memory=min(32 << 20, max(1 << 20, memory // 16)), hashes=False)
+    events = {part: getattr(data, part).num_events for part in ("train", "validation", "test")}
+    if not events["train"]:
+        raise InputFileError(
+            "no event is left to train on", where=", ".join(str(one["path"]) for one in data.inputs),
+            hint="look at the cut and the split of the recipe",
+        )  # fmt: skip
+    options = recipe.representation.model_dump(mode="json")
+    if data.exploded is not None:
+        given = [name for name in data.exploded.given if name != WEIGHT]
+        options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
+    representation = registry.build(options, data.learned)
+    representation.fit(Head(data.train, FITTED_EVENTS))
+    stages = representation.stages
+    given_shares = {name: stage.share for name, stage in recipe.stages.items() if stage.share is not None}
+    part = shares({stage.name: stage.features for stage in stages}, given_shares)
+    timed = budget if budget is not None else DEFAULT_BUDGET
+    rows: list[dict[str, Any]] = []
+    for stage in stages:
+        family, training = recipe.generator_of(stage.name), recipe.training_of(stage.name)
+        network = build_generator(
+            family, stage.features, stage.conditions, recipe.options_of(stage.name).model_dump(mode="json")
+        )
+        by_clock = budget is not None or (training.steps is None and training.epochs is None)
+        steps = training.steps
+        if steps is None and training.epochs is not None:
+            steps = max(1, round(training.epochs * events["train"] / training.batch_size))
+        rows.append(
+            {
+                "stage": stage.name,
+                "generator": family,
+                "features": stage.features,
+                "conditions": stage.conditions,
+                "parameters": sum(parameter.numel() for parameter in network.parameters()),
+                "steps": None if by_clock else steps,
+                "seconds": timed * part[stage.name] if by_clock else None,
+            }
+        )
+    width = 4 * sum(row["features"] + row["conditions"] for row in rows)
+    return {
+        "name": recipe.name,
+        "files": [one["path"] for one in data.inputs],
+        "events": events,
+        "columns": list(data.learned.names),
+        "output": list(data.output.names),
+        "stages": rows,
+        "encoded_bytes": width * (events["train"] + events["validation"]),
+        "seconds": sum(row["seconds"] for row in rows) if all(row["seconds"] for row in rows) else None,
+    }
+
+
+def print_plan(sink: Output, plan: dict[str, Any]) -> None:
+    """The plan as tables on stdout."""
+    counts = ", ".join(f"{number} {part}" for part, number in plan["events"].items())
+    sink.data(f"{plan['name']}: {len(plan['files'])} file(s), events: {counts}; {len(plan['columns'])} columns")
+    keys = ("stage", "generator", "features", "conditions", "parameters")
+    rows = [
+        [
+            *(str(row[key]) for key in keys),
+            str(row["steps"]) if row["seconds"] is None else f"as fit into {format_duration(row['seconds'])}",
+        ]
+        for row in plan["stages"]
+    ]
+    sink.table("", [*keys, "steps"], rows)
+    time = "by steps" if plan["seconds"] is None else format_duration(plan["seconds"])
+    sink.data(f"encoded events: about {format_size(plan['encoded_bytes'])}; training time: {time}")

@@ -1,0 +1,161 @@
+"""A recipe for a file that was only just looked at: what ``hepgen inspect --config`` prints."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hepgen.config.load import parse_recipe
+from hepgen.config.yaml import format_yaml
+from hepgen.errors import UsageError
+from hepgen.events.schema import Column, Schema
+from hepgen.events.summary import ColumnSummary, Description
+from hepgen.sampling.output import is_identity
+
+_NUMBERS_OF_EVENTS = {"run", "luminosityblock", "lumi", "lumiblock", "event", "eventnumber", "runnumber", "evt"}
+_MANY_ELEMENTS = 64
+_WEIGHTS = ("weight", "genWeight", "mcWeight", "event_weight", "eventWeight", "evtWeight", "mc_weight")
+_FEW_COLUMNS = 3
+
+
+def propose_recipe(files: Sequence[str], described: Description, binning: str | None, tree: str | None) -> str:
+    """The text of a recipe that ``hepgen train`` accepts as it is.
+
+    Args:
+        files: the inputs as they were given; written as absolute paths, because the recipe may go anywhere.
+        described: what one pass over them found.
+        binning: path of the binning of a calorimeter, where one was given.
+        tree: the tree that was chosen, where the file has several.
+
+    Raises:
+        UsageError: if these are showers and no binning was given, or there is no column to learn.
+    """
+    schema = described.schema
+    data: dict[str, Any] = {"files": [_absolute(name) for name in files]}
+    if tree is not None:
+        data["tree"] = tree
+    stem = re.split(r"\.\w+(?=:|$)", Path(files[0].lstrip("@")).name)[0]
+    if schema.convention in {"calochallenge", "par04"} or (binning is not None and "voxel_energy" in schema):
+        representation, notes = _calorimeter(schema, binning), ["energies in MeV, lengths in mm"]
+    else:
+        chosen, notes = _table(described)
+        data.update(chosen)
+        representation = {"kind": "table"}
+    recipe = {
+        "schema_version": 1,
+        "name": re.sub(r"[^\w-]+", "-", stem).strip("-") or "surrogate",
+        "data": data,
+        "representation": representation,
+        "generator": "coupling",
+    }
+    parse_recipe(recipe)
+    head = ["printed by `hepgen inspect --config`; `hepgen config schema` lists every key", *notes]
+    return "".join(f"# {line}\n" for line in head) + format_yaml(recipe)
+
+
+def _calorimeter(schema: Schema, binning: str | None) -> dict[str, Any]:
+    if binning is None:
+        raise UsageError(
+            "a recipe for showers needs the binning, which the file does not hold",
+            where=f"tree '{schema.tree}' ({schema.convention})",
+            hint="give --binning with the XML of the CaloChallenge schema, or a YAML of layers, r_edges and num_alpha",
+        )
+    further = [
+        column.name
+        for column in schema
+        if column.name not in {"incident_energy", "voxel_energy"}
+        and not (column.jagged or column.shape)
+        and not _numbers_events(column)
+    ]
+    representation: dict[str, Any] = {"kind": "calorimeter", "binning": str(Path(binning).absolute())}
+    return {**representation, "conditions": further} if further else representation
+
+
+def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
+    """The ``data`` of a table, and what a reader should know about the choice."""
+    schema = described.schema
+    counters = {column.counter for column in schema if column.counter}
+    learned = [
+        summary.column.name
+        for summary in described.columns
+        if not summary.column.jagged
+        and math.prod(summary.column.shape) <= _MANY_ELEMENTS
+        and summary.column.name not in counters
+        and not _numbers_events(summary.column)
+        and _has_numbers(summary)
+    ]
+    objects = Counter(
+        summary.column.name.split("_")[0]
+        for summary in described.columns
+        if _is_member(summary) and "_" in summary.column.name
+    )
+    if objects and (schema.convention == "nanoaod" or len(learned) < _FEW_COLUMNS):
+        return _objects(described, objects)
+    weight = next((name for name in _WEIGHTS if name in learned), None)
+    if not set(learned) - {weight}:
+        raise UsageError(
+            "no column of numbers to learn", where=f"tree '{schema.tree}'", hint="choose another tree: FILE:TREE"
+        )
+    data: dict[str, Any] = {} if weight is None else {"weight": weight}
+    notes = []
+    kept = [column.name for column in schema if column.name in learned or is_identity(column)]
+    left_out = [name for name in schema.names if name not in kept]
+    if left_out:
+        data["columns"] = ["*", *(f"!{name}" for name in _short(left_out, kept))]
+        notes.append("left out: event numbers, counters, lists, and columns without a finite value")
+    if objects:
+        notes.append(f"to learn objects instead of events: objects: {objects.most_common(1)[0][0]}")
+    return data, notes
+
+
+def _objects(described: Description, objects: Counter[str]) -> tuple[dict[str, Any], list[str]]:
+    """Object mode: the collection that most analyses begin with, else the one with most columns."""
+    collection = next((name for name in ("Jet", "Muon", "Electron") if objects[name] > 1), objects.most_common(1)[0][0])
+    family = [one for one in described.columns if one.column.name.startswith(f"{collection}_")]
+    odd = [one.column.name for one in family if not _is_member(one)]
+    notes = [f"object mode: every element of {collection}_* is one training row, the output is nested again"]
+    others = sorted(name for name in objects if name != collection)
+    if others:
+        notes.append(f"other collections of this file: {', '.join(others[:12])}")
+    return {"columns": [f"{collection}_*", *(f"!{name}" for name in odd)], "objects": collection}, notes
+
+
+def _is_member(summary: ColumnSummary) -> bool:
+    """Whether a column can be learned as one of a collection."""
+    return summary.column.jagged and not summary.column.shape and _has_numbers(summary)
+
+
+def _has_numbers(summary: ColumnSummary) -> bool:
+    """Whether there is something to learn; an empty file holds no values and is refused by the training."""
+    return summary.values == 0 or summary.low <= summary.high
+
+
+def _numbers_events(column: Column) -> bool:
+    return is_identity(column) or column.name.lower() in _NUMBERS_OF_EVENTS
+
+
+def _short(names: Sequence[str], kept: Sequence[str]) -> list[str]:
+    """Names to leave out, a whole family ``Muon_*`` as one pattern where nothing that is kept begins like it.
+
+    Example:
+        >>> _short(["nMuon", "Muon_pt", "Muon_eta"], ["met"])
+        ['nMuon', 'Muon_*']
+    """
+    prefixes = Counter(name.split("_")[0] for name in names if "_" in name)
+    short: dict[str, None] = {}
+    for name in names:
+        prefix = name.split("_")[0]
+        whole = prefixes[prefix] > 1 and not any(other.startswith(f"{prefix}_") for other in kept)
+        short[f"{prefix}_*" if whole and "_" in name else name] = None
+    return list(short)
+
+
+def _absolute(name: str) -> str:
+    if "://" in name:
+        return name
+    mark, path = ("@", name[1:]) if name.startswith("@") else ("", name)
+    return mark + str(Path(path).expanduser().absolute())

@@ -1,0 +1,91 @@
+"""``hepgen sample``: events from a surrogate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hepgen.cli.console import output
+from hepgen.cli.options import Common, Count, own
+from hepgen.cli.quantities import format_duration, format_size
+from hepgen.errors import UsageError
+
+
+def sample(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Run folder, or bundle such as models/photons.")],
+    common: Common,
+    out: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="OUT.root, .h5 or .hdf5; - is stdout.")],
+    number: Annotated[
+        int | None, own("--number", "Events to generate, e.g. 1e6.", "-n", parser=Count, metavar="N")
+    ] = None,
+    conditions: Annotated[
+        list[str] | None,
+        own("--conditions", "One event per row of this file, in its order.", env=False, metavar="FILE[:TREE]"),
+    ] = None,
+    per_condition: Annotated[
+        int, own("--per-condition", "Events per row of --conditions.", parser=Count, metavar="K")
+    ] = 1,
+    keep: Annotated[
+        list[str] | None, own("--keep", "Copy this column of --conditions.", env=False, metavar="COLUMN")
+    ] = None,
+    set_condition: Annotated[
+        list[str] | None,
+        own("--set-condition", "A value, LOW:HIGH or log:LOW:HIGH.", env=False, metavar="NAME=VALUE"),
+    ] = None,
+    file_format: Annotated[
+        Literal["ttree", "rntuple", "hdf5"] | None, own("--format", "Format; else by the name of the file.")
+    ] = None,
+    extrapolate: Annotated[bool, own("--extrapolate", "Allow conditions outside the training range.")] = False,
+    hits: Annotated[bool, own("--hits", "Write the voxels above zero as hits with positions, too.")] = False,
+    sumw: Annotated[float | None, own("--sumw", "Sum of the event weights, if not the input's.")] = None,
+    drop_unwritable: Annotated[
+        bool, own("--drop-unwritable", "Leave out columns that the format cannot hold.")
+    ] = False,
+    as_json: Annotated[bool, own("--json", "Print the summary as JSON.")] = False,
+) -> None:
+    """Generate events and write them as the training file was.
+
+    Example: hepgen sample models/photons -n 1e5 -o showers.root --seed 7
+    """
+    from hepgen.cli.spool import spooled
+    from hepgen.events.reader import open_events
+    from hepgen.sampling.run import sample_to_file
+    from hepgen.surrogate import Surrogate
+    from hepgen.training.device import pick_device
+
+    sink = output()
+    if out == "-" and as_json:
+        raise UsageError("stdout cannot carry both the events and --json", where="hepgen sample", hint="name a file")
+    surrogate = Surrogate.load(model, device=pick_device(common.device), message=sink.warn)
+    given = open_events(conditions, memory=common.batch_memory) if conditions else None
+    display = sink.progress(unit="events")
+    with spooled(out, file_format) as path:
+        summary = sample_to_file(
+            surrogate,
+            path,
+            number,
+            format=file_format,
+            force=common.force,
+            drop_unwritable=drop_unwritable,
+            threads=common.cores,
+            progress=display,
+            seed=common.seed,
+            conditions=given,
+            per_condition=per_condition,
+            set_conditions=set_condition or (),
+            keep=keep or (),
+            extrapolate=extrapolate,
+            hits=hits,
+            sumw=sumw,
+        )
+        sink.close_display()
+    for note in summary.notes:
+        sink.say(f"note: {note}")
+    cost = f"{summary.events_per_second:.4g} events/s, {1e3 * summary.cpu_seconds_per_event:.3g} ms CPU per event"
+    memory = f"peak memory {format_size(summary.peak_memory)}"
+    sink.say(f"{summary.events} events in {format_duration(summary.seconds)}: {cost}, {memory}")
+    sink.say(f"wrote {'stdout' if out == '-' else out}")
+    if as_json:
+        sink.json(summary.to_dict())

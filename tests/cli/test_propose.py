@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hepgen.cli.propose import propose_recipe
+from hepgen.config.load import parse_recipe
+from hepgen.config.yaml import parse_yaml
+from hepgen.errors import UsageError
+from hepgen.events.schema import Column, Schema
+from hepgen.events.summary import ColumnSummary, Description
+
+
+def seen(*columns: Column, convention: str = "", low: float = 0.0, high: float = 1.0) -> Description:
+    summaries = tuple(ColumnSummary(column, low=low, high=high, values=10) for column in columns)
+    return Description(Schema(columns, tree="events", convention=convention), 10, summaries)
+
+
+def proposed(description: Description, binning: str | None = None, tree: str | None = None) -> dict[str, Any]:
+    text = propose_recipe(["data/some file.root"], description, binning, tree)
+    assert text.startswith("# printed by")
+    raw = parse_yaml(text)
+    parse_recipe(raw)
+    assert isinstance(raw, dict)
+    return raw
+
+
+SHOWERS = (Column("incident_energy", "float32", unit="MeV"), Column("voxel_energy", "float32", (368,), unit="MeV"))
+
+
+def test_showers_become_a_calorimeter_with_absolute_paths() -> None:
+    recipe = proposed(seen(*SHOWERS, Column("eta", "float32"), convention="calochallenge"), "binning.xml")
+    assert recipe["name"] == "some-file"
+    assert recipe["data"] == {"files": [str(Path("data/some file.root").absolute())]}
+    assert recipe["representation"] == {
+        "kind": "calorimeter",
+        "binning": str(Path("binning.xml").absolute()),
+        "conditions": ["eta"],
+    }
+
+
+def test_showers_without_a_binning_are_refused_with_the_way_out() -> None:
+    with pytest.raises(UsageError, match="--binning"):
+        proposed(seen(*SHOWERS, convention="calochallenge"))
+
+
+def test_a_table_leaves_out_event_numbers_counters_and_jagged_columns() -> None:
+    description = seen(
+        *(Column(name, "float32") for name in ("met", "ht", "mass")),
+        Column("nJet", "int32"),
+        Column("Jet_pt", "float32", jagged=True, counter="nJet"),
+        Column("Jet_eta", "float32", jagged=True, counter="nJet"),
+        Column("hits", "float32", (3000,)),
+        Column("event", "uint64"),
+        Column("evt", "int32"),
+        Column("weight", "float64"),
+    )
+    recipe = proposed(description, tree="events")
+    assert recipe["data"]["columns"] == ["*", "!nJet", "!Jet_*", "!hits", "!evt"]
+    assert recipe["data"]["weight"] == "weight"
+    assert recipe["data"]["tree"] == "events"
+    assert recipe["representation"] == {"kind": "table"}
+    assert description.schema.select(recipe["data"]["columns"]).names == ("met", "ht", "mass", "event", "weight")
+
+
+def test_a_plain_table_needs_no_list_of_columns() -> None:
+    assert "columns" not in proposed(seen(*(Column(name, "float32") for name in "abc")))["data"]
+
+
+def test_events_of_objects_become_object_mode() -> None:
+    muons = [Column(f"Muon_{name}", "float32", jagged=True, counter="nMuon") for name in ("pt", "eta", "mass")]
+    recipe = proposed(seen(Column("nMuon", "uint32"), *muons, Column("Muon_cov", "float32", (3,), jagged=True)))
+    assert recipe["data"]["objects"] == "Muon"
+    assert recipe["data"]["columns"] == ["Muon_*", "!Muon_cov"]
+
+
+def test_a_nanoaod_file_begins_with_its_jets() -> None:
+    columns = [Column(f"{name}_{key}", "float32", jagged=True) for name in ("Tau", "Jet") for key in ("pt", "eta")]
+    flags = [Column(f"HLT_{number}", "bool") for number in range(9)]
+    text = propose_recipe(["nano.root"], seen(*flags, *columns, convention="nanoaod"), None, None)
+    assert "objects: Jet" in text
+    assert "# other collections of this file: Tau" in text
+
+
+def test_columns_without_a_finite_value_are_left_out() -> None:
+    description = seen(*(Column(name, "float32") for name in "abcd"))
+    description["b"].low, description["b"].high = math.inf, -math.inf
+    assert proposed(description)["data"]["columns"] == ["*", "!b"]
+
+
+def test_nothing_to_learn_is_refused() -> None:
+    with pytest.raises(UsageError, match="no column of numbers"):
+        proposed(seen(Column("event", "uint64"), Column("weight", "float32")))
