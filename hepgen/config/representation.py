@@ -27,6 +27,8 @@ class CalorimeterRecipe(Part):
     """Further columns that a shower is conditioned on, besides the incident energy."""
     threshold: float = Field(0.0, ge=0)
     """A voxel below this energy, in MeV, is 0."""
+    layer_noise: float = Field(0.2, ge=0, le=1)
+    """In training, the hit voxels of a layer are scaled up by a common factor of at most exp(layer_noise)."""
     augment: list[Literal["rotation", "reflection"]] = []
     """Symmetries of the detector that the training may use."""
 

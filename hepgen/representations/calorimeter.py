@@ -27,22 +27,26 @@ class CalorimeterRepresentation:
     Two stages, as in CaloFlow (arXiv:2106.05285): ``energies`` are the u-variables of the layers, ``shapes`` the voxels
     given the layer energies. Both are logarithms, standardised with a mean and a width that follow the incident energy.
     An empty voxel (or layer) is given noise between 0 and the threshold, so that its logarithm joins on to those of the
-    others. Decoding drops what lies below the threshold and scales each layer to its energy.
+    others. Decoding drops what lies below the threshold and scales each layer to its energy; because it does, the
+    hit voxels of a layer are lifted by a common random factor in training, without which they would lie on a surface of
+    no volume that a density can only chase.
 
     Attributes:
         binning: the readout.
         threshold: energy in MeV below which a voxel is 0; the smallest voxel of the training sample where the recipe
             names none.
+        layer_noise: largest logarithm of that common factor.
     """
 
     kind: ClassVar[str] = "calorimeter"
 
     def __init__(
         self, binning: Binning, *, energy: str = "incident_energy", voxels: str = "voxel_energy",
-        conditions: tuple[str, ...] = (), threshold: float = 0.0, augment: tuple[str, ...] = (),
+        conditions: tuple[str, ...] = (), threshold: float = 0.0, layer_noise: float = 0.2, augment: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self.binning = binning
         self.threshold = threshold
+        self.layer_noise = layer_noise
         self._energy, self._voxels, self._extra, self._augment = energy, voxels, conditions, augment
         self._scales: FittedScales | None = None
         self._layer_of_voxel = torch.from_numpy(binning.layer_of_voxel)
@@ -58,7 +62,7 @@ class CalorimeterRepresentation:
         binning = Binning.from_dict(options["binning"])
         self = cls(
             binning, energy=options["energy"], voxels=options["voxels"], conditions=tuple(options["conditions"]),
-            threshold=options["threshold"], augment=tuple(options["augment"]),
+            threshold=options["threshold"], layer_noise=options["layer_noise"], augment=tuple(options["augment"]),
         )  # fmt: skip
         shape = schema[self._voxels].shape
         if shape != (binning.num_voxels,):
@@ -88,7 +92,7 @@ class CalorimeterRepresentation:
         layers, conditions = self.binning.num_layers, len(self.condition_names)
         return (
             Stage("energies", layers, conditions, noise=layers),
-            Stage("shapes", self.binning.num_voxels, conditions + 2 * layers, noise=self.binning.num_voxels),
+            Stage("shapes", self.binning.num_voxels, conditions + 2 * layers, noise=self.binning.num_voxels + layers),
         )
 
     @property
@@ -155,7 +159,10 @@ class CalorimeterRepresentation:
         if stage == "energies":
             energies = self._dequantised(self.layer_energies(cached["voxels"]), noise)
             return to_fractions(energies, cached["condition"][:, 0])
-        return (self._dequantised(cached["voxels"], noise) / self.threshold).log()
+        voxels, layers = noise.split([self.binning.num_voxels, self.binning.num_layers], 1)
+        values = cached["voxels"]
+        lifted = (self.layer_noise * layers)[:, self._layer_of_voxel.to(layers.device)] * (values > 0)
+        return (self._dequantised(values, voxels) / self.threshold).log() + lifted
 
     def _dequantised(self, values: Tensor, noise: Tensor) -> Tensor:
         # (1 - noise) lies in (0, 1], its logarithm is finite.
@@ -169,7 +176,7 @@ class CalorimeterRepresentation:
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
         scale = self.scales.features[stage].log_abs_det(cached["condition"][:, 0].log())
         values = self.layer_energies(cached["voxels"]) if stage == "energies" else cached["voxels"]
-        return scale - self._dequantised(values, noise).log().sum(1)
+        return scale - self._dequantised(values, noise[:, : values.shape[1]]).log().sum(1)
 
     def start(self, condition: Tensor) -> Tensors:
         return {"condition": condition}
@@ -223,7 +230,7 @@ class CalorimeterRepresentation:
     def state(self) -> dict[str, Any]:
         return {
             "kind": self.kind, "binning": self.binning.to_dict(), "energy": self._energy, "voxels": self._voxels,
-            "conditions": list(self._extra), "threshold": self.threshold, "augment": list(self._augment),
+            "conditions": list(self._extra), "threshold": self.threshold, "layer_noise": self.layer_noise, "augment": list(self._augment),
             "scales": self.scales.state(),
         }  # fmt: skip
 
@@ -231,7 +238,7 @@ class CalorimeterRepresentation:
     def from_state(cls, state: dict[str, Any]) -> Self:
         self = cls(
             Binning.from_dict(state["binning"]), energy=state["energy"], voxels=state["voxels"],
-            conditions=tuple(state["conditions"]), threshold=state["threshold"], augment=tuple(state["augment"]),
+            conditions=tuple(state["conditions"]), threshold=state["threshold"], layer_noise=state["layer_noise"], augment=tuple(state["augment"]),
         )  # fmt: skip
         self._scales = FittedScales.from_state(state["scales"])
         return self

@@ -21,7 +21,8 @@ from hepgen.representations.registry import build, from_state
 DATA = Path(__file__).parents[1] / "data"
 OPTIONS: dict[str, Any] = {
     "kind": "calorimeter", "binning": str(DATA / "binning_photons.xml"), "energy": "incident_energy",
-    "voxels": "voxel_energy", "conditions": [], "threshold": 0.0, "augment": ["rotation", "reflection"],
+    "voxels": "voxel_energy", "conditions": [], "threshold": 0.0, "layer_noise": 0.2,
+    "augment": ["rotation", "reflection"],
 }  # fmt: skip
 
 
@@ -102,7 +103,9 @@ def test_the_jacobian_is_that_of_the_map(fitted: CalorimeterRepresentation, batc
     binning = fitted.binning
     voxels = 0.5 + noise(2, binning.num_voxels).double()
     condition = torch.tensor([[1024.0], [4096.0]], dtype=torch.float64)
-    empty = torch.zeros(1, binning.num_voxels)
+    empty = torch.zeros(1, binning.num_voxels + binning.num_layers)
+
+    sizes = {one.name: one.noise for one in fitted.stages}
 
     def features(values: torch.Tensor, event: int) -> torch.Tensor:
         cached = {"condition": condition[event : event + 1], "voxels": values[None]}
@@ -111,7 +114,7 @@ def test_the_jacobian_is_that_of_the_map(fitted: CalorimeterRepresentation, batc
             cached["voxels"] = torch.zeros(1, binning.num_voxels, dtype=values.dtype).index_put(
                 (torch.zeros_like(firsts), firsts), values
             )
-        return fitted.features(stage, cached, empty[:, : len(values)])[0][0]
+        return fitted.features(stage, cached, empty[:, : sizes[stage]])[0][0]
 
     for event in range(2):
         values = voxels[event, : binning.num_layers] if stage == "energies" else voxels[event]
@@ -124,7 +127,7 @@ def test_the_jacobian_is_that_of_the_map(fitted: CalorimeterRepresentation, batc
             full = values[None]
         cached = {"condition": condition[event : event + 1], "voxels": full}
         expected = torch.linalg.slogdet(jacobian).logabsdet
-        got = fitted.log_abs_det(stage, cached, empty[:, : len(values)])[0]
+        got = fitted.log_abs_det(stage, cached, empty[:, : sizes[stage]])[0]
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-3)
 
 
