@@ -21,14 +21,10 @@ PERMUTATION_SEED = 1906
 # Sampling goes through the events in chunks whose spline parameters stay near the processor.
 _CACHED_NUMBERS = 2**19
 _SMALLEST_CHUNK = 128
-_LARGEST_LOG_SCALE = 3.0
 
 
 class SplineCoupling(nn.Module):
-    """One coupling layer: the features that pass choose a shift, a scale and a spline for each of the others.
-
-    A spline alone is slow to learn that two features rise together: to move a peak, all of its bins must change. Shift
-    and scale come first and cost two outputs per feature.
+    """One coupling layer: the features that pass choose the splines that map the others.
 
     Args:
         passed: number of features that pass.
@@ -41,28 +37,24 @@ class SplineCoupling(nn.Module):
         super().__init__()
         self.bound = options.bound
         self.moved = moved
-        self.num_parameters = num_parameters(options.bins) + 2
+        self.num_parameters = num_parameters(options.bins)
         self.network = MLP(
             passed + conditions, options.hidden, moved * self.num_parameters,
             activation=options.activation, dropout=options.dropout, zero_last=True,
         )  # fmt: skip
 
-    def _map_of(self, passed: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _splines(self, passed: Tensor, condition: Tensor) -> Tensor:
         raw = self.network.events_last(torch.cat([passed, condition]))
-        raw = raw.view(self.num_parameters, self.moved, -1)
-        return raw[0], _LARGEST_LOG_SCALE * torch.tanh(raw[1]), raw[2:]
+        return raw.view(self.num_parameters, self.moved, -1)
 
     def forward(self, passed: Tensor, moved: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Data to latent: the mapped features and log|det J| of shape (events,). All arguments have events last."""
-        shift, log_scale, raw = self._map_of(passed, condition)
-        y, log_slope = spline(torch.addcmul(shift, moved, log_scale.exp()), raw, self.bound)
-        return y, (log_slope + log_scale).sum(0)
+        y, log_slope = spline(moved, self._splines(passed, condition), self.bound)
+        return y, log_slope.sum(0)
 
     def inverse(self, passed: Tensor, moved: Tensor, condition: Tensor) -> Tensor:
         """Latent to data."""
-        shift, log_scale, raw = self._map_of(passed, condition)
-        x, _ = inverse_spline(moved, raw, self.bound)
-        return (x - shift) * torch.exp(-log_scale)
+        return inverse_spline(moved, self._splines(passed, condition), self.bound)[0]
 
 
 class CouplingPair(nn.Module):
@@ -131,7 +123,7 @@ class CouplingFlow(Generator):
         shuffle = torch.Generator().manual_seed(PERMUTATION_SEED)
         orders = [torch.randperm(features, generator=shuffle) for _ in range((options.layers + 1) // 2)]
         self.pairs = nn.ModuleList(CouplingPair(order, conditions, options) for order in orders)
-        width = (features - features // 2) * (num_parameters(options.bins) + 2)
+        width = (features - features // 2) * num_parameters(options.bins)
         self._chunk = max(_SMALLEST_CHUNK, _CACHED_NUMBERS // width)
 
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
