@@ -1,0 +1,89 @@
+"""What every classifier of two samples offers, and how its events are divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LabelledEvents:
+    """Features with their labels: 1 for the reference, 0 for the sample under test.
+
+    Attributes:
+        features: (events, features).
+        labels: (events,), 0 or 1.
+        weights: (events,), may be negative.
+    """
+
+    features: Array
+    labels: FloatArray
+    weights: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: NDArray[np.int64]) -> LabelledEvents:
+        return LabelledEvents(self.features[rows], self.labels[rows], self.weights[rows])
+
+
+class SampleClassifier(Protocol):
+    """A classifier that is trained on one part of the events and watched on a second."""
+
+    def fit(self, train: LabelledEvents, watch: LabelledEvents, seed: int) -> None:
+        """Train; the same seed and events give the same classifier."""
+        ...
+
+    def predict(self, features: Array) -> FloatArray:
+        """Probability of label 1, (events,)."""
+        ...
+
+
+def label(
+    reference: Array, generated: Array, reference_weights: Array | None = None, generated_weights: Array | None = None
+) -> LabelledEvents:
+    """Stack two samples; the weights of each class are scaled to a mean of 1, so that the classes are balanced.
+
+    Example:
+        >>> events = label(np.zeros((2, 1)), np.ones((3, 1)))
+        >>> events.labels.tolist()
+        [1.0, 1.0, 0.0, 0.0, 0.0]
+    """
+
+    def balanced(weights: Array | None, count: int) -> FloatArray:
+        if weights is None:
+            return np.ones(count)
+        total = float(np.sum(weights, dtype=np.float64))
+        return np.asarray(weights, dtype=np.float64) * (count / total) if total else np.ones(count)
+
+    first, second = len(reference), len(generated)
+    return LabelledEvents(
+        np.concatenate([reference, generated]),
+        np.concatenate([np.ones(first), np.zeros(second)]),
+        np.concatenate([balanced(reference_weights, first), balanced(generated_weights, second)]),
+    )
+
+
+def divide(
+    labels: FloatArray, fractions: tuple[float, float], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], ...]:
+    """Random rows of three parts, each with the same share of either label.
+
+    Args:
+        labels: (events,), 0 or 1.
+        fractions: shares of the first two parts; the third takes what is left.
+        rng: where the randomness comes from.
+    """
+    parts: tuple[list[NDArray[np.int64]], ...] = ([], [], [])
+    for value in (1.0, 0.0):
+        rows = rng.permutation(np.flatnonzero(labels == value))
+        cuts = np.round(np.cumsum(fractions) * len(rows)).astype(int)
+        for part, piece in zip(parts, np.split(rows, cuts), strict=True):
+            part.append(piece)
+    return tuple(rng.permutation(np.concatenate(part)) for part in parts)

@@ -1,0 +1,68 @@
+"""Gradient-boosted trees that tell two tables apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hepgen.classifiers.base import Array, FloatArray, LabelledEvents
+from hepgen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TreeOptions:
+    """Options of scikit-learn's ``HistGradientBoostingClassifier``."""
+
+    rounds: int = 300
+    learning_rate: float = 0.1
+    leaves: int = 31
+    min_leaf: int = 40
+    patience: int = 20
+
+
+class TreeClassifier:
+    """Histogram gradient boosting with early stopping on the watched part; missing values (NaN) are a value of their own."""
+
+    def __init__(self, options: TreeOptions | None = None) -> None:
+        self.options = options or TreeOptions()
+        self._trees: Any = None
+
+    def fit(self, train: LabelledEvents, watch: LabelledEvents, seed: int) -> None:
+        """Train on the first part; the second stops the training.
+
+        Raises:
+            UsageError: if a part is empty.
+        """
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        if not len(train) or not len(watch):
+            raise UsageError("a classifier needs events to train on and events to watch")
+        self._trees = HistGradientBoostingClassifier(
+            max_iter=self.options.rounds,
+            learning_rate=self.options.learning_rate,
+            max_leaf_nodes=self.options.leaves,
+            min_samples_leaf=self.options.min_leaf,
+            early_stopping=True,
+            n_iter_no_change=self.options.patience,
+            random_state=seed,
+        )
+        self._trees.fit(
+            train.features,
+            train.labels,
+            sample_weight=train.weights,
+            X_val=watch.features,
+            y_val=watch.labels,
+            sample_weight_val=watch.weights,
+        )
+
+    def predict(self, features: Array) -> FloatArray:
+        """Probability of label 1, (events,).
+
+        Raises:
+            UsageError: before ``fit``.
+        """
+        if self._trees is None:
+            raise UsageError("a classifier must be trained before it predicts")
+        return np.asarray(self._trees.predict_proba(features)[:, 1], dtype=np.float64)
