@@ -161,7 +161,8 @@ def _prepare(
         session.content["training"] = {
             "events": train.size, "validation_events": 0 if validation is None else validation.size
         }  # fmt: skip
-        draft = Surrogate(representation, parts, {}, output, plain, session.content, table, data.facts())
+        facts = {**data.facts(), "condition_dtype": "float32" if sample is None else sample.dtype}
+        draft = Surrogate(representation, parts, {}, output, plain, session.content, table, facts)
         write_bundle(folder.draft, draft.bundle())
     scored = any(part.build().select_by_score for part in draft.parts)
     return draft, (train, validation), _held_out(data, representation) if scored else None
@@ -186,8 +187,10 @@ class _ConditionSample:
         # Four times as many as are kept where weights decide which are.
         self._rows = np.sort(self._random.choice(size, min(size, 4 * TABLE_ROWS), replace=False))
         self._found: list[NDArray[np.float64]] = []
+        self.dtype = "float32"
 
     def visit(self, tensors: Tensors, rows: NDArray[np.int64]) -> None:
+        self.dtype = str(tensors["condition"].dtype).removeprefix("torch.")
         wanted = self._rows[(self._rows >= rows[0]) & (self._rows <= rows[-1])] - rows[0]
         self._found.append(tensors["condition"][torch.from_numpy(wanted)].double().numpy())
 

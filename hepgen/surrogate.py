@@ -75,8 +75,9 @@ class Surrogate:
         recipe: resolved, plain values.
         provenance: see ``hepgen.provenance``.
         conditions: rows drawn from the training sample, shape (rows, conditions), physical units, float64.
-        data: how the training data was made: ``split``, ``derived``, ``weight`` (column, sum, events), ``objects``,
-            ``given``, ``identity`` (columns that number events) and ``events`` (rows of counts and given columns).
+        data: how the training data was made: ``split``, ``derived``, ``weight`` (column, sum, events), ``objects``
+            (columns, and counts of training events), ``condition_dtype`` (of the
+            physical conditions).
         model_sha256: hash of the weights file, empty for a draft.
     """
 

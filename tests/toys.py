@@ -196,3 +196,17 @@ class Players(Generator):
             Objective("critic", list(self.critic.parameters()), criticise, 3, self.noise_spec(), override),
             Objective("player", list(self.player.parameters()), play, 1, self.noise_spec(), override),
         ]
+
+
+def toy_surrogate(block_size: int = 50, **data: Any) -> Any:
+    """Fitted, with untrained generators: its events have the right shape and no meaning."""
+    from hepgen.surrogate import Part, Surrogate
+
+    representation = ToyRepresentation()
+    representation.fit(toy_source(500))
+    torch.manual_seed(0)
+    parts = [Part(one.name, "coupling", {}, one.features, one.conditions) for one in representation.stages]
+    generators: dict[str, Generator] = {part.stage: Gaussian(part.features, part.conditions).eval() for part in parts}
+    table = representation.pack(toy_events(500))["condition"].double().numpy()
+    recipe = {"name": "toy", "representation": {"kind": "toy"}, "sampling": {"block_size": block_size}}
+    return Surrogate(representation, parts, generators, SCHEMA, recipe, {"inputs": [], "seed": "1"}, table, data)

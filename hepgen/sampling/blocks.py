@@ -45,7 +45,8 @@ def sample_block(
         ModelError: if some event is still not finite after 20 redraws.
     """
     count, size = len(condition), surrogate.block_size
-    rows = torch.from_numpy(np.resize(condition, (size, condition.shape[1])) if count < size else condition)
+    filled = np.resize(condition, (size, condition.shape[1])) if count < size else condition
+    rows = torch.from_numpy(filled.astype(surrogate.data.get("condition_dtype", "float32"), copy=False))
     tensors, good = surrogate.sample(rows, BlockNoise(surrogate, seed, block, 0, part))
     for retry in range(1, MAX_RETRIES + 1):
         bad = ~good[:count]

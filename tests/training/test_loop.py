@@ -91,7 +91,7 @@ def _hash(folder: Path) -> str:
 
 def test_a_likelihood_family_learns(parts: Any, tmp_path: Path) -> None:
     trainer = _trainer(parts, Gaussian, stage="first")
-    weights = _run(tmp_path, trainer, 300)
+    weights = _run(tmp_path, trainer, 200)
     generator = Gaussian(1, 1)
     generator.load_state_dict(weights)
     generator.eval()
