@@ -1,0 +1,137 @@
+"""Event tables as the evaluation sees them: every scalar column is an observable."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+
+from hepgen.classifiers.trees import TreeClassifier, TreeOptions
+from hepgen.errors import InputFileError
+from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
+from hepgen.evaluation.histograms import Axis, Observable, axis_for
+from hepgen.events.schema import Schema
+
+MAX_ELEMENTS = 64
+
+
+class TableDomain:
+    """The columns of a table.
+
+    Args:
+        schema: of the reference.
+        columns: names to judge; all scalar numeric ones where None. Fixed-size columns count element by element.
+        conditions: columns that the classifier is given and that bins are made of, not judged themselves.
+        weight: column of event weights.
+        trees: options of the classifier.
+
+    Raises:
+        InputFileError: if a column is missing, jagged, or none is left.
+    """
+
+    kind = "table"
+    spectrum = None
+    distance_scale = "deviation"
+    nearest_scale = "deviation"
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        columns: tuple[str, ...] | None = None,
+        conditions: tuple[str, ...] = (),
+        weight: str | None = None,
+        trees: TreeOptions | None = None,
+    ) -> None:
+        self.condition_names = conditions
+        self.weight = weight
+        self.trees = trees or TreeOptions()
+        apart = {*conditions, weight, "_weight"}
+        chosen = [schema[name] for name in columns] if columns is not None else list(schema)
+        chosen = [column for column in chosen if column.name not in apart]
+        numeric = [column for column in chosen if not column.jagged and np.dtype(column.dtype).kind in "biuf"]
+        self.left_out = tuple(column.name for column in chosen if column not in numeric)
+        numeric = [column for column in numeric if int(np.prod(column.shape)) <= MAX_ELEMENTS]
+        if not numeric:
+            raise InputFileError("no scalar numeric column to judge", where=f"tree '{schema.tree}'")
+        self.names = tuple(column.name for column in numeric)
+        self.columns = (*self.names, *conditions, *((weight,) if weight else ()))
+        for name in (*conditions, *((weight,) if weight else ())):
+            if schema[name].jagged or schema[name].shape:
+                raise InputFileError(f"column '{name}' is not a scalar", hint="conditions and weights are scalars")
+        found = []
+        for column in numeric:
+            count = int(np.prod(column.shape))
+            labels = [column.name] if not column.shape else [f"{column.name}[{i}]" for i in range(count)]
+            whole = np.dtype(column.dtype).kind in "biu"
+            found += [Observable(label, label, column.unit, integer=whole) for label in labels]
+        self.observables = tuple(found)
+
+    def read(self, batch: ak.Array) -> Events:
+        """Columns, conditions and weights of a batch; infinite values become nan and are counted."""
+        parts = [ak.to_numpy(batch[name]) for name in self.names]
+        raw = np.concatenate([np.asarray(x, dtype=np.float64).reshape(len(batch), -1) for x in parts], axis=1)
+        conditions = np.zeros((len(batch), len(self.condition_names)))
+        for index, name in enumerate(self.condition_names):
+            conditions[:, index] = ak.to_numpy(batch[name])
+        weights = np.ones(len(batch)) if self.weight is None else ak.to_numpy(batch[self.weight]).astype(np.float64)
+        problems = {
+            f"{observable.name} is not finite": ~np.isfinite(raw[:, index])
+            for index, observable in enumerate(self.observables)
+        }
+        usable = np.isfinite(weights) & np.isfinite(conditions).all(axis=1)
+        problems["weight or condition is not finite"] = ~usable
+        if self.weight is not None:
+            problems["negative weight"] = weights < 0
+        raw[~np.isfinite(raw)] = np.nan
+        return Events(raw, conditions, weights, usable, problems)
+
+    def observe(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """The columns themselves."""
+        return np.asarray(raw, dtype=np.float64)
+
+    def distance_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """Columns and conditions; missing values stay nan."""
+        return np.concatenate([raw, conditions], axis=1).astype(np.float64)
+
+    def nearest_features(self, raw: Array, conditions: FloatArray) -> Array:
+        """As ``distance_features``."""
+        return self.distance_features(raw, conditions)
+
+    def axes(self, pool: Pool) -> tuple[list[Axis], None]:
+        """Axes by the reference."""
+        return [axis_for(x, pool.observables[:, index]) for index, x in enumerate(self.observables)], None
+
+    def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
+        """One boosted-tree test; the control permutes the column that the others predict best."""
+        index = most_predictable(self.distance_features(reference, conditions), reference.shape[1])
+        words = f"column '{self.observables[index].name}' permuted among events of equal condition"
+        part = slice(index, index + 1)
+        return (ClassifierTest("", "all columns", self._features, self._classifier, words, part),)
+
+    def _classifier(self) -> TreeClassifier:
+        return TreeClassifier(self.trees)
+
+    @staticmethod
+    def _features(raw: Array, conditions: FloatArray) -> Array:
+        return np.concatenate([raw, conditions], axis=1)
+
+
+def most_predictable(values: FloatArray, candidates: int) -> int:
+    """Index, among the first columns, of the one whose rank is best predicted linearly by the ranks of all others.
+
+    Missing values (nan) rank above all others.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(2, 500))
+        >>> most_predictable(np.stack([rng.normal(size=500), x + y, x, y], axis=1), 4)
+        1
+    """
+    ranks = np.argsort(np.argsort(values, axis=0, kind="stable"), axis=0).astype(np.float64)
+    varying = np.ptp(np.nan_to_num(values), axis=0) > 0
+    ranks[:, ~varying] = 0.0
+    deviation = ranks.std(axis=0)
+    scaled = (ranks - ranks.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    correlation = scaled.T @ scaled / len(scaled) + 1e-3 * np.eye(values.shape[1])
+    explained = 1.0 - 1.0 / (np.diag(np.linalg.inv(correlation)) * np.diag(correlation))
+    return int(np.argmax(np.where(varying, explained, -1.0)[:candidates]))

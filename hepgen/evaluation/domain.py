@@ -1,0 +1,147 @@
+"""What the evaluation must know of a kind of events; calorimeters and tables each answer in a module of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.classifiers.base import SampleClassifier
+from hepgen.evaluation.histograms import Axis, Observable
+
+FloatArray = NDArray[np.float64]
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of a batch as arrays.
+
+    Attributes:
+        raw: (events, width), what a low-level classifier sees before scaling: voxels in MeV, or columns.
+        conditions: (events, conditions).
+        weights: (events,).
+        usable: (events,), false for events that no score can take (a voxel that is not finite).
+        problems: (events,) flags of what is wrong, by a name in words.
+    """
+
+    raw: Array
+    conditions: FloatArray
+    weights: FloatArray
+    usable: NDArray[np.bool_]
+    problems: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A random part of a sample, in random order.
+
+    Attributes:
+        total: events in the sample.
+        observables: (rows, observables).
+        conditions: (rows, conditions).
+        weights: (rows,).
+        raw: (raw rows, width), of the first rows.
+    """
+
+    total: int
+    observables: FloatArray
+    conditions: FloatArray
+    weights: FloatArray
+    raw: Array
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Pool:
+        """The chosen rows; those of them that have raw values must come first."""
+        number = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return Pool(
+            self.total,
+            self.observables[number],
+            self.conditions[number],
+            self.weights[number],
+            self.raw[number[number < len(self.raw)]],
+        )
+
+
+@dataclass(frozen=True)
+class ClassifierTest:
+    """One classifier two-sample test.
+
+    Attributes:
+        name: ``low``, ``high``, or empty where a kind has one test only; the score is ``auc_<name>``.
+        title: what the classifier looks at, in words.
+        features: raw (events, width) and conditions (events, conditions) to the classifier's input.
+        classifier: makes an untrained classifier.
+        control: what the control permutes, in words.
+        part: the columns of ``raw`` that the control permutes together.
+    """
+
+    name: str
+    title: str
+    features: Callable[[Array, FloatArray], Array]
+    classifier: Callable[[], SampleClassifier]
+    control: str
+    part: slice
+
+    def score(self, quantity: str) -> str:
+        """``auc_low`` for the quantity ``auc``."""
+        return f"{quantity}_{self.name}" if self.name else quantity
+
+
+class Domain(Protocol):
+    """A kind of events: how a batch becomes observables and features."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that ``read`` needs."""
+        ...
+
+    @property
+    def observables(self) -> tuple[Observable, ...]: ...
+
+    @property
+    def spectrum(self) -> Observable | None:
+        """An observable with many entries per event, filled from every positive raw value."""
+        ...
+
+    @property
+    def condition_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def distance_scale(self) -> str:
+        """How the features of distances are scaled: see ``hepgen.evaluation.distances.Scale``."""
+        ...
+
+    @property
+    def nearest_scale(self) -> str: ...
+
+    def read(self, batch: ak.Array) -> Events: ...
+
+    def observe(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """The observables, (events, observables); nan where an event has none."""
+        ...
+
+    def distance_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """Features of the Frechet distance and of neighbour scores, before scaling, (events, features)."""
+        ...
+
+    def nearest_features(self, raw: Array, conditions: FloatArray) -> Array:
+        """Features in which the distance to the nearest training event is measured, before scaling."""
+        ...
+
+    def axes(self, pool: Pool) -> tuple[list[Axis], Axis | None]:
+        """Axes of the observables and of the spectrum, by the reference."""
+        ...
+
+    def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
+        """The classifier tests; the reference chooses what their controls permute."""
+        ...

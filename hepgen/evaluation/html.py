@@ -1,0 +1,106 @@
+"""The report as one page that needs no network: pictures are embedded, light and dark follow the reader's system."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+
+from hepgen.evaluation.report import Report
+from hepgen.evaluation.summary import summary
+from hepgen.evaluation.tables import (
+    CONDITION_HEADER,
+    HEADER,
+    OBSERVABLE_HEADER,
+    condition_rows,
+    observable_rows,
+)
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d1f21; --soft: #5c6166; --page: #ffffff; --line: #d9dcdf; --card: #f5f6f7; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e6e8; --soft: #a3a9ae; --page: #16181a; --line: #3a3f44; --card: #212427; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
+h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+p.facts, figcaption, li.note { color: var(--soft); font-size: .92rem; }
+ul.summary { padding-left: 1.2rem; } ul.summary li { margin: .4rem 0; }
+div.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; width: 100%; }
+th, td { padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
+td.remark, th.remark { text-align: left; white-space: normal; min-width: 14rem; }
+details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
+div.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
+figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .5rem; }
+figure img { width: 100%; height: auto; display: block; background: #ffffff; border-radius: 4px; }
+figcaption { padding: .4rem .2rem 0; }
+"""
+
+
+def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Generated against reference") -> str:
+    """The whole page.
+
+    Args:
+        report: what to show.
+        pictures: caption and PNG of each.
+        title: of the page.
+    """
+    n = report.n
+    facts = (
+        f"{report.kind}, protocol {report.protocol}, seed {report.seed}; {n.get('reference', 0)} reference and"
+        f" {n.get('generated', 0)} generated events; one-dimensional scores with {n.get('side', 0)} and classifiers with"
+        f" {n.get('classifier_side', 0)} events a side."
+    )
+    sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in summary(report))
+    notes = "".join(f'<li class="note">{html.escape(note)}</li>' for note in report.notes)
+    figures = "".join(
+        f'<figure><img alt="{html.escape(caption)}: reference and generated" loading="lazy"'
+        f' src="data:image/png;base64,{base64.b64encode(image).decode()}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for caption, image in pictures
+    )
+    sections = [
+        f"<h1>{html.escape(title)}</h1><p class='facts'>{html.escape(facts)}</p>",
+        f"<h2>Summary</h2><ul class='summary'>{sentences}</ul>",
+        (
+            "<h2>Scores</h2><p class='facts'>The floor is what one half of the reference scores against the other half at"
+            " the same size; z is the distance from it in errors. Errors are spreads over random disjoint splits.</p>"
+        ),
+        _table(HEADER, report.table(), remark=True),
+        f"<h2>Read this with it</h2><ul>{notes}</ul>",
+    ]
+    if figures:
+        sections.append(
+            "<h2>Pictures</h2><p class='facts'>All events of both samples; bars and bands are statistical errors.</p>"
+            f"<div class='pictures'>{figures}</div>"
+        )
+    sections.append(_folded("Every observable", OBSERVABLE_HEADER, observable_rows(report)))
+    sections.append(_folded("By condition and layer", CONDITION_HEADER, condition_rows(report)))
+    body = "\n".join(sections)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _folded(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    return f"<details><summary>{html.escape(title)} ({len(rows)} rows)</summary>{_table(header, rows)}</details>"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, remark: bool = False) -> str:
+    """A table that scrolls on a narrow screen; the last column holds words where ``remark``."""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        last = len(cells) - 1
+        kinds = [' class="remark"' if remark and index == last else "" for index in range(len(cells))]
+        inner = (f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
+        return f"<tr>{''.join(inner)}</tr>"
+
+    lines = "".join(row(cells, "td") for cells in rows)
+    return f"<div class='wide'><table><thead>{row(header, 'th')}</thead><tbody>{lines}</tbody></table></div>"

@@ -1,0 +1,112 @@
+"""Separation power, Kolmogorov and Wasserstein distance of every observable, over random disjoint splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.evaluation.domain import Array, FloatArray, Pool
+from hepgen.evaluation.histograms import Axis, Observable
+from hepgen.evaluation.metrics import cdf_distances, separation_power
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.splits import Split
+
+METRICS = ("separation", "ks", "w1")
+
+
+def add_one_dimensional(
+    book: ScoreBook,
+    reference: Pool,
+    generated: Pool,
+    observables: Sequence[Observable],
+    axes: Sequence[Axis],
+    splits: Sequence[Split],
+    *,
+    suffix: str = "",
+    details: bool = True,
+) -> None:
+    """Add ``separation.mean``, ``separation.max`` and ``ks.max``, and with ``details`` one score per observable.
+
+    W1 is in units of the reference's standard deviation. Values that are not a number are left out.
+    """
+    values = np.full((len(splits), len(observables), len(METRICS), 2), np.nan)
+    for index, axis in enumerate(axes):
+        values[:, index] = _of_one(
+            reference.observables[:, index],
+            generated.observables[:, index],
+            reference.weights,
+            generated.weights,
+            axis,
+            splits,
+        )
+    size = splits[0].size
+    for split in values:
+        if details:
+            for name, row in zip(observables, split, strict=True):
+                for metric, (value, floor) in zip(METRICS, row, strict=True):
+                    book.add(f"{metric}.{name.name}{suffix}", value, floor, size)
+        known = split[np.isfinite(split).all(axis=(1, 2))]
+        if len(known):
+            book.add(f"separation.mean{suffix}", known[:, 0, 0].mean(), known[:, 0, 1].mean(), size)
+            book.add(f"separation.max{suffix}", known[:, 0, 0].max(), known[:, 0, 1].max(), size)
+            book.add(f"ks.max{suffix}", known[:, 1, 0].max(), known[:, 1, 1].max(), size)
+
+
+def _of_one(
+    reference: FloatArray,
+    generated: FloatArray,
+    reference_weights: FloatArray,
+    generated_weights: FloatArray,
+    axis: Axis,
+    splits: Sequence[Split],
+) -> FloatArray:
+    """(splits, metrics, value and floor) of one observable."""
+    missing = np.concatenate([np.isnan(reference), np.isnan(generated)])
+    merged = np.concatenate([reference, generated])
+    order = np.argsort(merged, kind="stable")
+    order = order[~missing[order]]
+    ascending = merged[order]
+    usable = ~np.isnan(reference)
+    spread = float(np.std(reference[usable])) if usable.any() else 0.0
+    places, made = axis.index(reference), axis.index(generated)
+    result = np.full((len(splits), len(METRICS), 2), np.nan)
+    for number, split in enumerate(splits):
+        masses = []
+        for rows, weights, offset in (
+            (split.a, reference_weights, 0),
+            (split.generated, generated_weights, len(reference)),
+            (split.b, reference_weights, 0),
+        ):
+            mass = np.zeros(len(merged))
+            mass[rows + offset] = weights[rows]
+            masses.append(mass[order])
+        counts = [
+            axis.scored(axis.count(places[split.a], reference_weights[split.a])),
+            axis.scored(axis.count(made[split.generated], generated_weights[split.generated])),
+            axis.scored(axis.count(places[split.b], reference_weights[split.b])),
+        ]
+        for which in (0, 1):
+            kolmogorov, wasserstein = cdf_distances(ascending, masses[0], masses[which + 1])
+            separation = separation_power(counts[0], counts[which + 1])
+            result[number, :, which] = separation, kolmogorov, wasserstein / spread if spread > 0 else np.nan
+    return result
+
+
+def add_spectrum(
+    book: ScoreBook, name: str, axis: Axis, reference: Array, generated: Array, splits: Sequence[Split]
+) -> None:
+    """Separation power of the positive raw values (the voxel spectrum); the splits are of rows of the raw arrays."""
+    counts_reference, counts_generated = _per_event(axis, reference), _per_event(axis, generated)
+    for split in splits:
+        a, b = (axis.scored(counts_reference[rows].sum(axis=0)) for rows in (split.a, split.b))
+        made = axis.scored(counts_generated[split.generated].sum(axis=0))
+        book.add(f"separation.{name}", separation_power(a, made), separation_power(a, b), split.size)
+
+
+def _per_event(axis: Axis, raw: Array) -> NDArray[np.float32]:
+    """Number of positive values per bin and event, (events, bins)."""
+    rows, columns = np.nonzero(raw > 0)
+    cells = rows * axis.size + axis.index(raw[rows, columns])
+    return np.bincount(cells, minlength=len(raw) * axis.size).reshape(len(raw), axis.size).astype(np.float32)

@@ -1,0 +1,201 @@
+"""The result of an evaluation: scores beside their floors, sanity, notes, and what the plots need."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hepgen.evaluation.histograms import HistogramPair
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number that compares the samples.
+
+    Attributes:
+        value: generated against half A of the reference; None where it cannot be computed, ``comment`` then says why.
+        error: its spread over random disjoint splits.
+        floor: half B of the reference against half A, at the same size.
+        z: (value - floor) / sqrt(error^2 + floor_error^2).
+        n: events on each side.
+        comment: a word of warning, or empty.
+        floor_error: spread of the floor.
+    """
+
+    value: float | None
+    error: float | None = None
+    floor: float | None = None
+    z: float | None = None
+    n: int = 0
+    comment: str = ""
+    floor_error: float | None = None
+
+    @classmethod
+    def from_repeats(cls, values: Sequence[float], floors: Sequence[float], n: int, comment: str = "") -> Score:
+        """Mean and spread over repeats; what is not finite is left out with a word.
+
+        Example:
+            >>> score = Score.from_repeats([0.6, 0.7, 0.8], [0.5, 0.5, 0.5], 1000)
+            >>> round(score.value, 3), round(score.error, 3), round(score.z, 3)
+            (0.7, 0.1, 2.0)
+        """
+        value, error = _mean_and_spread(values)
+        floor, floor_error = _mean_and_spread(floors)
+        if value is None:
+            comment = "; ".join(word for word in (comment, "not defined on these samples") if word)
+        z = None
+        if value is not None and floor is not None and error is not None and floor_error is not None:
+            spread = math.hypot(error, floor_error)
+            z = (value - floor) / spread if spread > 0 else (0.0 if value == floor else None)
+        return cls(value, error, floor, z, n, comment, floor_error)
+
+    def text(self) -> str:
+        """``0.571 +- 0.006``, or why there is no value."""
+        if self.value is None:
+            return f"not available ({self.comment})" if self.comment else "not available"
+        return f"{self.value:.4g}" + (f" +- {self.error:.2g}" if self.error is not None else "")
+
+
+def _mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | None]:
+    finite = [float(value) for value in values if math.isfinite(value)]
+    if not finite:
+        return None, None
+    return float(np.mean(finite)), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of both samples over a common axis: a layer profile, or response against energy.
+
+    Every sequence has one entry per point; errors are statistical.
+    """
+
+    name: str
+    x_label: str
+    y_label: str
+    x: tuple[float, ...]
+    reference: tuple[float, ...]
+    reference_error: tuple[float, ...]
+    generated: tuple[float, ...]
+    generated_error: tuple[float, ...]
+    log_x: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that an evaluation found.
+
+    Attributes:
+        kind: ``calorimeter`` or ``table``.
+        protocol: ``fast`` or ``calochallenge``, with ``(quick)`` where fewer repeats were made.
+        n: numbers of events: ``reference``, ``generated``, ``side`` (of one-dimensional scores), ``classifier_side``.
+        seed: of every random choice.
+        scores: by name.
+        sanity: counts of what is wrong in either sample.
+        notes: sentences for the reader.
+        histograms: all events of both samples.
+        curves: profiles.
+    """
+
+    kind: str
+    protocol: str
+    n: dict[str, int]
+    seed: int
+    scores: dict[str, Score]
+    sanity: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    histograms: tuple[HistogramPair, ...] = field(default=(), compare=False)
+    curves: tuple[Curve, ...] = field(default=(), compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        scores = {}
+        for name, score in self.scores.items():
+            entry = asdict(score)
+            if not score.comment:
+                del entry["comment"]
+            scores[name] = entry
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": self.kind,
+            "protocol": self.protocol,
+            "n": self.n,
+            "seed": self.seed,
+            "scores": scores,
+            "sanity": self.sanity,
+            "notes": list(self.notes),
+        }
+
+    def to_json(self) -> str:
+        """JSON text; the same samples and seed give the same text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """The inverse of ``to_json``, without histograms and curves."""
+        state = json.loads(text)
+        scores = {name: Score(**entry) for name, entry in state["scores"].items()}
+        keys = ("kind", "protocol", "n", "seed", "sanity")
+        return cls(**{key: state[key] for key in keys}, scores=scores, notes=tuple(state["notes"]))
+
+    def table(self, *, everything: bool = False) -> list[tuple[str, ...]]:
+        """Rows (score, value, floor, z, n, comment) as text; per-observable and per-bin scores only if asked for."""
+        rows: list[tuple[str, ...]] = []
+        for name, score in self.scores.items():
+            if not everything and not is_headline(name):
+                continue
+            floor = "-" if score.floor is None else f"{score.floor:.4g}"
+            z = "-" if score.z is None else f"{score.z:+.1f}"
+            rows.append((name, score.text(), floor, z, str(score.n), score.comment))
+        return rows
+
+
+HEADLINES = (
+    *("auc", "auc_low", "auc_high", "jsd", "jsd_low", "jsd_high", "control.auc", "control.auc_low", "control.auc_high"),
+    *("fpd", "fpd_extrapolated", "kpd", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("response.mean.max", "response.width.max", "profile.max", "precision", "recall", "density", "coverage"),
+    *("memorisation.ratio", "memorisation.close"),
+)
+
+
+def is_headline(name: str) -> bool:
+    """Whether a score belongs to the short table."""
+    return name in HEADLINES
+
+
+class ScoreBook:
+    """Collects the values of scores over repeats."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[list[float], list[float]]] = {}
+        self._sizes: dict[str, int] = {}
+        self._comments: dict[str, str] = {}
+
+    def add(self, name: str, value: float, floor: float | None, n: int) -> None:
+        """One more repeat; ``n`` is the number of events on the smaller side."""
+        values, floors = self._values.setdefault(name, ([], []))
+        values.append(value)
+        if floor is not None:
+            floors.append(floor)
+        self._sizes[name] = min(n, self._sizes.get(name, n))
+
+    def comment(self, name: str, words: str) -> None:
+        self._comments[name] = "; ".join(x for x in (self._comments.get(name, ""), words) if x)
+
+    def mean(self, name: str) -> float:
+        """Mean of the values so far, nan where there is none."""
+        return float(np.mean(self._values[name][0])) if name in self._values else float("nan")
+
+    def scores(self) -> dict[str, Score]:
+        """Scores in the order of the short table first, then as they came."""
+        order = sorted(self._values, key=lambda name: HEADLINES.index(name) if is_headline(name) else len(HEADLINES))
+        return {
+            name: Score.from_repeats(*self._values[name], n=self._sizes[name], comment=self._comments.get(name, ""))
+            for name in order
+        }

@@ -1,0 +1,122 @@
+"""Response, resolution and layer profile of showers, as ratios of generated to reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hepgen.evaluation.domain import FloatArray, Pool
+from hepgen.evaluation.report import Curve, ScoreBook
+from hepgen.evaluation.splits import ConditionBin, Split
+from hepgen.physics.binning import Binning
+
+PROFILE_SHARE = 0.01
+"""Layers that hold less of the energy are left out of ``profile.max``."""
+
+MIN_EVENTS = 20
+
+
+def energy_bins(bins: Sequence[ConditionBin], reference: Pool) -> tuple[ConditionBin, ...]:
+    """The bins of the first condition, or one bin with everything where it takes one value only."""
+    found = tuple(x for x in bins if x.column == 0)
+    center = float(np.median(reference.conditions[:, 0]))
+    return found or (ConditionBin(f"{center:g}", 0, -np.inf, np.inf, center),)
+
+
+def add_response(
+    book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], splits: Sequence[Split]
+) -> None:
+    """Add ``response.mean.<E>`` and ``response.width.<E>``, ratios of mean and standard deviation of E_tot/E_inc.
+
+    ``response.mean.max`` and ``response.width.max`` are the largest deviation of these ratios from 1. Energies with
+    fewer than 20 events in a part are left out.
+    """
+    true, made = reference.observables[:, 0], generated.observables[:, 0]
+    inside = [(x.label, x.rows(reference.conditions), x.rows(generated.conditions)) for x in bins]
+    for split in splits:
+        found: dict[str, list[tuple[float, float]]] = {"mean": [], "width": []}
+        for label, true_rows, made_rows in inside:
+            a, b = (true[rows[true_rows[rows]]] for rows in (split.a, split.b))
+            g = made[split.generated[made_rows[split.generated]]]
+            size = min(len(a), len(b), len(g))
+            if size < MIN_EVENTS:
+                continue
+            for name, statistic in (("mean", np.mean), ("width", np.std)):
+                base = float(statistic(a))
+                if base == 0:
+                    continue
+                pair = float(statistic(g)) / base, float(statistic(b)) / base
+                found[name].append(pair)
+                book.add(f"response.{name}.{label}", *pair, size)
+        for name, pairs in found.items():
+            if pairs:
+                value, floor = np.abs(np.array(pairs) - 1).max(axis=0).tolist()
+                book.add(f"response.{name}.max", value, floor, split.size)
+
+
+def add_profile(book: ScoreBook, reference: Pool, generated: Pool, binning: Binning, splits: Sequence[Split]) -> None:
+    """Add ``profile.<layer>``, the ratio of the mean of E_layer/E_inc, for layers with more than 1 % of the energy."""
+    true, made = (_fractions(pool, binning) for pool in (reference, generated))
+    mean = true.mean(axis=0)
+    kept = np.flatnonzero(mean > PROFILE_SHARE * mean.sum())
+    if not len(kept):
+        return
+    for split in splits:
+        base = true[split.a][:, kept].mean(axis=0)
+        base = np.where(base > 0, base, np.nan)
+        values = made[split.generated][:, kept].mean(axis=0) / base
+        floors = true[split.b][:, kept].mean(axis=0) / base
+        for layer, value, floor in zip(kept.tolist(), values.tolist(), floors.tolist(), strict=True):
+            book.add(f"profile.{binning.layers[layer].id}", value, floor, split.size)
+        deviation, least = np.nanmax(np.abs(values - 1)), np.nanmax(np.abs(floors - 1))
+        book.add("profile.max", float(deviation), float(least), split.size)
+
+
+def shower_curves(
+    reference: Pool, generated: Pool, bins: Sequence[ConditionBin], binning: Binning
+) -> tuple[Curve, ...]:
+    """The layer profile, and mean and width of the response against incident energy."""
+
+    def points(pool: Pool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        values = _fractions(pool, binning)
+        error = values.std(axis=0) / np.sqrt(len(values))
+        return tuple(values.mean(axis=0).tolist()), tuple(error.tolist())
+
+    layers = tuple(float(layer.id) for layer in binning.layers)
+    curves = [Curve("profile", "layer", "mean of E_layer / E_inc", layers, *points(reference), *points(generated))]
+    groups = []
+    for one in bins:
+        samples = [pool.observables[one.rows(pool.conditions), 0] for pool in (reference, generated)]
+        if min(len(sample) for sample in samples) >= MIN_EVENTS:
+            groups.append((one.center, samples))
+    if len(groups) > 1:
+        x = tuple(center for center, _ in groups)
+        for name, words in (("mean", "mean of E_tot / E_inc"), ("width", "standard deviation of E_tot / E_inc")):
+            true, made = ([_moment(samples[which], name) for _, samples in groups] for which in (0, 1))
+            curves.append(
+                Curve(
+                    f"response_{name}",
+                    "incident energy [MeV]",
+                    words,
+                    x,
+                    reference=tuple(value for value, _ in true),
+                    reference_error=tuple(error for _, error in true),
+                    generated=tuple(value for value, _ in made),
+                    generated_error=tuple(error for _, error in made),
+                    log_x=True,
+                )
+            )
+    return tuple(curves)
+
+
+def _moment(values: FloatArray, name: str) -> tuple[float, float]:
+    width = float(np.std(values))
+    if name == "mean":
+        return float(np.mean(values)), width / np.sqrt(len(values))
+    return width, width / np.sqrt(2 * len(values))
+
+
+def _fractions(pool: Pool, binning: Binning) -> FloatArray:
+    """Energy of each layer over the incident energy, (events, layers); the layers follow the response."""
+    return pool.observables[:, 1 : 1 + binning.num_layers] / pool.conditions[:, :1]

@@ -1,0 +1,204 @@
+"""Calorimeter showers as the evaluation sees them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import awkward as ak
+import numpy as np
+
+from hepgen.classifiers.network import CALOCHALLENGE, NetworkClassifier, NetworkOptions
+from hepgen.errors import InputFileError
+from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
+from hepgen.evaluation.histograms import Axis, Observable, axis_for
+from hepgen.physics.binning import Binning
+from hepgen.physics.observables import (
+    angular_layers,
+    apply_threshold,
+    high_level_features,
+    low_level_features,
+    shower_features,
+)
+
+
+class ShowerDomain:
+    """Showers on a binning, cut at a threshold.
+
+    Args:
+        binning: the readout.
+        energy: column of the incident energy, MeV.
+        voxels: column of the voxel energies, MeV.
+        conditions: further conditions.
+        threshold: voxels below it (MeV) are 0.
+        official: histogram bins and networks of the CaloChallenge instead of ours.
+        network: the network of the tests; chosen by ``official`` where None.
+        device: where the networks run.
+    """
+
+    kind = "calorimeter"
+    distance_scale = "maximum"
+    nearest_scale = "none"
+
+    def __init__(
+        self,
+        binning: Binning,
+        *,
+        energy: str = "incident_energy",
+        voxels: str = "voxel_energy",
+        conditions: tuple[str, ...] = (),
+        threshold: float = 0.0,
+        official: bool = False,
+        network: NetworkOptions | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.binning = binning
+        self.voxels = voxels
+        self.condition_names = (energy, *conditions)
+        self.columns = (*self.condition_names, voxels)
+        self.threshold = threshold
+        self.official = official
+        self.network = replace(network or (CALOCHALLENGE if official else NetworkOptions()), device=device)
+        self.spectrum = Observable("voxel_energy", "voxel energy", "MeV", log=True)
+
+    @cached_property
+    def observables(self) -> tuple[Observable, ...]:
+        """Response, and per layer energy, sparsity, centres and widths."""
+        official = self.official
+        layers = self.binning.layers
+        angular = [layers[index] for index in angular_layers(self.binning)]
+        edges = tuple(np.linspace(0.5, 1.5, 101)) if official else None
+        found = [Observable("response", "E_tot / E_inc", edges=edges)]
+        found += [Observable(f"energy.{x.id}", f"energy in layer {x.id}", "MeV", log=True) for x in layers]
+        found += [Observable(f"sparsity.{x.id}", f"sparsity of layer {x.id}") for x in layers]
+        found += [Observable(f"center_r.{x.id}", f"centre in r, layer {x.id}", "mm") for x in layers]
+        found += [Observable(f"width_r.{x.id}", f"width in r, layer {x.id}", "mm") for x in layers]
+        for quantity, word in (("center", "centre"), ("width", "width")):
+            for axis in ("eta", "phi"):
+                found += [
+                    Observable(
+                        f"{quantity}_{axis}.{x.id}",
+                        f"{word} in {axis}, layer {x.id}",
+                        "mm",
+                        edges=_official_edges(quantity, x.r_edges[-1]) if official else None,
+                    )
+                    for x in angular
+                ]
+        return tuple(found)
+
+    def read(self, batch: ak.Array) -> Events:
+        """Voxels, thresholded, and conditions of a batch.
+
+        Raises:
+            InputFileError: if the number of voxels is not that of the binning.
+        """
+        values = np.asarray(ak.to_numpy(batch[self.voxels]))
+        if values.ndim != 2 or values.shape[1] != self.binning.num_voxels:
+            raise InputFileError(
+                f"showers have {values.shape[1:]} voxels, the binning has {self.binning.num_voxels}",
+                where=f"column '{self.voxels}'",
+                hint="give the binning file that belongs to the showers with --recipe or --model",
+            )
+        names = self.condition_names
+        conditions = np.stack([ak.to_numpy(batch[name]).reshape(-1).astype(np.float64) for name in names], axis=1)
+        finite = np.asarray(np.isfinite(values).all(axis=1))
+        valid = np.asarray(np.isfinite(conditions).all(axis=1) & (conditions[:, 0] > 0))
+        with np.errstate(invalid="ignore"):
+            negative = np.asarray((values < 0).any(axis=1))
+            raw = apply_threshold(values, self.threshold).astype(np.float32)
+        return Events(
+            raw=raw,
+            conditions=conditions,
+            weights=np.ones(len(values)),
+            usable=finite & valid,
+            problems={
+                "voxels that are not finite": ~finite,
+                "negative voxels": negative,
+                "conditions that are not finite, or no incident energy": ~valid,
+                "no voxel above the threshold": finite & ~np.asarray((raw > 0).any(axis=1)),
+            },
+        )
+
+    def observe(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """Columns in the order of ``observables``."""
+        features = shower_features(raw, conditions[:, 0], self.binning)
+        return np.concatenate(
+            [
+                features.response[:, None],
+                features.layer_energy,
+                features.sparsity,
+                features.center_r,
+                features.width_r,
+                features.center_eta,
+                features.center_phi,
+                features.width_eta,
+                features.width_phi,
+            ],
+            axis=1,
+        )
+
+    def distance_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """The challenge's high-level features."""
+        return high_level_features(shower_features(raw, conditions[:, 0], self.binning))
+
+    def nearest_features(self, raw: Array, conditions: FloatArray) -> Array:
+        """Low-level features, which see every voxel."""
+        return self._low(raw, conditions)
+
+    def axes(self, pool: Pool) -> tuple[list[Axis], Axis]:
+        """Axes by the reference, and that of the voxel spectrum; those of the challenge where it is followed."""
+        columns = pool.observables.T
+        axes = [axis_for(x, column) for x, column in zip(self.observables, columns, strict=True)]
+        spectrum = axis_for(self.spectrum, pool.raw[pool.raw > 0])
+        if self.official:
+            for index, (observable, column) in enumerate(zip(self.observables, columns, strict=True)):
+                if observable.log and (column > 0).any():
+                    axes[index] = self._official_axis(column[column > 0], 39)
+            if (pool.raw > 0).any():
+                spectrum = self._official_axis(pool.raw[pool.raw > 0], 49)
+        return axes, spectrum
+
+    def _official_axis(self, positive: Array, bins: int) -> Axis:
+        """Logarithmic bins from the threshold to the largest value of the reference; entries outside are dropped."""
+        low, high = self.threshold or float(positive.min()), float(positive.max())
+        return Axis(np.geomspace(low, max(high, low * 1.001), bins + 1), flow=False, log=True)
+
+    def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
+        """Low-level and high-level classifier; the control permutes the layer that holds most energy."""
+        totals = [float(reference[:, part].sum(dtype=np.float64)) for part in self.binning.layer_slices]
+        layer = int(np.argmax(totals))
+        words = f"each voxel of layer {self.binning.layers[layer].id} permuted among events of equal condition"
+        part = self.binning.layer_slices[layer]
+        return (
+            ClassifierTest("low", "every voxel", self._low, self._classifier, words, part),
+            ClassifierTest("high", "high-level features", self._high, self._classifier, words, part),
+        )
+
+    def _classifier(self) -> NetworkClassifier:
+        return NetworkClassifier(self.network)
+
+    def _low(self, raw: Array, conditions: FloatArray) -> Array:
+        return np.concatenate([low_level_features(raw, conditions[:, 0]), self._further(conditions, raw)], axis=1)
+
+    def _high(self, raw: Array, conditions: FloatArray) -> Array:
+        """The challenge's features; our own protocol adds E_l / E_inc, the same knowledge without the logarithm.
+
+        Energies of layers balance each other linearly: with the logarithms alone, the network sees a layer that was
+        exchanged between events far less well than boosted trees do.
+        """
+        showers = shower_features(raw, conditions[:, 0], self.binning)
+        features = high_level_features(showers)
+        if not self.official:
+            features = np.concatenate([features, showers.layer_energy / conditions[:, :1]], axis=1)
+        return np.concatenate([features, self._further(conditions, features)], axis=1)
+
+    @staticmethod
+    def _further(conditions: FloatArray, like: Array) -> Array:
+        return conditions[:, 1:].astype(like.dtype)
+
+
+def _official_edges(quantity: str, outer_radius: float) -> tuple[float, ...]:
+    """100 bins over the ranges of the challenge, chosen by the outer radius of the layer in mm."""
+    reach, width = (30, 30) if outer_radius <= 100 else (100, 100) if outer_radius <= 500 else (500, 400)
+    low, high = (-reach, reach) if quantity == "center" else (0, width)
+    return tuple(np.linspace(low, high, 101))

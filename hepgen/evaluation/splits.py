@@ -1,0 +1,132 @@
+"""Random disjoint splits of the reference, and bins of the conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.evaluation.domain import FloatArray
+
+MAX_DISCRETE = 30
+QUANTILE_BINS = 5
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of two halves of the reference that share no event, and as many rows of the generated sample."""
+
+    a: IntArray
+    b: IntArray
+    generated: IntArray
+
+    @property
+    def size(self) -> int:
+        return len(self.b)
+
+
+def common_size(reference: int, generated: int, largest: int) -> int:
+    """Events a side: half the reference at most, all generated ones at most."""
+    return min(reference // 2, generated, largest)
+
+
+def disjoint_splits(
+    reference: int, generated: int, size: int, repeats: int, rng: np.random.Generator
+) -> Iterator[Split]:
+    """Random splits with ``size`` events in each part, drawn without replacement.
+
+    Example:
+        >>> split = next(disjoint_splits(10, 7, 5, 1, np.random.default_rng(0)))
+        >>> sorted([*split.a, *split.b]) == list(range(10)), len(split.generated)
+        (True, 5)
+    """
+    for _ in range(repeats):
+        rows = rng.permutation(reference)
+        yield Split(rows[:size], rows[size : 2 * size], rng.permutation(generated)[:size])
+
+
+@dataclass(frozen=True)
+class ConditionBin:
+    """Events of (nearly) equal condition.
+
+    Attributes:
+        label: ``256`` or ``1000-2000``, with the column's name before it where it is not the first condition.
+        column: index of the condition.
+        low, high: the range, low inclusive, high exclusive.
+        center: a typical value.
+    """
+
+    label: str
+    column: int
+    low: float
+    high: float
+    center: float
+
+    def rows(self, conditions: FloatArray) -> NDArray[np.bool_]:
+        """Flags of the events in the bin, (events,)."""
+        values = conditions[:, self.column]
+        return (values >= self.low) & (values < self.high)
+
+
+def condition_bins(conditions: FloatArray, names: tuple[str, ...], *, bare_first: bool) -> tuple[ConditionBin, ...]:
+    """One bin for each value of a discrete condition (at most 30 values), five quantile bins of a continuous one.
+
+    Args:
+        conditions: (events, conditions), of the reference.
+        names: of the conditions.
+        bare_first: leave the name out of the labels of the first condition (incident energies).
+    """
+    bins: list[ConditionBin] = []
+    for column, name in enumerate(names):
+        prefix = "" if bare_first and column == 0 else f"{name}="
+        values = np.unique(conditions[:, column])
+        if len(values) < 2:
+            continue
+        if len(values) <= MAX_DISCRETE:
+            margin = 0.5 * float(np.min(np.diff(values)))
+            margin = min(margin, 1e-3 * float(np.max(np.abs(values))) + 1e-12)
+            bins += [ConditionBin(f"{prefix}{_number(v)}", column, v - margin, v + margin, v) for v in values.tolist()]
+            continue
+        edges = np.quantile(conditions[:, column], np.linspace(0, 1, QUANTILE_BINS + 1))
+        lows, highs = [-np.inf, *edges[1:-1]], [*edges[1:-1], np.inf]
+        for index in range(QUANTILE_BINS):
+            words = f"{prefix}{_number(edges[index])}-{_number(edges[index + 1])}"
+            inside = (conditions[:, column] >= lows[index]) & (conditions[:, column] < highs[index])
+            if inside.any():
+                center = float(np.median(conditions[inside, column]))
+                bins.append(ConditionBin(words, column, float(lows[index]), float(highs[index]), center))
+    return tuple(bins)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def permuted_at_equal_condition(
+    raw: NDArray[np.floating], conditions: FloatArray, part: slice, rng: np.random.Generator, neighbours: int = 20
+) -> NDArray[np.floating]:
+    """A copy in which each of the columns ``part`` is permuted among events of equal condition.
+
+    Every column keeps its distribution at every condition; what binds it to the others is lost. Where the first
+    condition takes many values, events are ordered by it and exchanged within groups of ``neighbours``; further
+    continuous conditions are divided into quarters.
+    """
+    groups = np.zeros(len(raw), dtype=np.int64)
+    for column in range(conditions.shape[1]):
+        values = conditions[:, column]
+        distinct, group = np.unique(values, return_inverse=True)
+        if len(distinct) > MAX_DISCRETE and column == 0:
+            group = np.argsort(np.argsort(values, kind="stable")) // neighbours
+        elif len(distinct) > MAX_DISCRETE:
+            group = np.searchsorted(np.quantile(values, [0.25, 0.5, 0.75]), values)
+        groups = groups * (int(group.max(initial=0)) + 1) + group
+    target = np.argsort(groups, kind="stable")
+    result = raw.copy()
+    for column in range(part.start, part.stop):
+        shuffled = rng.permutation(len(raw))
+        source = shuffled[np.argsort(groups[shuffled], kind="stable")]
+        result[target, column] = raw[source, column]
+    return result

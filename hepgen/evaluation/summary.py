@@ -1,0 +1,104 @@
+"""A report in plain words."""
+
+from __future__ import annotations
+
+from hepgen.evaluation.report import Report, Score
+
+_TESTS = {
+    "auc_low": "A classifier that sees every voxel",
+    "auc_high": "A classifier that sees the high-level features",
+    "auc": "A classifier that sees all columns",
+}
+
+
+def summary(report: Report) -> list[str]:
+    """Sentences that say what is good and what is not, the most important first."""
+    words = [sentence for name, who in _TESTS.items() if (sentence := _classifier(report, name, who))]
+    words += _observables(report)
+    words += _response(report)
+    words += _coverage(report)
+    words += _memorisation(report)
+    broken = report.sanity.get("generated", {}).get("left_out", 0)
+    if broken:
+        words.append(f"{broken} generated events are broken and are left out of every score.")
+    copies = report.sanity.get("generated", {}).get("duplicates", 0)
+    if copies:
+        words.append(f"{copies} generated events are exact copies of another generated event.")
+    return words
+
+
+def _classifier(report: Report, name: str, who: str) -> str:
+    score = report.scores.get(name)
+    if score is None or score.value is None:
+        return ""
+    floor = 0.5 if score.floor is None else score.floor
+    excess = score.value - max(floor, 0.5)
+    if excess < 0.02:
+        verdict = "it cannot tell them apart"
+    elif excess < 0.1:
+        verdict = "it hardly tells them apart"
+    elif excess < 0.25:
+        verdict = "it sees a difference"
+    else:
+        verdict = "it tells them apart easily"
+    blind = " Do not lean on this: the control shows the classifier to be blind." if "blind" in score.comment else ""
+    return (
+        f"{who} tells generated from true events with an AUC of {score.text()} (0.5 is a guess, 1 is certainty; truth"
+        f" against truth gives {floor:.3f}; {score.n} events a side): {verdict}.{blind}"
+    )
+
+
+def _observables(report: Report) -> list[str]:
+    found: list[tuple[float, str, Score]] = []
+    for name, score in report.scores.items():
+        prefix, _, rest = name.partition(".")
+        if prefix == "separation" and rest not in {"mean", "max"} and "@" not in rest and score.value is not None:
+            found.append((score.value - (score.floor or 0.0), rest, score))
+    if not found:
+        return []
+    found.sort(key=lambda entry: -entry[0])
+    off = [entry for entry in found if (entry[2].z or 0.0) > 3]
+    worst = ", ".join(
+        f"{name} (separation power {score.value:.3g}, floor {score.floor or 0.0:.3g})" for _, name, score in found[:3]
+    )
+    return [
+        f"{len(off)} of {len(found)} observables differ by more than three errors from their floor; worst: {worst}."
+    ]
+
+
+def _response(report: Report) -> list[str]:
+    mean, width, layers = (report.scores.get(x) for x in ("response.mean.max", "response.width.max", "profile.max"))
+    if mean is None or width is None or mean.value is None or width.value is None:
+        return []
+    words = [
+        (
+            f"The mean of E_tot/E_inc is right within {100 * mean.value:.2g} % and its width within"
+            f" {100 * width.value:.2g} % at every energy (truth against truth: {100 * (mean.floor or 0):.2g} % and"
+            f" {100 * (width.floor or 0):.2g} %)."
+        )
+    ]
+    if layers is not None and layers.value is not None:
+        words.append(
+            f"The mean energy of every layer with more than 1 % of the shower is right within"
+            f" {100 * layers.value:.2g} % (truth against truth: {100 * (layers.floor or 0):.2g} %)."
+        )
+    return words
+
+
+def _coverage(report: Report) -> list[str]:
+    score = report.scores.get("coverage")
+    if score is None or score.value is None or score.floor is None:
+        return []
+    return [
+        f"The generated events cover {100 * score.value:.0f} % of the true ones (truth: {100 * score.floor:.0f} %)."
+    ]
+
+
+def _memorisation(report: Report) -> list[str]:
+    score = report.scores.get("memorisation.ratio")
+    if score is None or score.value is None:
+        return []
+    verdict = "nothing hints at copies of training events" if score.value > 0.95 else "it may repeat training events"
+    return [
+        f"Generated events are {score.value:.3f} times as far from the training events as held-out ones: {verdict}."
+    ]

@@ -1,0 +1,59 @@
+"""Tables of a report as rows of text."""
+
+from __future__ import annotations
+
+import re
+
+from hepgen.evaluation.report import Report, Score
+
+HEADER = ("score", "value", "floor", "z", "n", "remark")
+
+
+def file_stem(name: str) -> str:
+    """A file name for an observable.
+
+    Example:
+        >>> file_stem("Jet_pt[0]/x")
+        'Jet_pt_0_x'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("_") or "observable"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for a table, a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def observable_rows(report: Report) -> list[tuple[str, ...]]:
+    """Per observable: separation power, KS and W1, each with its floor, the worst separation first."""
+    names = [name.removeprefix("separation.") for name in report.scores if name.startswith("separation.")]
+    names = [name for name in names if "@" not in name and name not in {"mean", "max"}]
+
+    def badness(name: str) -> float:
+        score = report.scores[f"separation.{name}"]
+        return -((score.value or 0.0) - (score.floor or 0.0))
+
+    rows = []
+    for name in sorted(names, key=badness):
+        cells: list[str] = [name]
+        for metric in ("separation", "ks", "w1"):
+            score = report.scores.get(f"{metric}.{name}", Score(None))
+            cells += [number(score.value), number(score.floor)]
+        z = report.scores[f"separation.{name}"].z
+        rows.append((*cells, "-" if z is None else f"{z:+.1f}"))
+    return rows
+
+
+OBSERVABLE_HEADER = ("observable", "separation", "floor", "KS", "floor", "W1 [std]", "floor", "z of separation")
+
+
+def condition_rows(report: Report) -> list[tuple[str, ...]]:
+    """Per bin of the conditions: every score that was made there, with its floor."""
+    return [
+        (name, score.text(), number(score.floor), "-" if score.z is None else f"{score.z:+.1f}", str(score.n))
+        for name, score in report.scores.items()
+        if "@" in name or (name.startswith(("response.", "profile.")) and not name.endswith(".max"))
+    ]
+
+
+CONDITION_HEADER = ("score", "value", "floor", "z", "n")

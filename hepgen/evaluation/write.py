@@ -1,0 +1,50 @@
+"""A report on disk: ``report.json``, ``report.html`` and pictures as PNG and PDF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hepgen.errors import OutputError
+from hepgen.evaluation.html import page
+from hepgen.evaluation.plots import choose_histograms, draw
+from hepgen.evaluation.report import Report
+
+DEFAULT_PLOTS = 24
+
+
+def write_report(
+    report: Report, out_dir: str | Path, *, plots: int = DEFAULT_PLOTS, title: str = "Generated against reference"
+) -> Path:
+    """Write everything into a folder, which is made where it does not exist, and give the path of the page.
+
+    Args:
+        report: of ``evaluate``.
+        out_dir: the folder; files of an earlier report are replaced.
+        plots: histograms that are drawn at most, the worst first where there are more.
+        title: of the page.
+
+    Raises:
+        OutputError: if a file cannot be written.
+    """
+    folder = Path(out_dir)
+    try:
+        pictures_folder = folder / "plots"
+        pictures_folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "report.json", report.to_json())
+        pictures = [(curve.y_label, draw(curve, pictures_folder)) for curve in report.curves]
+        chosen = choose_histograms(report, plots)
+        pictures += [(pair.observable.label, draw(pair, pictures_folder)) for pair in chosen]
+        target = folder / "report.html"
+        _write(target, page(report, pictures, title))
+    except OSError as error:
+        raise OutputError(
+            f"the report cannot be written: {error.strerror or error}", where=str(folder), hint="choose another folder"
+        ) from error
+    return target
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

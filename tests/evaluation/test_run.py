@@ -1,0 +1,232 @@
+"""Whole evaluations of real extracts: truth passes, known distortions are seen, the same seed gives the same JSON."""
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+from extracts import SMALL, binning, halves, photons, rows_of, showers, table, ttbar
+
+from hepgen.errors import ConfigError, InputFileError, UsageError
+from hepgen.evaluation.report import Report
+from hepgen.evaluation.run import evaluate
+
+COMMON = {"kind": "calorimeter", "settings": SMALL, "threshold": 1.0, "seed": 4}
+
+
+def shower_report(change=None, **options):
+    reference, generated = halves(photons())
+    made = generated if change is None else showers(generated, change)
+    return evaluate(reference, made, binning=binning(), **{**COMMON, **options})
+
+
+@cache
+def truth_report():
+    return shower_report()
+
+
+@cache
+def table_report():
+    reference, generated = halves(ttbar())
+    return evaluate(reference, generated, kind="table", settings=SMALL, seed=4)
+
+
+def scores(report):
+    return {name: score.value for name, score in report.scores.items()}
+
+
+def test_truth_against_truth_is_not_told_apart():
+    found = truth_report().scores
+    for name in ("auc_low", "auc_high"):
+        assert abs(found[name].value - 0.5) < 0.12
+        assert abs(found[name].floor - 0.5) < 0.12
+        assert found[name].n == 500
+    assert abs(found["separation.mean"].z) < 4
+    assert found["coverage"].value > 0.85
+    assert abs(found["response.mean.max"].value) < 0.2
+
+
+def test_every_promised_score_is_there():
+    found = truth_report().scores
+    names = {"auc_low", "auc_high", "fpd", "separation.mean", "separation.max", "separation.response", "ks.max"}
+    names |= {"control.auc_low", "control.auc_high", "separation.energy.2", "separation.voxel_energy", "w1.energy.2"}
+    names |= {f"response.{what}.{2**k * 256}" for what in ("mean", "width") for k in range(7)}
+    names |= {"coverage", "precision", "profile.1", "profile.2", "profile.max", "ks.response"}
+    assert names <= set(found)
+    for name, score in found.items():
+        assert score.value is not None, name
+        assert score.n > 0, name
+        assert name.startswith("control.") or name == "ks.max.all" or score.floor is not None, name
+
+
+def test_a_shift_of_every_energy_is_seen():
+    report = shower_report(lambda voxels, energy: (voxels * np.float32(1.2), energy))
+    assert report.scores["response.mean.max"].value == pytest.approx(0.2, abs=0.1)
+    assert report.scores["response.mean.16384"].z > 3
+    assert report.scores["separation.max"].z > 3
+    assert report.scores["auc_high"].value > truth_report().scores["auc_high"].value + 0.05
+
+
+def test_shuffled_conditions_worsen_the_scores():
+    rng = np.random.default_rng(0)
+    shuffled = scores(shower_report(lambda voxels, energy: (voxels, rng.permutation(energy))))
+    truth = scores(truth_report())
+    for name in ("auc_low", "auc_high", "fpd", "separation.max", "ks.max", "response.mean.max", "response.width.max"):
+        assert shuffled[name] > truth[name], name
+    assert shuffled["auc_low"] > truth["auc_low"] + 0.15
+    assert shuffled["coverage"] < truth["coverage"]
+
+
+def test_the_same_seed_gives_the_same_json_and_another_does_not():
+    again = shower_report()
+    assert again.to_json() == truth_report().to_json()
+    assert shower_report(seed=5).to_json() != again.to_json()
+
+
+def test_batches_of_any_size_give_the_same_report():
+    events, schema = photons()
+    rows = np.arange(700)
+    from hepgen.events.source import MemorySource
+
+    reports = []
+    for size in (64, 700):
+        source = MemorySource(events[rows], schema, batch_size=size)
+        reports.append(evaluate(source, source, binning=binning(), **COMMON).to_dict()["scores"])
+    for name, score in reports[0].items():
+        if score["value"] is not None:
+            assert score["value"] == pytest.approx(reports[1][name]["value"], rel=1e-3, abs=1e-4), name
+
+
+def test_json_survives_the_round_trip_and_holds_no_nan():
+    report = truth_report()
+    state = json.loads(report.to_json())
+    assert state["schema_version"] == 1
+    assert state["kind"] == "calorimeter"
+    assert {"protocol", "n", "seed", "scores", "sanity", "notes"} <= set(state)
+    assert {"value", "error", "floor", "z", "n"} <= set(state["scores"]["auc_low"])
+    assert Report.from_json(report.to_json()).to_json() == report.to_json()
+
+
+def test_the_report_says_that_it_is_not_comparable_with_published_tables():
+    assert any("Not comparable with the published CaloChallenge tables" in note for note in truth_report().notes)
+
+
+def test_a_weak_classifier_is_marked_blind():
+    report = truth_report()
+    for name in ("auc_low", "auc_high"):
+        control = report.scores[f"control.{name}"].value
+        assert ("blind" in report.scores[name].comment) == (control < 0.9)
+    assert "layer 2 permuted" in report.scores["control.auc_low"].comment
+
+
+def test_broken_voxels_are_counted_and_left_out():
+    def breaks(voxels, energy):
+        voxels[3, 5] = np.nan
+        voxels[4, 5] = -7.0
+        voxels[6] = voxels[7]
+        energy[6] = energy[7]
+        return voxels, energy
+
+    report = shower_report(breaks)
+    sanity = report.sanity["generated"]
+    assert sanity["left_out"] == 1
+    assert sanity["problems"]["voxels that are not finite"] == {"count": 1, "events": [3]}
+    assert sanity["problems"]["negative voxels"]["count"] == 1
+    assert sanity["duplicates"] == 1
+    assert any("left out of every score" in note for note in report.notes)
+    assert report.scores["auc_low"].value is not None
+
+
+def test_copied_training_events_are_noticed():
+    reference, other = halves(photons())
+    fresh = evaluate(reference, other, binning=binning(), training=rows_of(photons(), slice(0, 300)), **COMMON)
+    copies = evaluate(reference, other, binning=binning(), training=other, **COMMON)
+    assert fresh.scores["memorisation.ratio"].value > 0.5
+    assert copies.scores["memorisation.ratio"].value == 0
+    assert copies.scores["memorisation.close"].value == 1
+    assert copies.scores["memorisation.close"].floor < 0.1
+
+
+def test_a_reference_that_was_trained_on_cannot_judge_memory():
+    reference, other = halves(photons())
+    report = evaluate(reference, other, binning=binning(), training=reference, **COMMON)
+    assert any("holds the training events themselves" in note for note in report.notes)
+
+
+def test_tables_have_their_scores():
+    found = table_report().scores
+    assert {"auc", "fpd", "separation.mean", "separation.max", "ks.max", "separation.n_jets", "control.auc"} <= set(
+        found
+    )
+    assert abs(found["auc"].value - 0.5) < 0.15
+    assert abs(found["separation.mean"].z) < 4
+
+
+def test_a_distorted_column_is_seen():
+    reference, generated = halves(ttbar())
+    broken = table(generated, n_jets=lambda x: np.minimum(x, 4))
+    report = evaluate(reference, broken, kind="table", settings=SMALL, seed=4)
+    assert report.scores["separation.n_jets"].z > 3
+    assert report.scores["auc"].value > table_report().scores["auc"].value + 0.1
+
+
+def test_missing_values_are_counted_not_fatal():
+    def holes(values):
+        values[::3] = np.nan
+        return values
+
+    reference, generated = halves(ttbar())
+    name = next(c.name for c in reference.schema if c.dtype == "float32")
+    report = evaluate(reference, table(generated, **{name: holes}), kind="table", settings=SMALL, seed=4)
+    assert report.sanity["generated"]["problems"][f"{name} is not finite"]["count"] == len(range(0, 750, 3))
+    assert report.scores[f"ks.{name}"].value < 0.2
+    assert report.scores["auc"].value > 0.6
+
+
+def test_conditions_of_a_table_make_bins():
+    reference, generated = halves(ttbar())
+    report = evaluate(reference, generated, kind="table", conditions=["n_btag"], settings=SMALL, seed=4)
+    assert "separation.n_btag" not in report.scores
+    assert any(name.startswith("ks.max@n_btag=") for name in report.scores)
+
+
+def test_weights_are_used():
+    reference, generated = halves(ttbar())
+    weight = "lepton_charge" if "lepton_charge" in reference.schema else reference.schema.names[-1]
+    heavy = table(generated, **{weight: np.ones_like})
+    plain = table(reference, **{weight: np.ones_like})
+    other = next(n for n in reference.schema.names if n != weight)
+    cut = float(np.median(np.concatenate([np.asarray(b[other]) for b in generated.batches()])))
+    values = np.concatenate([np.asarray(b[other]) for b in generated.batches()])
+    tilted = table(heavy, **{weight: lambda x: np.where(values > cut, 3, 1).astype(x.dtype)})
+    flat = evaluate(plain, heavy, kind="table", columns=[other, weight], weight=weight, settings=SMALL, seed=1)
+    report = evaluate(plain, tilted, kind="table", columns=[other, weight], weight=weight, settings=SMALL, seed=1)
+    assert report.scores[f"ks.{other}"].value > flat.scores[f"ks.{other}"].value + 0.15
+    assert report.scores["auc"].value > flat.scores["auc"].value + 0.05
+
+
+def test_a_zero_variance_observable_is_no_nan():
+    reference, generated = (table(x, n_jets=np.ones_like) for x in halves(ttbar()))
+    report = evaluate(reference, generated, kind="table", settings=SMALL, seed=4)
+    assert report.scores["separation.n_jets"].value == 0
+    assert report.scores["w1.n_jets"].value is None
+    assert report.scores["w1.n_jets"].comment == "not defined on these samples"
+    json.loads(report.to_json(), parse_constant=pytest.fail)
+
+
+def test_wrong_inputs_are_refused():
+    reference, generated = halves(photons())
+    with pytest.raises(UsageError, match="judged on its binning"):
+        evaluate(reference, generated, kind="calorimeter")
+    with pytest.raises(UsageError, match="no kind 'tabel'"):
+        evaluate(reference, generated, kind="tabel")
+    with pytest.raises(ConfigError, match="did you mean 'fast'"):
+        evaluate(reference, generated, kind="table", protocol="fats")
+    with pytest.raises(InputFileError, match="no column 'incident_energy'"):
+        evaluate(reference, halves(ttbar())[0], binning=binning(), **COMMON)
+    with pytest.raises(InputFileError, match="needs 50"):
+        evaluate(reference, rows_of(photons(), slice(0, 20)), binning=binning(), **COMMON)
+    from hepgen.physics.binning import Binning, Layer
+
+    with pytest.raises(InputFileError, match="the binning has 4"):
+        evaluate(reference, generated, binning=Binning((Layer(0, (0.0, 1.0), 4),)), **COMMON)

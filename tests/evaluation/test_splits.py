@@ -1,0 +1,49 @@
+"""Disjoint splits, bins of conditions, and the permutation behind the controls."""
+
+import numpy as np
+
+from hepgen.evaluation.splits import common_size, condition_bins, disjoint_splits, permuted_at_equal_condition
+
+
+def test_halves_share_no_event_and_have_the_size_of_the_generated_part():
+    size = common_size(101, 40, 1000)
+    assert size == 40
+    for split in disjoint_splits(101, 40, size, 5, np.random.default_rng(0)):
+        assert not set(split.a) & set(split.b)
+        assert len(split.a) == len(split.b) == len(set(split.generated)) == 40
+
+
+def test_discrete_energies_get_a_bin_each():
+    conditions = np.repeat([256.0, 512.0, 1024.0], 10)[:, None]
+    bins = condition_bins(conditions, ("incident_energy",), bare_first=True)
+    assert [one.label for one in bins] == ["256", "512", "1024"]
+    assert all(one.rows(conditions).sum() == 10 for one in bins)
+
+
+def test_a_continuous_condition_gets_five_bins_that_leave_nothing_out():
+    conditions = np.random.default_rng(0).uniform(1, 100, size=(1000, 1))
+    bins = condition_bins(conditions, ("e",), bare_first=False)
+    assert len(bins) == 5
+    assert all(one.label.startswith("e=") for one in bins)
+    wider = np.concatenate([conditions, [[0.0], [1e6]]])
+    assert np.sum([one.rows(wider) for one in bins], axis=0).tolist() == [1] * 1002
+
+
+def test_the_control_keeps_every_column_at_every_condition():
+    rng = np.random.default_rng(1)
+    conditions = rng.integers(0, 3, size=(300, 1)).astype(float)
+    raw = rng.normal(size=(300, 4)) + conditions
+    broken = permuted_at_equal_condition(raw, conditions, slice(1, 3), rng)
+    np.testing.assert_array_equal(broken[:, [0, 3]], raw[:, [0, 3]])
+    assert not np.array_equal(broken[:, 1], raw[:, 1])
+    for value in range(3):
+        rows = conditions[:, 0] == value
+        np.testing.assert_array_equal(np.sort(broken[rows], axis=0), np.sort(raw[rows], axis=0))
+
+
+def test_a_continuous_condition_is_exchanged_between_neighbours():
+    rng = np.random.default_rng(1)
+    conditions = rng.uniform(size=(1000, 1))
+    broken = permuted_at_equal_condition(conditions.copy(), conditions, slice(0, 1), rng)
+    assert np.abs(broken - conditions).max() < 0.06
+    assert not np.array_equal(broken, conditions)
