@@ -67,7 +67,7 @@ def _calorimeter(schema: Schema, binning: str | None) -> dict[str, Any]:
     further = [
         column.name
         for column in schema
-        if column.name not in {"incident_energy", "voxel_energy"}
+        if column.name not in {"incident_energy", "voxel_energy", "SimTime"}
         and not (column.jagged or column.shape)
         and not _numbers_events(column)
     ]
@@ -105,7 +105,8 @@ def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
     kept = [column.name for column in schema if column.name in learned or is_identity(column)]
     left_out = [name for name in schema.names if name not in kept]
     if left_out:
-        data["columns"] = ["*", *(f"!{name}" for name in _short(left_out, kept))]
+        exclusions = ["*", *(f"!{name}" for name in _short(left_out, kept))]
+        data["columns"] = exclusions if len(exclusions) <= len(kept) else kept
         notes.append("left out: event numbers, counters, lists, and columns without a finite value")
     if objects:
         notes.append(f"to learn objects instead of events: objects: {objects.most_common(1)[0][0]}")
