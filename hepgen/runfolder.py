@@ -23,9 +23,9 @@ class RunFolder:
     """``RUN/{config.yaml, provenance.json, plan.json, metrics.jsonl, checkpoints/, cache/, model/}``.
 
     Args:
-        path: the folder.
+        path: the folder; nothing is touched before ``begin``.
         resume: go on with what is there, or begin where nothing is.
-        force: remove what is there.
+        force: replace what is there.
 
     Raises:
         UsageError: if there is something and neither is said, or if ``force`` would remove something that is no run.
@@ -56,14 +56,19 @@ class RunFolder:
                     where=str(self.path),
                     hint="name another folder",
                 )
-            with output_errors(self.path):
-                shutil.rmtree(self.path)
+        self._replace = force and not resume
+
+    def begin(self) -> None:
+        """Make the folder, in the place of an older one where that was asked for."""
         with output_errors(self.path):
+            if self._replace and self.path.is_dir():
+                shutil.rmtree(self.path)
+            self._replace = False
             self.path.mkdir(parents=True, exist_ok=True)
 
     @property
     def finished(self) -> bool:
-        return self.model.is_dir()
+        return self.model.is_dir() and not self._replace
 
     def keep_recipe(self, recipe: Recipe) -> dict[str, Any]:
         """Store the resolved recipe, or check that it is the stored one; returns its plain values.

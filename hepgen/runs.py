@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import hepgen
 from hepgen.bundle import read_bundle, write_bundle
 from hepgen.config.recipe import Recipe
 from hepgen.events.schema import Schema
@@ -83,12 +82,15 @@ def train_run(
         torch.set_num_threads(threads)
     chosen = pick_device(device)
     folder = RunFolder(run_dir, resume=resume, force=force)
-    plain = folder.keep_recipe(recipe)
     if folder.finished:
+        folder.keep_recipe(recipe)
         watcher.message(f"{folder.path} is finished already")
         return Surrogate.load(folder.model, device=chosen)
-    session = Session(folder, plain, seed, watcher)
+    # The input is opened first: a mistake in the recipe leaves no folder, and an older run as it was.
     data = open_data(recipe, memory=min(32 << 20, max(1 << 20, memory // 16)))
+    folder.begin()
+    plain = folder.keep_recipe(recipe)
+    session = Session(folder, plain, seed, watcher)
     session.open(data)
     with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:
         try:
@@ -253,22 +255,3 @@ def _wanted(
     # What earlier stages took too much or left over is shared out among the later ones.
     seconds = max(0.0, left) * share[stages[number].name] / rest
     return lambda _: seconds
-
-
-def describe_training(recipe: Recipe, *, memory: int = 1 << 30) -> dict[str, Any]:
-    """What ``hepgen train --dry-run`` prints: the input is opened and divided, nothing is written.
-
-    Raises:
-        ConfigError, InputFileError: as ``train_run``.
-    """
-    data = open_data(recipe, memory=min(32 << 20, max(1 << 20, memory // 16)), hashes=False)
-    options = recipe.representation.model_dump(mode="json")
-    registry.build(options, data.learned)
-    return {
-        "files": [one["path"] for one in data.inputs],
-        "events": {part: getattr(data, part).num_events for part in ("train", "validation", "test")},
-        "columns": list(data.learned.names),
-        "output": list(data.output.names),
-        "generator": recipe.generator,
-        "version": hepgen.__version__,
-    }

@@ -21,7 +21,7 @@ from hepgen.errors import ConfigError, InputFileError, Interrupted, ModelError, 
 from hepgen.events.schema import schema_of
 from hepgen.events.writer import create_writer
 from hepgen.representations.registry import KINDS
-from hepgen.runs import describe_training, train_run
+from hepgen.runs import train_run
 from hepgen.surrogate import Surrogate
 from hepgen.training.loop import StageRun
 
@@ -51,11 +51,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(data: Path, *, weight: str | None = None, derived: dict[str, str] | None = None, **changes: Any) -> Recipe:
+    columns = changes.pop("columns", ["*"])
     training = {"steps": 30, "batch_size": 64, "validate_every": 10, "learning_rate": 0.01}
     return Recipe.model_validate(
         {
             "name": "toy",
-            "data": {"files": [str(data)], "weight": weight, "derived": derived or {}},
+            "data": {"files": [str(data)], "columns": columns, "weight": weight, "derived": derived or {}},
             "representation": {"kind": "table", "conditions": ["energy"]},
             "training": {**training, **changes.pop("training", {})},
             "sampling": {"block_size": 100},
@@ -236,10 +237,15 @@ def test_epochs_count_the_batches_of_a_round(data: Path, tmp_path: Path) -> None
     assert plan["stages"]["first"]["steps"] == round(2 * events / 64 / 4)
 
 
-def test_a_dry_run_writes_nothing(data: Path) -> None:
-    plan = describe_training(recipe(data))
-    assert sum(plan["events"].values()) == 1500
-    assert plan["columns"] == ["energy", "y", "v"]
+def test_a_mistake_in_the_recipe_leaves_no_folder_and_an_older_run_as_it_was(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputFileError, match="no column matches 'metx'"):
+        train_run(recipe(data, columns=["metx"]), tmp_path / "new", seed=1, device="cpu")
+    assert not (tmp_path / "new").exists()
+    train_run(recipe(data), tmp_path / "old", seed=1, device="cpu")
+    before = weights(tmp_path / "old")
+    with pytest.raises(InputFileError, match="no column matches 'metx'"):
+        train_run(recipe(data, columns=["metx"]), tmp_path / "old", seed=1, device="cpu", force=True)
+    assert weights(tmp_path / "old") == before
 
 
 def test_weights_and_derived_columns_are_kept_apart(tmp_path: Path) -> None:
