@@ -159,7 +159,16 @@ class Report:
 HEADLINES = (
     *("auc", "auc_low", "auc_high", "jsd", "jsd_low", "jsd_high", "control.auc", "control.auc_low", "control.auc_high"),
     *("fpd", "fpd_extrapolated", "kpd", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
-    *("response.mean.max", "response.width.max", "profile.max", "precision", "recall", "density", "coverage"),
+    *(
+        "response.mean.max",
+        "response.width.max",
+        "response.rms.max",
+        "profile.max",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    ),
     *("memorisation.ratio", "memorisation.close"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,24 @@ PROFILE_SHARE = 0.01
 MIN_EVENTS = 20
 
 
+def central_width(values: FloatArray) -> float:
+    """Half of the range that holds the central 68.3 % of the values: the standard deviation of a Gaussian.
+
+    Example:
+        >>> central_width(np.linspace(0.0, 1.0, 1001))
+        0.3415
+    """
+    low, high = np.quantile(values, [0.1585, 0.8415])
+    return float(high - low) / 2
+
+
+STATISTICS: dict[str, Callable[[FloatArray], float]] = {
+    "mean": lambda values: float(np.mean(values)),
+    "width": central_width,
+    "rms": lambda values: float(np.std(values)),
+}
+
+
 def energy_bins(bins: Sequence[ConditionBin], reference: Pool) -> tuple[ConditionBin, ...]:
     """The bins of the first condition, or one bin with everything where it takes one value only."""
     found = tuple(x for x in bins if x.column == 0)
@@ -27,26 +45,27 @@ def energy_bins(bins: Sequence[ConditionBin], reference: Pool) -> tuple[Conditio
 def add_response(
     book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], splits: Sequence[Split]
 ) -> None:
-    """Add ``response.mean.<E>`` and ``response.width.<E>``, ratios of mean and standard deviation of E_tot/E_inc.
+    """Add ``response.mean.<E>``, ``response.width.<E>`` and ``response.rms.<E>``, ratios for E_tot/E_inc.
 
-    ``response.mean.max`` and ``response.width.max`` are the largest deviation of these ratios from 1. Energies with
-    fewer than 20 events in a part are left out.
+    The width is half of the central 68 % range; the standard deviation (``rms``) stands beside it, but a single leaking
+    shower can move that by half. ``response.mean.max`` and so on are the largest deviation of these ratios from 1.
+    Energies with fewer than 20 events in a part are left out.
     """
     true, made = reference.observables[:, 0], generated.observables[:, 0]
     inside = [(x.label, x.rows(reference.conditions), x.rows(generated.conditions)) for x in bins]
     for split in splits:
-        found: dict[str, list[tuple[float, float]]] = {"mean": [], "width": []}
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in STATISTICS}
         for label, true_rows, made_rows in inside:
             a, b = (true[rows[true_rows[rows]]] for rows in (split.a, split.b))
             g = made[split.generated[made_rows[split.generated]]]
             size = min(len(a), len(b), len(g))
             if size < MIN_EVENTS:
                 continue
-            for name, statistic in (("mean", np.mean), ("width", np.std)):
-                base = float(statistic(a))
+            for name, statistic in STATISTICS.items():
+                base = statistic(a)
                 if base == 0:
                     continue
-                pair = float(statistic(g)) / base, float(statistic(b)) / base
+                pair = statistic(g) / base, statistic(b) / base
                 found[name].append(pair)
                 book.add(f"response.{name}.{label}", *pair, size)
         for name, pairs in found.items():
@@ -92,7 +111,7 @@ def shower_curves(
             groups.append((one.center, samples))
     if len(groups) > 1:
         x = tuple(center for center, _ in groups)
-        for name, words in (("mean", "mean of E_tot / E_inc"), ("width", "standard deviation of E_tot / E_inc")):
+        for name, words in (("mean", "mean of E_tot / E_inc"), ("width", "width of E_tot / E_inc (central 68 %)")):
             true, made = ([_moment(samples[which], name) for _, samples in groups] for which in (0, 1))
             curves.append(
                 Curve(
@@ -111,10 +130,11 @@ def shower_curves(
 
 
 def _moment(values: FloatArray, name: str) -> tuple[float, float]:
-    width = float(np.std(values))
+    """Value and statistical error; the error of the width is that of a Gaussian."""
     if name == "mean":
-        return float(np.mean(values)), width / np.sqrt(len(values))
-    return width, width / np.sqrt(2 * len(values))
+        return float(np.mean(values)), float(np.std(values)) / np.sqrt(len(values))
+    width = central_width(values)
+    return width, 1.2 * width / np.sqrt(len(values))
 
 
 def _fractions(pool: Pool, binning: Binning) -> FloatArray:

@@ -1,6 +1,7 @@
 """Whole evaluations of real extracts: truth passes, known distortions are seen, the same seed gives the same JSON."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_every_promised_score_is_there():
     found = truth_report().scores
     names = {"auc_low", "auc_high", "fpd", "separation.mean", "separation.max", "separation.response", "ks.max"}
     names |= {"control.auc_low", "control.auc_high", "separation.energy.2", "separation.voxel_energy", "w1.energy.2"}
-    names |= {f"response.{what}.{2**k * 256}" for what in ("mean", "width") for k in range(7)}
+    names |= {f"response.{what}.{2**k * 256}" for what in ("mean", "width", "rms") for k in range(7)}
     names |= {"coverage", "precision", "profile.1", "profile.2", "profile.max", "ks.response"}
     assert names <= set(found)
     for name, score in found.items():
@@ -151,6 +152,21 @@ def test_a_reference_that_was_trained_on_cannot_judge_memory():
     reference, other = halves(photons())
     report = evaluate(reference, other, binning=binning(), training=reference, **COMMON)
     assert any("holds the training events themselves" in note for note in report.notes)
+
+
+def test_the_protocol_of_the_challenge_takes_its_bins_and_counts():
+    official = replace(SMALL, name="calochallenge", official=True)
+    reference, generated = halves(photons())
+    options = {**COMMON, "settings": official}
+    report = evaluate(reference, generated, binning=binning(), **options)
+    edges = {pair.observable.name: pair.reference.axis.edges for pair in report.histograms}
+    np.testing.assert_allclose(edges["response"], np.linspace(0.5, 1.5, 101))
+    np.testing.assert_allclose(edges["center_eta.2"], np.linspace(-100, 100, 101))
+    assert len(edges["energy.2"]) == 40
+    assert len(edges["voxel_energy"]) == 50
+    assert edges["energy.2"][0] == edges["voxel_energy"][0] == 1.0
+    assert report.protocol == "calochallenge"
+    assert abs(report.scores["auc_high"].value - 0.5) < 0.15
 
 
 def test_tables_have_their_scores():
