@@ -100,7 +100,7 @@ class Expression:
         self.check(batch.fields if isinstance(batch, ak.Array) else batch)
         with np.errstate(all="ignore"):
             found = self._value(self._tree, batch)
-        if np.ndim(found) == 0:
+        if not isinstance(found, ak.Array) and np.ndim(found) == 0:
             rows = len(batch) if isinstance(batch, ak.Array) else max((len(v) for v in batch.values()), default=1)
             return np.full(rows, found)
         return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,38 @@ from hepgen.events.schema import Column, Schema
 _CHUNK_BYTES = 1 << 20
 
 
+class _LastingFile(io.FileIO):
+    """A file that keeps its first failure and takes every further write as done.
+
+    HDF5 writes what it still holds when it is closed, cannot be closed where the disk is full, and would bring the
+    whole process down when it ends.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        start = 0
+        while start < len(view) and self.failure is None:
+            try:
+                start += super().write(view[start:]) or 0
+            except OSError as error:
+                self.failure = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size) if self.failure is None else 0
+        except OSError as error:
+            self.failure = error
+            return 0
+
+    def check(self) -> None:
+        """Raise the first failure, if there was one."""
+        if self.failure is not None:
+            raise self.failure
+
+
 class Hdf5Backend:
     """Extendable, compressed datasets, one per column.
 
@@ -29,7 +63,8 @@ class Hdf5Backend:
     """
 
     def __init__(self, path: Path, schema: Schema, layout: Layout, metadata: Mapping[str, Any]) -> None:
-        self._file = h5py.File(path, "w")
+        self._disk = _LastingFile(path, "w+")
+        self._file = h5py.File(self._disk, "w")
         names = {column.name for column in layout.columns}
         self._calo = schema.tree == CALO_TREE and {INCIDENT, VOXELS} <= names
         self._group = self._file if self._calo else self._file.require_group(schema.tree)
@@ -73,6 +108,7 @@ class Hdf5Backend:
             start = len(dataset)
             dataset.resize(start + len(flat), axis=0)
             dataset[start:] = flat.reshape(len(flat), *dataset.shape[1:])
+        self._disk.check()
 
     def finish(self, records: list[RunRecord]) -> None:
         """Write the table of jobs and close the file."""
@@ -82,9 +118,13 @@ class Hdf5Backend:
             for name, kind in RUN_COLUMNS.items():
                 values = [row[name] for row in rows]
                 group.create_dataset(name, data=values, dtype=h5py.string_dtype() if kind == "string" else kind)
-        self._file.flush()
         self._file.close()
+        self._disk.close()
+        self._disk.check()
 
     def abandon(self) -> None:
-        """Close the file without finishing it."""
-        self._file.close()
+        """Close the file, whatever its state; what it still holds is not written."""
+        self._disk.failure = self._disk.failure or OSError("abandoned")
+        with suppress(OSError, RuntimeError):
+            self._file.close()
+        self._disk.close()

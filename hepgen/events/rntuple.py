@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 
 from hepgen.events.failures import reading
-from hepgen.events.rootfile import convention_of, open_root, stored_units
+from hepgen.events.rootfile import COUNTERS_KEY, convention_of, open_root, stored_json, stored_units
 from hepgen.events.schema import Column, Schema, column_of_form
 from hepgen.events.source import record
 
@@ -39,6 +39,7 @@ class RNTupleFile:
             form, _ = ntuple.to_akform()
             types = {field.name: str(field.typename) for field in ntuple.fields}
             units = stored_units(file)
+            counters = stored_json(file, COUNTERS_KEY)
         columns: list[Column] = []
         self.skipped: Mapping[str, str] = {}
         self._paths: dict[str, tuple[str, ...]] = {}
@@ -50,7 +51,7 @@ class RNTupleFile:
             if reason:
                 self.skipped[name] = reason
         self._cardinalities = {name for name, stored in types.items() if stored.startswith(_CARDINALITY)}
-        counters = _counters(columns, self._cardinalities)
+        counters = {**_counters(columns, self._cardinalities), **counters}
         placed = tuple(replace(column, counter=counters.get(column.name)) for column in columns)
         convention = convention_of(tree, tuple(column.name for column in placed))
         self.schema = Schema(placed, tree=tree, format="rntuple", convention=convention)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import uproot
 
 from hepgen.events.layout import Layout
 from hepgen.events.records import RUN_COLUMNS, RunRecord
-from hepgen.events.rootfile import METADATA_KEY, RUNS_TREE, UNITS_KEY
+from hepgen.events.rootfile import COUNTERS_KEY, METADATA_KEY, RUNS_TREE, UNITS_KEY
 from hepgen.events.schema import Column, Schema
 
 _ZSTD_LEVEL = 5
@@ -60,14 +61,16 @@ class RootBackend:
         if records:
             self._write_records(records)
         units = {column.name: column.unit for column in self._schema if column.unit}
-        for key, content in ((UNITS_KEY, units), (METADATA_KEY, self._metadata)):
+        counters = {column.name: column.counter for column in self._schema if column.counter and self._ntuple}
+        for key, content in ((UNITS_KEY, units), (COUNTERS_KEY, counters), (METADATA_KEY, self._metadata)):
             if content:
                 self._file[key] = json.dumps(content)
         self._file.close()
 
     def abandon(self) -> None:
-        """Close the file without finishing it."""
-        self._file.close()
+        """Close the file, whatever its state."""
+        with suppress(OSError):
+            self._file.close()
 
     def _write_records(self, records: list[RunRecord]) -> None:
         rows = [asdict(record) for record in records]
@@ -80,12 +83,16 @@ class RootBackend:
         table.extend(columns)
 
 
-def _type_of(column: Column) -> str:
-    """The type of a column as an awkward datashape.
+def _type_of(column: Column) -> Any:
+    """The type of a column for uproot, which would parse a thousand datashapes for many seconds.
 
     Example:
-        >>> _type_of(Column("hits", "float32", (3,), jagged=True))
-        'var * 3 * float32'
+        >>> print(_type_of(Column("hits", "float32", (3,), jagged=True)))
+        var * 3 * float32
     """
-    dims = [*(["var"] if column.jagged else []), *(str(size) for size in column.shape), column.dtype]
-    return " * ".join(dims)
+    kind: ak.types.Type = ak.types.NumpyType(column.dtype)
+    for size in reversed(column.shape):
+        kind = ak.types.RegularType(kind, size)
+    if column.jagged:
+        return ak.types.ListType(kind)
+    return kind if column.shape else np.dtype(column.dtype)

@@ -16,6 +16,7 @@ from hepgen.events.schema import Schema
 
 UNITS_KEY = "hepgen_units"
 METADATA_KEY = "hepgen_metadata"
+COUNTERS_KEY = "hepgen_counters"
 RUNS_TREE = "hepgen_runs"
 _KINDS = {"TTree": "ttree", "TNtuple": "ttree", "TNtupleD": "ttree", "ROOT::RNTuple": "rntuple"}
 #: Trees that hold the events where a file has several: CMS NanoAOD, ATLAS PHYSLITE as RNTuple and as TTree.

@@ -46,7 +46,9 @@ def all_branches(root: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> 
         tree.Branch("pairs", pairs, "pairs[number][3]/F")
         leaves = root.HepgenTwoLeaves()
         tree.Branch("two", leaves, "a/F:b/I")
-        vectors = {kind: root.std.vector(kind)() for kind in ("float", "double", "int", "short", "unsigned long", "bool")}
+        vectors = {
+            kind: root.std.vector(kind)() for kind in ("float", "double", "int", "short", "unsigned long", "bool")
+        }
         for kind, values in vectors.items():
             tree.Branch(f"vector_{kind.replace(' ', '_')}", values)
         nested = root.std.vector("std::vector<float>")()

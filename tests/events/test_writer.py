@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import itertools
 import json
 import os
 import subprocess
@@ -26,6 +27,8 @@ from hepgen.errors import ModelError, OutputError, UsageError
 from hepgen.events.reader import open_events
 from hepgen.events.records import read_run_records
 from hepgen.events.schema import Column, Schema
+from hepgen.events.select import select_events
+from hepgen.events.source import EventSource
 from hepgen.events.writer import create_writer
 
 FORMATS = {"ttree": "root", "rntuple": "root", "hdf5": "h5"}
@@ -48,7 +51,9 @@ def make_events(rows: int, seed: int = 0) -> ak.Array:
     columns = {"nhit": counts}
     for dtype in DTYPES:
         columns[f"s_{dtype}"] = rng.integers(0, 2 if dtype == "bool" else 100, rows).astype(dtype)
-        columns[f"j_{dtype}"] = ak.unflatten(rng.integers(0, 2 if dtype == "bool" else 100, total).astype(dtype), counts)
+        columns[f"j_{dtype}"] = ak.unflatten(
+            rng.integers(0, 2 if dtype == "bool" else 100, total).astype(dtype), counts
+        )
     columns["grid"] = rng.random((rows, 2, 3)).astype("f4")
     return ak.zip(columns, depth_limit=1)
 
@@ -64,21 +69,32 @@ def read(path: Path | str, columns: list[str] | None = None) -> ak.Array:
     return ak.concatenate(list(open_events(path).batches(columns)))
 
 
-@pytest.mark.parametrize("format", ["ttree", "rntuple"])
-def test_root_sums_every_type_to_the_same_value(format: str, root: ModuleType, tmp_path: Path) -> None:
+def test_root_sums_every_branch_of_a_ttree(root: ModuleType, tmp_path: Path) -> None:
     path, events = tmp_path / "every.root", make_events(200)
-    write(path, EVERY, [events[:70], events[70:70], events[70:]], format=format)
+    write(path, EVERY, [events[:70], events[70:70], events[70:]])
+    with root.TFile.Open(str(path)) as file:
+        tree = file.Get("folder/events")
+        assert tree.GetEntries() == 200
+        assert sum(tree.GetLeaf("j_int8").GetValue(k) for _ in tree for k in range(tree.nhit)) == ak.sum(
+            events["j_int8"]
+        )
+        for column in EVERY:
+            if column.name == "j_int8":  # TTree::Draw takes it for text
+                continue
+            rows = tree.Draw(column.name, "", "goff")
+            values = np.frombuffer(tree.GetV1(), count=rows)
+            assert values.sum() == pytest.approx(float(ak.sum(events[column.name], axis=None)), rel=1e-6), column.name
+
+
+def test_root_sums_the_fields_of_an_rntuple(root: ModuleType, tmp_path: Path) -> None:
+    path, events = tmp_path / "every.root", make_events(200)
+    write(path, EVERY, [events[:70], events[70:70], events[70:]], format="rntuple")
     frame = root.RDataFrame("folder/events", str(path))
+    names = ["s_int8", "s_uint64", "s_float32", "j_int16", "j_uint8", "j_float64"]
+    sums = {name: frame.Sum(name) for name in names}  # booked together, run and compiled once
     assert frame.Count().GetValue() == 200
-    sums = {}
-    for column in EVERY:
-        if column.dtype == "bool":
-            frame = frame.Define(f"i_{column.name}", f"ROOT::VecOps::RVec<int>({{0}}) ; return {column.name} * 1;")
-            continue
-        sums[column.name] = frame.Sum(column.name) if column.name != "grid" or format == "ttree" else None
     for name, total in sums.items():
-        if total is not None:
-            assert total.GetValue() == pytest.approx(float(ak.sum(events[name], axis=None)), rel=1e-6), name
+        assert total.GetValue() == float(ak.sum(events[name], axis=None)), name
 
 
 @pytest.mark.parametrize("format", list(FORMATS))
@@ -101,17 +117,18 @@ def test_every_type_comes_back(format: str, tmp_path: Path) -> None:
 def test_empty_batches_leave_root_every_event(
     sizes: list[int], format: str, root: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hepgen.events.writer.BASKET_BYTES", 1)  # every batch becomes a basket of its own
+    monkeypatch.setattr("hepgen.events.writer.BASKET_BYTES", 2000)  # many baskets, and gaps between them
     schema = Schema((Column("x", "float64"), Column("hits", "float32", jagged=True)), tree="t")
     total = sum(sizes)
     events = ak.zip({"x": np.ones(total), "hits": np.ones((total, 3), "f4").tolist()}, depth_limit=1)
     edges = np.concatenate([[0], np.cumsum(sizes)])
-    parts = [events[start:stop] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [events[start:stop] for start, stop in itertools.pairwise(edges)]
     path = tmp_path / "gaps.root"
     write(path, schema, parts, format=format)
     frame = root.RDataFrame("t", str(path))
-    assert frame.Sum("x").GetValue() == 1000
-    assert frame.Sum("hits").GetValue() == 3000
+    flat, listed = frame.Sum["double"]("x"), frame.Sum["ROOT::RVec<float>"]("hits")  # compiled once for all cases
+    assert flat.GetValue() == 1000
+    assert listed.GetValue() == 3000
 
 
 @pytest.mark.parametrize("format", ["ttree", "rntuple"])
@@ -120,7 +137,10 @@ def test_a_file_without_events_has_its_tree(format: str, root: ModuleType, tmp_p
     write(path, EVERY, [make_events(5)[:0]], format=format)
     assert open_events(path).num_events == 0
     assert list(open_events(path).batches()) == []
-    assert root.RDataFrame("folder/events", str(path)).Count().GetValue() == 0
+    if format == "ttree":
+        assert root.RDataFrame("folder/events", str(path)).Count().GetValue() == 0
+    else:  # the RDataFrame of ROOT 6.40 crashes on an RNTuple without entries, on those of ROOT's own writer too
+        assert root.RNTupleReader.Open("folder/events", str(path)).GetNEntries() == 0
 
 
 def test_an_hdf5_file_without_events_has_its_columns(tmp_path: Path) -> None:
@@ -205,7 +225,9 @@ def test_counters_keep_their_name_and_are_checked(root: ModuleType, tmp_path: Pa
 def test_vectors_become_counted_arrays_and_are_listed(all_branches: str, root: ModuleType, tmp_path: Path) -> None:
     source, events = open_events(all_branches), read(all_branches)
     notes = write(tmp_path / "a.root", source.schema, [events])
-    assert "'vector_float' was std::vector<float> and is vector_float[nvector_float], counted by 'nvector_float'" in notes
+    assert (
+        "'vector_float' was std::vector<float> and is vector_float[nvector_float], counted by 'nvector_float'" in notes
+    )
     frame = root.RDataFrame("folder/events", str(tmp_path / "a.root"))
     assert frame.Sum("vector_float").GetValue() == float(ak.sum(events["vector_float"]))
     back = read(tmp_path / "a.root")
@@ -213,14 +235,18 @@ def test_vectors_become_counted_arrays_and_are_listed(all_branches: str, root: M
 
 
 @pytest.mark.parametrize("format", list(FORMATS))
-@pytest.mark.parametrize("name", ["nanoaod.root", "zmumu.root", "muons.root", "muons_rntuple.root", "photons.hdf5", "ttbar.root"])
+@pytest.mark.parametrize(
+    "name", ["nanoaod.root", "zmumu.root", "muons.root", "muons_rntuple.root", "photons.hdf5", "ttbar.root"]
+)
 def test_real_files_come_back_in_every_format(name: str, format: str, tmp_path: Path) -> None:
-    source = open_events(DATA / name)
+    source: EventSource = open_events(DATA / name)
+    if name == "nanoaod.root":  # uproot takes many seconds to lay out 947 branches
+        source = select_events(source, columns=["run", "event", "nJet", "Jet_*", "nMuon", "Muon_*", "HLT_IsoMu*"])
     path = tmp_path / f"copy.{FORMATS[format]}"
     with create_writer(path, source.schema, format=format, keep_nonfinite=True) as writer:
         for batch in source.batches():
             writer.write(batch)
-    copy, events, back = open_events(path), read(DATA / name), read(path)
+    copy, events, back = open_events(path), ak.concatenate(list(source.batches())), read(path)
     assert copy.schema.tree == source.schema.tree
     for column in source.schema:
         exact = not any(f"'{column.name}' was" in note for note in writer.notes)
@@ -365,7 +391,7 @@ def test_baskets_are_large_whatever_the_batches(tmp_path: Path) -> None:
         assert branch.num_entries == 30_000
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=9, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.sampled_from(list(FORMATS)), st.integers(0, 1000))
 def test_the_cut_into_batches_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], format: str, seed: int
@@ -373,7 +399,7 @@ def test_the_cut_into_batches_does_not_matter(
     events = make_events(sum(sizes), seed)
     edges = np.concatenate([[0], np.cumsum(sizes)])
     path = tmp_path_factory.mktemp("cut") / "a.root"
-    write(path, EVERY, [events[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)], format=format)
+    write(path, EVERY, [events[a:b] for a, b in itertools.pairwise(edges)], format=format)
     batches = list(open_events(path).batches())
     assert sum(len(batch) for batch in batches) == sum(sizes)
     for name in events.fields if batches else ():
