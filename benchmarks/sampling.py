@@ -20,6 +20,7 @@ import nflows.distributions
 import nflows.flows
 import nflows.nn.nets
 import nflows.transforms
+import numpy as np
 import torch
 import zuko
 from timing import medians, row
@@ -27,7 +28,8 @@ from torch import Tensor
 
 from hepgen.config.families import CouplingOptions
 from hepgen.generators.coupling import CouplingFlow
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
+from hepgen.training.seeds import draw
 
 FEATURES, CONDITIONS, LAYERS, BINS, HIDDEN = 18, 2, 6, 8, 64
 
@@ -121,9 +123,17 @@ def model_speed(path: Path, repeats: int) -> None:
 
 
 def sampler(surrogate: Surrogate, batch: int) -> Callable[[], object]:
-    block = min(batch, 1000)
-    blocks = max(1, batch // block)
-    return lambda: [surrogate.sample_block(number, block, None, 1) for number in range(blocks)]
+    """Samples ``batch`` events in passes of at most a block, decoded to physical units, without writing them."""
+    rows = min(batch, surrogate.block_size)
+    condition = torch.from_numpy(np.resize(surrogate.conditions, (rows, surrogate.conditions.shape[1]))).float()
+    stages = surrogate.representation.stages
+
+    def noise(number: int) -> tuple[dict[str, Tensor], Tensor]:
+        random = np.random.default_rng(number)
+        specs = surrogate.generators[stages[number].name].noise_spec()
+        return draw(random, specs, rows), torch.rand(rows, stages[number].unnoise)
+
+    return lambda: [surrogate.sample(condition, noise) for _ in range(max(1, batch // rows))]
 
 
 def main() -> None:

@@ -200,7 +200,7 @@ class Players(Generator):
 
 def toy_surrogate(block_size: int = 50, **data: Any) -> Any:
     """Fitted, with untrained generators: its events have the right shape and no meaning."""
-    from hepgen.surrogate import Part, Surrogate
+    from hepgen.surrogate.surrogate import Part, Surrogate
 
     representation = ToyRepresentation()
     representation.fit(toy_source(500))

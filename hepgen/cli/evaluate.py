@@ -66,8 +66,8 @@ def evaluate(
     from hepgen.evaluation.run import evaluate as compare
     from hepgen.evaluation.summary import summary
     from hepgen.evaluation.write import write_report
-    from hepgen.sampling.seeds import fresh_seed
     from hepgen.training.device import pick_device
+    from hepgen.training.seeds import fresh_seed
 
     set_num_threads(common.cores)
     device = pick_device(common.device)

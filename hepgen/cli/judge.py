@@ -16,15 +16,14 @@ from hepgen.errors import UsageError
 from hepgen.events.locate import locate
 from hepgen.events.objects import explode
 from hepgen.events.reader import open_events
-from hepgen.events.schema import Schema
+from hepgen.events.schema import Schema, is_identity
 from hepgen.events.select import select_events
 from hepgen.events.source import EventSource
 from hepgen.events.split import SplitRule, split_source
 from hepgen.physics.binning import Binning
-from hepgen.provenance import describe_input
 from hepgen.representations.geometry import read_binning
-from hepgen.sampling.output import is_identity
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.provenance import describe_input
+from hepgen.surrogate.surrogate import Surrogate
 
 
 @dataclass(frozen=True)

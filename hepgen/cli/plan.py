@@ -13,10 +13,10 @@ from hepgen.config.recipe import Recipe
 from hepgen.errors import InputFileError
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
-from hepgen.parts import open_data
 from hepgen.representations import registry
-from hepgen.runs import DEFAULT_BUDGET
-from hepgen.surrogate import build_generator
+from hepgen.runs.data import open_data
+from hepgen.runs.train import DEFAULT_BUDGET
+from hepgen.surrogate.surrogate import build_generator
 from hepgen.training.cache import WEIGHT
 from hepgen.training.plan import shares
 

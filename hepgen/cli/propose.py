@@ -12,9 +12,8 @@ from typing import Any
 from hepgen.config.load import parse_recipe
 from hepgen.config.yaml import format_yaml
 from hepgen.errors import UsageError
-from hepgen.events.schema import Column, Schema
+from hepgen.events.schema import Column, Schema, is_identity
 from hepgen.events.summary import ColumnSummary, Description
-from hepgen.sampling.output import is_identity
 
 _NUMBERS_OF_EVENTS = {"run", "luminosityblock", "lumi", "lumiblock", "event", "eventnumber", "runnumber", "evt"}
 _MANY_ELEMENTS = 64

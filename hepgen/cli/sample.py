@@ -52,7 +52,7 @@ def sample(
     from hepgen.cli.spool import spooled
     from hepgen.events.reader import open_events
     from hepgen.sampling.run import sample_to_file
-    from hepgen.surrogate import Surrogate
+    from hepgen.surrogate.surrogate import Surrogate
     from hepgen.training.device import pick_device
 
     sink = output()

@@ -66,8 +66,8 @@ def train(
         else:
             print_plan(sink, plan)
         return
-    from hepgen.provenance import peak_memory
-    from hepgen.runs import train_run
+    from hepgen.runs.train import train_run
+    from hepgen.surrogate.provenance import peak_memory
 
     display = sink.progress()
     begun = time.perf_counter()

@@ -14,6 +14,10 @@ import numpy as np
 
 from hepgen.errors import InputFileError, suggest
 
+RUN_COLUMNS = frozenset({"run", "runNumber"})
+LUMI_COLUMNS = frozenset({"luminosityBlock", "lumiBlock"})
+EVENT_COLUMNS = frozenset({"event", "eventNumber"})
+
 
 @dataclass(frozen=True)
 class Column:
@@ -36,6 +40,12 @@ class Column:
     unit: str = ""
     counter: str | None = None
     stored_as: str = ""
+
+
+def is_identity(column: Column) -> bool:
+    """Whether a column numbers events: it is not learned, and numbered anew on output."""
+    number = not column.jagged and not column.shape and np.dtype(column.dtype).kind in "iu"
+    return number and column.name in RUN_COLUMNS | LUMI_COLUMNS | EVENT_COLUMNS
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ class CalorimeterRepresentation:
             return to_fractions(energies, cached["condition"][:, 0])
         voxels, layers = noise.split([self.binning.num_voxels, self.binning.num_layers], 1)
         values = cached["voxels"]
-        lifted = (self.layer_noise * layers)[:, self._layer_of_voxel.to(layers.device)] * (values > 0)
+        lifted: Tensor = (self.layer_noise * layers)[:, self._layer_of_voxel.to(layers.device)] * (values > 0)
         return (self._dequantised(values, voxels) / self.threshold).log() + lifted
 
     def _dequantised(self, values: Tensor, noise: Tensor) -> Tensor:

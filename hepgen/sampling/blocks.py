@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepgen.errors import ModelError
 from hepgen.representations.base import Tensors
 from hepgen.sampling.seeds import BlockNoise
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
 
 MAX_RETRIES = 20
 

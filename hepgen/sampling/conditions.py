@@ -16,7 +16,7 @@ from hepgen.errors import ConditionRangeError, UsageError, suggest
 from hepgen.events.source import EventSource
 from hepgen.representations.base import ConditionRange
 from hepgen.sampling.seeds import condition_stream
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
 
 Rows = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from hepgen.events.source import EventSource, record
 from hepgen.sampling.blocks import Redrawn, sample_block
 from hepgen.sampling.conditions import RowReader, check_range, parse_law
 from hepgen.sampling.seeds import condition_stream
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
 
 
 class ObjectBlocks:

@@ -12,24 +12,15 @@ from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
 from hepgen.events.expressions import Expression
-from hepgen.events.schema import Column, Schema
+from hepgen.events.schema import LUMI_COLUMNS, RUN_COLUMNS, Column, Schema, is_identity
 from hepgen.events.select import apply_derived
 from hepgen.events.source import record
 from hepgen.sampling.seeds import event_numbers, run_number
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
 
-RUN_COLUMNS = frozenset({"run", "runNumber"})
-LUMI_COLUMNS = frozenset({"luminosityBlock", "lumiBlock"})
-EVENT_COLUMNS = frozenset({"event", "eventNumber"})
 _HIT_TYPES = {"hit_layer": "int32"}
 _HIT_UNITS = {"hit_energy": "MeV", "hit_r": "mm", "hit_alpha": "rad", "hit_x": "mm", "hit_y": "mm"}
 _HITS = ("hit_energy", "hit_layer", "hit_r", "hit_alpha", "hit_x", "hit_y", "hit_z")
-
-
-def is_identity(column: Column) -> bool:
-    """Whether a column numbers events: it is not learned, and numbered anew on output."""
-    number = not column.jagged and not column.shape and np.dtype(column.dtype).kind in "iu"
-    return number and column.name in RUN_COLUMNS | LUMI_COLUMNS | EVENT_COLUMNS
 
 
 class OutputColumns:

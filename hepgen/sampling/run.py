@@ -18,14 +18,14 @@ import hepgen
 from hepgen.errors import UsageError
 from hepgen.events.source import EventSource
 from hepgen.events.writer import create_writer
-from hepgen.provenance import peak_memory
 from hepgen.sampling.blocks import Redrawn, sample_block
 from hepgen.sampling.conditions import Conditions, DrawnConditions, SourceConditions, parse_law
 from hepgen.sampling.objects import ObjectBlocks
 from hepgen.sampling.output import OutputColumns
-from hepgen.sampling.seeds import fresh_seed
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.provenance import peak_memory
+from hepgen.surrogate.surrogate import Surrogate
 from hepgen.training.progress import Progress, Silent
+from hepgen.training.seeds import fresh_seed
 from hepgen.training.signals import StopFlag
 
 

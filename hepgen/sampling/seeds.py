@@ -7,21 +7,15 @@ and the rows of object mode have longer keys.
 from __future__ import annotations
 
 import hashlib
-import os
 
 import numpy as np
 
 from hepgen.representations.base import Stage
-from hepgen.surrogate import StageNoise, Surrogate
+from hepgen.surrogate.surrogate import StageNoise, Surrogate
 from hepgen.training.seeds import draw, stream, uniform
 
 _DECODE = 1
 _CONDITIONS = 2
-
-
-def fresh_seed() -> int:
-    """A seed of 64 bits from the operating system, for those who give none; it is printed and stored."""
-    return int.from_bytes(os.urandom(8), "little")
 
 
 def run_number(seed: int) -> int:

@@ -6,6 +6,7 @@ numpy's ``SeedSequence(seed, spawn_key=key)``; the numbers are drawn on the CPU 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import numpy as np
@@ -29,6 +30,11 @@ def stream(seed: int, *key: int) -> np.random.Generator:
         True
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def fresh_seed() -> int:
+    """A seed of 64 bits from the operating system, for those who give none; it is printed and stored."""
+    return int.from_bytes(os.urandom(8), "little")
 
 
 def uniform(random: np.random.Generator, *shape: int) -> Tensor:

@@ -69,9 +69,7 @@ def test_features_are_standardised_at_every_energy(fitted: CalorimeterRepresenta
             assert float((one.std(0) - 1).abs().mean()) < 0.15
 
 
-def test_the_state_is_json_and_restores_the_same_numbers(
-    fitted: CalorimeterRepresentation, batch: ak.Array
-) -> None:
+def test_the_state_is_json_and_restores_the_same_numbers(fitted: CalorimeterRepresentation, batch: ak.Array) -> None:
     again = from_state(json.loads(json.dumps(fitted.state())))
     cached = fitted.encode(fitted.pack(batch))
     for stage in fitted.stages:

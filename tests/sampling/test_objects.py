@@ -8,9 +8,9 @@ import pytest
 
 from hepgen.config.recipe import Recipe
 from hepgen.events.reader import open_events
-from hepgen.runs import train_run
+from hepgen.runs.train import train_run
 from hepgen.sampling.run import sample_events, sample_to_file
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
 
 MUONS = Path(__file__).parents[1] / "data" / "muons.root"
 

@@ -19,7 +19,7 @@ from hepgen.events.schema import Column
 from hepgen.events.source import MemorySource
 from hepgen.sampling.run import Sampling, sample_events, sample_to_file
 from hepgen.sampling.seeds import event_numbers
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
 
 
 def generated(surrogate: Surrogate, number: float | None, **options: object) -> ak.Array:

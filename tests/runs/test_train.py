@@ -21,8 +21,8 @@ from hepgen.errors import ConfigError, InputFileError, Interrupted, ModelError, 
 from hepgen.events.schema import schema_of
 from hepgen.events.writer import create_writer
 from hepgen.representations.registry import KINDS
-from hepgen.runs import train_run
-from hepgen.surrogate import Surrogate
+from hepgen.runs.train import train_run
+from hepgen.surrogate.surrogate import Surrogate
 from hepgen.training.loop import StageRun
 
 TESTS = Path(__file__).parent
@@ -153,11 +153,11 @@ DRIVER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import test_runs
-from hepgen.runs import train_run
-test_runs.register(lambda holder, key, value: holder.__setitem__(key, value))
+import test_train
+from hepgen.runs.train import train_run
+test_train.register(lambda holder, key, value: holder.__setitem__(key, value))
 often = {{"checkpoint_every": 1e-9, "steps": 12}}
-recipe = test_runs.recipe(Path(sys.argv[1]), generator=sys.argv[3], training=often)
+recipe = test_train.recipe(Path(sys.argv[1]), generator=sys.argv[3], training=often)
 train_run(recipe, sys.argv[2], seed=3, device="cpu", resume=True)
 """
 

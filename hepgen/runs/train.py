@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepgen.bundle import read_bundle, write_bundle
 from hepgen.config.recipe import Recipe
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
-from hepgen.parts import RunData, open_data, with_units
 from hepgen.representations import registry
 from hepgen.representations.base import Representation, Stage, Tensors
-from hepgen.runfolder import RunFolder
-from hepgen.scoring import physics_distance
-from hepgen.session import Session
-from hepgen.surrogate import Part, Surrogate
+from hepgen.runs.data import RunData, open_data, with_units
+from hepgen.runs.folder import RunFolder
+from hepgen.runs.scoring import physics_distance
+from hepgen.runs.session import Session
+from hepgen.surrogate.bundle import read_bundle, write_bundle
+from hepgen.surrogate.surrogate import Part, Surrogate
 from hepgen.training.cache import WEIGHT, EncodedCache, encode_source
 from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.device import pick_device

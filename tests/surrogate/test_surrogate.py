@@ -13,7 +13,7 @@ from hepgen.config.families import FAMILIES, Family
 from hepgen.errors import ModelError
 from hepgen.representations.registry import KINDS
 from hepgen.sampling.run import sample_events
-from hepgen.surrogate import Surrogate
+from hepgen.surrogate.surrogate import Surrogate
 
 
 @pytest.fixture(autouse=True)

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepgen.bundle import Bundle, read_bundle, write_bundle
-from hepgen.card import write_card
 from hepgen.config.families import find_family
 from hepgen.errors import ModelError
 from hepgen.events.schema import Schema
 from hepgen.generators.base import Generator
 from hepgen.representations import registry
 from hepgen.representations.base import Representation, Tensors
+from hepgen.surrogate.bundle import Bundle, read_bundle, write_bundle
+from hepgen.surrogate.card import write_card
 from hepgen.training.checkpoint import CheckpointStore
 
 DRAFT = "draft"
@@ -73,7 +73,7 @@ class Surrogate:
         generators: by stage; in evaluation mode.
         schema: columns that are generated, as they stood in the training file.
         recipe: resolved, plain values.
-        provenance: see ``hepgen.provenance``.
+        provenance: see ``hepgen.surrogate.provenance``.
         conditions: rows drawn from the training sample, shape (rows, conditions), physical units, float64.
         data: how the training data was made: ``split``, ``derived``, ``weight`` (column, sum, events), ``objects``
             (columns, and counts of training events), ``condition_dtype`` (of the

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from hepgen.scoring import condition_bins, physics_distance
+from hepgen.runs.scoring import condition_bins, physics_distance
 from hepgen.training.seeds import stream
 
 

@@ -14,12 +14,11 @@ from hepgen.errors import ConfigError, suggest
 from hepgen.events.expressions import Expression
 from hepgen.events.objects import ExplodedSource, explode, nested_schema
 from hepgen.events.reader import DEFAULT_MEMORY, open_events
-from hepgen.events.schema import Schema
+from hepgen.events.schema import Schema, is_identity
 from hepgen.events.select import WEIGHT, select_events, weighted
 from hepgen.events.source import EventSource
 from hepgen.events.split import SplitRule, split_source
-from hepgen.provenance import describe_input
-from hepgen.sampling.output import is_identity
+from hepgen.surrogate.provenance import describe_input
 
 
 @dataclass

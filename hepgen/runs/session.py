@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from hepgen.errors import ConfigError, InputFileError
-from hepgen.parts import RunData
-from hepgen.provenance import describe_run, peak_memory
-from hepgen.runfolder import RunFolder
-from hepgen.sampling.seeds import fresh_seed
+from hepgen.runs.data import RunData
+from hepgen.runs.folder import RunFolder
+from hepgen.surrogate.provenance import describe_run, peak_memory
 from hepgen.training.files import digest_of
 from hepgen.training.progress import Progress
+from hepgen.training.seeds import fresh_seed
 
 
 class Session:

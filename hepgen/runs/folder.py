@@ -12,7 +12,7 @@ from hepgen.config.load import dump_recipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.yaml import parse_yaml
 from hepgen.errors import ConfigError, ModelError, UsageError
-from hepgen.surrogate import DRAFT
+from hepgen.surrogate.surrogate import DRAFT
 from hepgen.training.files import output_errors, write_atomic
 
 # A resumed run may find its files elsewhere and may save more often; everything else would make another training.
