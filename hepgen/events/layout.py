@@ -62,11 +62,14 @@ def plan_layout(schema: Schema, format: str, *, drop_unwritable: bool = False) -
     if not columns:
         raise UsageError("no column is left to write", where=f"tree '{schema.tree}'")
     columns = [_with_counter(column, columns) for column in columns] if format != "rntuple" else columns
-    counted = {column.counter: column for column in columns if column.jagged and column.counter and format != "rntuple"}
-    for counter, column in counted.items():
-        notes += _counter_notes(str(counter), column, schema, format)
-    plain = [column for column in columns if column.name not in counted]
-    return Layout(tuple(plain), tuple(str(name) for name in counted), tuple(notes))
+    jagged = [column for column in columns if column.jagged and column.counter and format != "rntuple"]
+    counters = tuple(dict.fromkeys(str(column.counter) for column in jagged))
+    if format == "ttree":
+        notes += [note for column in jagged for note in _vector_note(column)]
+        differ = [name for name in counters if name in schema and schema[name].dtype != "int32"]
+        notes += [f"counter '{name}' was {schema[name].dtype} and is int32" for name in differ]
+    plain = tuple(column for column in columns if column.name not in counters)
+    return Layout(plain, counters, tuple(notes))
 
 
 def _written(column: Column, format: str) -> tuple[Column, str]:
@@ -96,13 +99,8 @@ def _with_counter(column: Column, columns: list[Column]) -> Column:
     return replace(column, counter=name)
 
 
-def _counter_notes(counter: str, column: Column, schema: Schema, format: str) -> list[str]:
-    if format != "ttree":
+def _vector_note(column: Column) -> list[str]:
+    if not column.stored_as.startswith(("std::vector", "ROOT::VecOps", "ROOT::RVec")):
         return []
-    notes = []
-    if column.stored_as.startswith(("std::vector", "ROOT::VecOps", "ROOT::RVec")):
-        same = f"{column.name}[{counter}]"
-        notes.append(f"'{column.name}' was {column.stored_as} and is {same}, counted by '{counter}'")
-    if counter in schema and schema[counter].dtype != "int32":
-        notes.append(f"counter '{counter}' was {schema[counter].dtype} and is int32")
-    return notes
+    same = f"{column.name}[{column.counter}]"
+    return [f"'{column.name}' was {column.stored_as} and is {same}, counted by '{column.counter}'"]

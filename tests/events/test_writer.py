@@ -228,6 +228,7 @@ def test_vectors_become_counted_arrays_and_are_listed(all_branches: str, root: M
     assert (
         "'vector_float' was std::vector<float> and is vector_float[nvector_float], counted by 'nvector_float'" in notes
     )
+    assert sum("std::vector" in note for note in notes) == 6
     frame = root.RDataFrame("folder/events", str(tmp_path / "a.root"))
     assert frame.Sum("vector_float").GetValue() == float(ak.sum(events["vector_float"]))
     back = read(tmp_path / "a.root")
