@@ -24,7 +24,7 @@ showers = open_events(sys.argv[1])
 batch = next(showers.batches())
 base = peak()
 with create_writer(path, showers.schema, format=format) as writer:
-    for _ in range(40):
+    for _ in range(25):
         writer.write(batch)
 written = peak() - base
 source = open_events(path, memory=16 << 20)
@@ -40,6 +40,6 @@ def test_a_large_file_takes_little_memory(format: str, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     written, both, events = (float(value) for value in result.stdout.split())
-    assert events == 80_000  # 118 MB of showers
+    assert events == 50_000  # 74 MB of showers
     assert written < 60
     assert both < 100
