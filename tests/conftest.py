@@ -1,1 +1,1 @@
-"""Shared by all tests; its place puts ``tests/`` on the path, so that tests can import ``toys``."""
+"""Shared by all tests; ``pythonpath`` in pyproject.toml lets tests import what they share, such as ``toys``."""

@@ -125,6 +125,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
         seen.add(address)
     with output_errors(path):
         save_file(ready, path, metadata={"format": "pt"})
+        # safetensors makes files that only their owner may read; a model is for whoever may read its folder.
+        path.chmod(path.parent.stat().st_mode & 0o666)
         sync(path)
         return sha256_of(path)
 
