@@ -41,7 +41,9 @@ def _classifier(report: Report, name: str, who: str) -> str:
         verdict = "it sees a difference"
     else:
         verdict = "it tells them apart easily"
-    blind = " Do not lean on this: the control shows the classifier to be blind." if "blind" in score.comment else ""
+    # a blind classifier may miss a difference, so its low AUC is worth little; one that it does see is there
+    in_doubt = "blind" in score.comment and excess < 0.25
+    blind = " Do not lean on this: the control shows the classifier to be blind." if in_doubt else ""
     return (
         f"{who} tells generated from true events with an AUC of {score.text()} (0.5 is a guess, 1 is certainty; truth"
         f" against truth gives {floor:.3f}; {score.n} events a side): {verdict}.{blind}"
