@@ -51,6 +51,7 @@ def sample(
     """
     from hepgen.cli.spool import spooled
     from hepgen.events.reader import open_events
+    from hepgen.sampling.conditions import unseen_values
     from hepgen.sampling.run import sample_to_file
     from hepgen.surrogate.surrogate import Surrogate
     from hepgen.training.device import pick_device
@@ -60,6 +61,8 @@ def sample(
         raise UsageError("stdout cannot carry both the events and --json", where="hepgen sample", hint="name a file")
     surrogate = Surrogate.load(model, device=pick_device(common.device), message=sink.warn)
     given = open_events(conditions, memory=common.batch_memory) if conditions else None
+    for words in unseen_values(surrogate, set_condition or ()):
+        sink.warn(words)
     display = sink.progress(unit="events")
     with spooled(out, file_format) as path:
         summary = sample_to_file(

@@ -101,6 +101,31 @@ def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0) ->
             )
 
 
+def unseen_values(surrogate: Surrogate, settings: Sequence[str]) -> list[str]:
+    """What to say of settings that lie between the discrete values of the training, such as beam energies.
+
+    Between them the surrogate interpolates, which nobody has checked: allowed, because it is often what is wanted, but
+    not silently. A file of conditions is the user's own choice, row by row, and is only held to the range.
+
+    Args:
+        settings: as those of ``--set-condition``.
+
+    Raises:
+        UsageError: for a text that is not a setting.
+    """
+    ranges = {one.name: one for one in surrogate.representation.validity}
+    words = []
+    for law in map(parse_law, settings):
+        one = ranges.get(law.name)
+        if one is None or not one.values or law.low < one.low or law.high > one.high:
+            continue
+        if law.low == law.high and np.isclose(law.low, one.values, rtol=_TOLERANCE, atol=0.0).any():
+            continue
+        known = ", ".join(f"{value:g}" for value in one.values)
+        words.append(f"{law.name} had only the values {known} in the training: between them the surrogate interpolates")
+    return words
+
+
 class DrawnConditions:
     """Conditions as in the training, with laws of ``--set-condition`` in the place of some.
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -5,7 +7,8 @@ from toys import SCHEMA, toy_events, toy_surrogate
 
 from hepgen.errors import ConditionRangeError, InputFileError, UsageError
 from hepgen.events.source import MemorySource
-from hepgen.sampling.conditions import DrawnConditions, RowReader, SourceConditions, parse_law
+from hepgen.representations.base import ConditionRange
+from hepgen.sampling.conditions import DrawnConditions, RowReader, SourceConditions, parse_law, unseen_values
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,18 @@ def test_drawn_conditions_follow_the_training_and_depend_on_the_block_only() -> 
         np.quantile(many, [0.1, 0.5, 0.9]), np.quantile(surrogate.conditions, [0.1, 0.5, 0.9]), atol=0.06
     )
     assert len(np.unique(many)) == len(many)
+
+
+def test_settings_between_discrete_values_of_the_training_are_told() -> None:
+    surrogate = toy_surrogate()
+    assert unseen_values(surrogate, ["energy=2.5"]) == []
+    known = ConditionRange("energy", 1.0, 4.0, "GeV", (1.0, 2.0, 4.0))
+    surrogate.representation = SimpleNamespace(validity=[known])
+    assert unseen_values(surrogate, ["energy=2", "energy=4.00000001"]) == []
+    assert unseen_values(surrogate, ["energy=9", "other=2"]) == []
+    for setting in ("energy=3", "energy=1:4", "energy=log:1:2"):
+        (words,) = unseen_values(surrogate, [setting])
+        assert "energy had only the values 1, 2, 4 in the training" in words
 
 
 def test_conditions_outside_the_range_are_refused_unless_wanted() -> None:
