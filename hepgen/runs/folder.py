@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hepgen.config.load import dump_recipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.yaml import parse_yaml
-from hepgen.errors import ConfigError, ModelError, UsageError
+from hepgen.errors import ConfigError, InputFileError, ModelError, UsageError
 from hepgen.surrogate.surrogate import DRAFT
 from hepgen.training.files import output_errors, write_atomic
 
@@ -110,6 +111,28 @@ class RunFolder:
 
     def write_provenance(self, content: Mapping[str, Any]) -> None:
         write_atomic(self.provenance, json.dumps(content, indent=1) + "\n")
+
+
+@contextmanager
+def without_leftovers(path: str | Path, *, force: bool = False) -> Iterator[None]:
+    """Remove a run folder again where it was begun within, and its input turned out to be wrong before any training.
+
+    Otherwise the command with the mended input would be refused, because the run exists.
+
+    Args:
+        path: the run folder.
+        force: whether an older run is replaced: what is there is then new, too.
+    """
+    folder = RunFolder(path, resume=True)
+    before = any(folder.path.iterdir()) if folder.path.is_dir() else False
+    stamp = folder.config.stat().st_mtime_ns if folder.config.exists() else None
+    try:
+        yield
+    except (InputFileError, UsageError):
+        begun = folder.config.exists() and folder.config.stat().st_mtime_ns != stamp
+        if begun and (force or not before) and not folder.plan.exists() and not folder.model.exists():
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
 
 
 def first_difference(old: Any, new: Any, path: tuple[str, ...] = ()) -> tuple[str, Any, Any] | None:

@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
@@ -251,6 +252,32 @@ def test_a_full_disk_leaves_nothing_and_exits_75(call, work: Path) -> None:
     assert (done.returncode, done.stdout) == (75, "")
     assert len(done.stderr.splitlines()) == 3
     assert not list(work.glob("x.root*"))
+
+
+@pytest.mark.parametrize("file_format", ["ttree", "rntuple", "hdf5"])
+def test_a_full_file_system_leaves_nothing_and_exits_75(work: Path, file_format: str) -> None:
+    """A real full disk: a tmpfs of 64 kB, mounted in a name space of its own where that is permitted."""
+    enter = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*enter, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mounts in a name space of one's own here")
+    (work / "disk").mkdir()
+    program = f"{sys.executable} -m hepgen.cli sample run -n 20000 -o disk/x --format {file_format} --seed 1 -q"
+    script = f"mount -t tmpfs -o size=64k tmpfs disk || exit 99; {program}; code=$?; ls -A disk; exit $code"
+    environment = {**os.environ, "PYTHONPATH": str(DATA.parents[1])}
+    done = subprocess.run(
+        [*enter, "sh", "-c", script],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if done.returncode == 99:
+        pytest.skip("tmpfs may not be mounted here")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert len(done.stderr.splitlines()) == 3, done.stderr
+    assert done.stderr.startswith("error: ")
 
 
 def test_a_bug_while_sampling_is_not_hidden_and_leaves_no_file(
