@@ -14,7 +14,7 @@ from hepgen.errors import InputFileError
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.representations import registry
-from hepgen.runs.data import open_data
+from hepgen.runs.data import batch_memory, open_data
 from hepgen.runs.train import DEFAULT_BUDGET
 from hepgen.surrogate.surrogate import build_generator
 from hepgen.training.cache import WEIGHT
@@ -56,7 +56,7 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
     Raises:
         ConfigError, InputFileError: as the training would.
     """
-    data = open_data(recipe, memory=min(32 << 20, max(1 << 20, memory // 16)), hashes=False)
+    data = open_data(recipe, memory=batch_memory(memory), hashes=False)
     events = {part: getattr(data, part).num_events for part in ("train", "validation", "test")}
     if not events["train"]:
         raise InputFileError(

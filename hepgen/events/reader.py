@@ -19,7 +19,7 @@ from hepgen.events.source import NumberedBatch, SourceBase, record
 from hepgen.events.ttree import TTreeFile
 
 DEFAULT_MEMORY = 32 << 20
-_EMPTY_ROWS = 1 << 20
+_EMPTY_ROWS = 1 << 16
 
 
 class FileSource(SourceBase):

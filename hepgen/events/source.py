@@ -165,6 +165,21 @@ class MemorySource(SourceBase):
             yield NumberedBatch(record({name: part[name] for name in names}, len(part)), entry, entry.astype("i4") * 0)
 
 
+def pieces(batch: ak.Array, size: int = 2 << 20) -> Iterator[ak.Array]:
+    """The batch in slices of about ``size`` bytes, without a copy.
+
+    Reading wants large batches, since every branch costs a call; working on them wants small ones, since each step of a
+    calculation takes its own array, often of a wider type.
+
+    Example:
+        >>> [len(piece) for piece in pieces(ak.Array({"x": np.arange(5.0)}), size=16)]
+        [2, 2, 1]
+    """
+    rows = max(1, len(batch) * size // max(1, batch.nbytes))
+    for start in range(0, len(batch), rows):
+        yield batch[start : start + rows]
+
+
 def record(columns: Mapping[str, Any], length: int) -> ak.Array:
     """A record array of columns as they are (nothing is broadcast); it may have no column at all.
 

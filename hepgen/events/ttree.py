@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import awkward as ak
@@ -17,6 +18,8 @@ from hepgen.events.source import Array, record
 
 _LIST_BYTES = 8
 _STL_HEADER_BYTES = 10
+_LEAST_TOGETHER = 4
+_MOST_READS = 16
 
 
 class TTreeFile:
@@ -89,7 +92,19 @@ def _chunks(tree: Any, chosen: Mapping[int, str], picked: list[Any], step: int) 
             window = {"entry_start": start, "entry_stop": min(start + step, entries)}
             yield {chosen[id(branch)]: branch.array(**window, library="ak") for branch in picked}
         return
-    yield from tree.iterate(filter_branch=lambda branch: id(branch) in chosen, step_size=step, how=dict, library="ak")
+    # A few branches at a time: uproot holds the compressed and the decompressed baskets of all that it reads at once, and
+    # the baskets of one cluster may be much larger than a step.
+    together = max(_LEAST_TOGETHER, -(-len(picked) // _MOST_READS))
+    groups = [{id(branch) for branch in picked[k : k + together]} for k in range(0, len(picked), together)]
+    parts = [
+        tree.iterate(filter_branch=partial(_is_in, group), step_size=step, how=dict, library="ak") for group in groups
+    ]
+    for found in zip(*parts, strict=True):
+        yield {name: array for part in found for name, array in part.items()}
+
+
+def _is_in(group: set[int], branch: Any) -> bool:
+    return id(branch) in group
 
 
 def _leaf_branches(tree: Any) -> Iterator[tuple[str, Any]]:

@@ -192,37 +192,57 @@ class RowSample:
     def __init__(self, columns: int, capacity: int, first_row: int = 0) -> None:
         self._capacity = capacity
         self._next_row = first_row
-        self._ranks = np.empty(0, dtype=np.uint64)
-        self._rows = np.empty((0, columns))
-        self._weights = np.empty(0)
+        # Some room above the capacity: the rows are sorted out when it is full, not at every batch.
+        room = capacity + max(1, capacity // 4)
+        self._ranks = np.empty(room, dtype=np.uint64)
+        self._rows = np.empty((room, columns))
+        self._weights = np.empty(room)
+        self._held = 0
+        self._highest = np.uint64(2**64 - 1)
 
     def update(self, rows: Rows, weights: Rows | None = None) -> None:
         ranks = _splitmix64(np.arange(self._next_row, self._next_row + len(rows), dtype=np.uint64))
         self._next_row += len(rows)
-        if len(self._ranks) >= self._capacity:  # most rows of a long stream stop here
-            chosen = ranks < self._ranks.max()
-            ranks, rows = ranks[chosen], rows[chosen]
-            weights = None if weights is None else weights[chosen]
         self._add(ranks, rows, np.ones(len(rows)) if weights is None else weights)
 
     def _add(self, ranks: NDArray[np.uint64], rows: Rows, weights: Rows) -> None:
-        ranks = np.concatenate([self._ranks, ranks])
-        kept = np.argsort(ranks, kind="stable")[: self._capacity]
-        self._ranks = ranks[kept]
-        self._rows = np.concatenate([self._rows, rows])[kept]
-        self._weights = np.concatenate([self._weights, weights])[kept]
+        start = 0
+        while start < len(ranks):
+            chosen = start + np.flatnonzero(ranks[start:] <= self._highest)  # most rows of a long stream stop here
+            chosen = chosen[: len(self._ranks) - self._held]
+            place = slice(self._held, self._held + len(chosen))
+            self._ranks[place], self._rows[place], self._weights[place] = ranks[chosen], rows[chosen], weights[chosen]
+            self._held = place.stop
+            if self._held < len(self._ranks):
+                return
+            start = int(chosen[-1]) + 1
+            self._sort_out()
+
+    def _sort_out(self) -> None:
+        """Keep the rows of the lowest ranks, in their order."""
+        kept = np.argsort(self._ranks[: self._held], kind="stable")[: self._capacity]
+        self._held = len(kept)
+        self._ranks[: self._held] = self._ranks[kept]
+        self._weights[: self._held] = self._weights[kept]
+        for column in self._rows.T:  # one by one: a copy of the whole sample would be large
+            column[: self._held] = column[kept]
+        if self._held == self._capacity:
+            self._highest = self._ranks[self._held - 1]
 
     def merge(self, other: Self) -> None:
         self._next_row = max(self._next_row, other._next_row)
-        self._add(other._ranks, other._rows, other._weights)
+        held = slice(other._held)
+        self._add(other._ranks[held], other._rows[held], other._weights[held])
 
     def result(self) -> tuple[Rows, Rows]:
         """Rows (events, columns) and their weights (events,), in pseudo-random order."""
-        return self._rows, self._weights
+        self._sort_out()
+        return self._rows[: self._held], self._weights[: self._held]
 
     def quantiles(self, column: int, probabilities: list[float] | Rows) -> Rows:
         """Quantiles of one column; rows count with the absolute value of their weight, missing ones not at all."""
-        values, weights = self._rows[:, column], np.abs(self._weights)
+        rows, weights = self.result()
+        values, weights = rows[:, column], np.abs(weights)
         kept = ~np.isnan(values) & (weights > 0)
         order = np.argsort(values[kept], kind="stable")
         values, weights = values[kept][order], weights[kept][order]

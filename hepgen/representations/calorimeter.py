@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hepgen.errors import ConfigError, InputFileError
 from hepgen.events.schema import Schema
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, pieces
 from hepgen.physics.binning import Binning
 from hepgen.representations.base import ConditionRange, Stage, Tensors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
@@ -112,10 +112,12 @@ class CalorimeterRepresentation:
     def fit(self, source: EventSource) -> None:
         fit = CalorimeterFit(self)
         for batch in source.batches():
-            fit.survey(self.pack(batch))
+            for piece in pieces(batch):
+                fit.survey(self.pack(piece))
         self.threshold, self._scales = fit.begin()
         for batch in source.batches():
-            fit.update(self.encode(self.pack(batch)))
+            for piece in pieces(batch):
+                fit.update(self.encode(self.pack(piece)))
         fit.finish()
 
     def pack(self, batch: ak.Array) -> Tensors:

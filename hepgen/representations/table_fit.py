@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, pieces
 from hepgen.representations.accumulators import Distinct, DistinctValues, Moments, MomentsResult, RowSample
 from hepgen.representations.column_kinds import MOST_DISCRETE, ColumnFacts, classify
 from hepgen.representations.find_relations import find_relations
@@ -41,16 +41,17 @@ def fit_table(
     first = len(layout.conditions)
     varying = [i for i, fact in enumerate(facts) if i < first or fact.kind != "constant"]
     chosen = [facts[index] for index in varying]
-    relations = find_relations(sample[:, varying], chosen, first)
-    groups = _absent_together(sample[:, varying], chosen, first)
+    sample = sample[:, varying]
+    relations = find_relations(sample, chosen, first)
+    groups = _absent_together(sample, chosen, first)
     survey = _Reduced(chosen, relations, groups)
     for rows, row_weights in _matrices(source, layout):
         survey.update(rows[:, varying], row_weights)
     kept = survey.holding()
     low, high, distinct = survey.low_high_distinct(kept)
     groups = survey.groups()
-    reduced = survey.reduce(sample[:, varying], kept)
-    absent = _absent(sample[:, varying], chosen)
+    reduced = survey.reduce(sample, kept)
+    absent = _absent(sample, chosen)
     children = {relation.child: relation for relation in kept}
     columns = []
     for index, fact in enumerate(chosen):
@@ -70,8 +71,9 @@ def fit_table(
 
 def _matrices(source: EventSource, layout: TableLayout) -> Iterator[tuple[Matrix, Matrix | None]]:
     for batch in source.batches():
-        weights = np.asarray(batch[WEIGHT], dtype=np.float64) if WEIGHT in batch.fields else None
-        yield layout.pack(batch), None if weights is None else np.abs(weights)
+        for piece in pieces(batch):
+            weights = np.asarray(piece[WEIGHT], dtype=np.float64) if WEIGHT in piece.fields else None
+            yield layout.pack(piece), None if weights is None else np.abs(weights)
 
 
 def _survey(

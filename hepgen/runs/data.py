@@ -61,6 +61,11 @@ class RunData:
         return facts
 
 
+def batch_memory(memory: int) -> int:
+    """Bytes of one batch in a training that may take ``memory``: its decoding holds several times as much."""
+    return min(32 << 20, max(1 << 20, memory // 32))
+
+
 def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = True) -> RunData:
     """Open the files of a recipe and divide their events.
 

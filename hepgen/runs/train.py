@@ -17,8 +17,9 @@ from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.representations import registry
 from hepgen.representations.base import Representation, Stage, Tensors
-from hepgen.runs.data import RunData, open_data, with_units
+from hepgen.runs.data import RunData, batch_memory, open_data, with_units
 from hepgen.runs.folder import RunFolder
+from hepgen.runs.heap import release_heap
 from hepgen.runs.scoring import physics_distance
 from hepgen.runs.session import Session
 from hepgen.surrogate.bundle import read_bundle, write_bundle
@@ -67,7 +68,7 @@ def train_run(
         resume: go on with what is there; begin where nothing is.
         force: replace what is there.
         seed: master seed; drawn and stored where None.
-        memory: bytes for encoded events and batches.
+        memory: bytes that it may take above what its imports take: a third of it for encoded events, the rest for work.
 
     Raises:
         UsageError: if the folder exists and neither ``resume`` nor ``force`` is given.
@@ -87,7 +88,7 @@ def train_run(
         watcher.message(f"{folder.path} is finished already")
         return Surrogate.load(folder.model, device=chosen)
     # The input is opened first: a mistake in the recipe leaves no folder, and an older run as it was.
-    data = open_data(recipe, memory=min(32 << 20, max(1 << 20, memory // 16)))
+    data = open_data(recipe, memory=batch_memory(memory))
     folder.begin()
     plain = folder.keep_recipe(recipe)
     session = Session(folder, plain, seed, watcher)
@@ -95,6 +96,7 @@ def train_run(
     with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:
         try:
             draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
+            release_heap()
             plan = Plan(folder.plan)
             store = CheckpointStore(folder.checkpoints, watcher.message)
             store.clean()
@@ -142,17 +144,18 @@ def _prepare(
             options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
         representation = registry.build(options, data.learned)
         representation.fit(data.train)
+        release_heap()
         draft = None
     fingerprint = digest_of([representation.state(), data.inputs, plain["split"], plain["data"]["cut"]])
     sample = None if draft is not None else _ConditionSample(data.train, session.seed)
     train = encode_source(
-        data.train, representation, memory=memory // 2, path=folder.cache / "train.bin",
+        data.train, representation, memory=memory // 4, path=folder.cache / "train.bin",
         fingerprint=fingerprint + " train", visit=sample.visit if sample is not None else None,
     )  # fmt: skip
     validation = None
     if data.validation.num_events:
         validation = encode_source(
-            data.validation, representation, memory=memory // 4, path=folder.cache / "validation.bin",
+            data.validation, representation, memory=memory // 12, path=folder.cache / "validation.bin",
             fingerprint=fingerprint + " validation",
         )  # fmt: skip
     if draft is None or sample is not None:  # both or neither

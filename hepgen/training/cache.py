@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError, TrainingError
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, pieces
 from hepgen.representations.base import Representation, Tensors
 from hepgen.training.files import output_errors, write_atomic
 
@@ -156,11 +156,12 @@ def _note(path: Path) -> Path:
 
 def _encoded_batches(source: EventSource, representation: Representation) -> Iterator[tuple[Tensors, Tensors]]:
     for batch in source.batches():
-        physical = representation.pack(batch)
-        encoded = dict(representation.encode(physical))
-        if WEIGHT in batch.fields:
-            encoded[WEIGHT] = torch.from_numpy(np.asarray(batch[WEIGHT], dtype=np.float32))
-        yield encoded, physical
+        for piece in pieces(batch):
+            physical = representation.pack(piece)
+            encoded = dict(representation.encode(physical))
+            if WEIGHT in piece.fields:
+                encoded[WEIGHT] = torch.from_numpy(np.asarray(piece[WEIGHT], dtype=np.float32))
+            yield encoded, physical
 
 
 def _refuse_non_finite(encoded: Tensors, start: int) -> None:
@@ -214,7 +215,7 @@ class _File:
         for name, tensor in encoded.items():
             table[name] = tensor.detach().cpu().numpy()
         with output_errors(self._path):
-            self._handle.write(table.tobytes())
+            self._handle.write(table.view(np.uint8).data)
 
     def finish(self, size: int, mean_weight: float) -> EncodedCache:
         with output_errors(self._path):
