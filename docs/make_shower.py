@@ -1,7 +1,7 @@
 """The picture of the README: one simulated and one generated shower of the same energy, layer by layer.
 
-    hepgen sample models/photons -n 200 -o generated.hdf5 --set-condition incident_energy=16384 --seed 1
-    python docs/make_shower.py examples/data/photons_test.hdf5 generated.hdf5 docs/img/shower.png
+hepgen sample models/photons -n 200 -o generated.hdf5 --set-condition incident_energy=16384 --seed 1
+python docs/make_shower.py examples/data/photons_test.hdf5 generated.hdf5 docs/img/shower.png
 """
 
 from __future__ import annotations
