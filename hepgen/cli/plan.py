@@ -10,14 +10,11 @@ import awkward as ak
 from hepgen.cli.console import Output
 from hepgen.cli.quantities import format_duration, format_size
 from hepgen.config.recipe import Recipe
-from hepgen.errors import InputFileError
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
-from hepgen.representations import registry
 from hepgen.runs.data import batch_memory, open_data
-from hepgen.runs.train import DEFAULT_BUDGET
+from hepgen.runs.train import DEFAULT_BUDGET, check_stages, unfitted_representation
 from hepgen.surrogate.surrogate import build_generator
-from hepgen.training.cache import WEIGHT
 from hepgen.training.plan import shares
 
 FITTED_EVENTS = 2000
@@ -58,18 +55,10 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
     """
     data = open_data(recipe, memory=batch_memory(memory), hashes=False)
     events = {part: getattr(data, part).num_events for part in ("train", "validation", "test")}
-    if not events["train"]:
-        raise InputFileError(
-            "no event is left to train on", where=", ".join(str(one["path"]) for one in data.inputs),
-            hint="look at the cut and the split of the recipe",
-        )  # fmt: skip
-    options = recipe.representation.model_dump(mode="json")
-    if data.exploded is not None:
-        given = [name for name in data.exploded.given if name != WEIGHT]
-        options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
-    representation = registry.build(options, data.learned)
+    representation = unfitted_representation(recipe, data)
     representation.fit(Head(data.train, FITTED_EVENTS))
     stages = representation.stages
+    check_stages(recipe, stages)
     given_shares = {name: stage.share for name, stage in recipe.stages.items() if stage.share is not None}
     part = shares({stage.name: stage.features for stage in stages}, given_shares)
     timed = budget if budget is not None else DEFAULT_BUDGET

@@ -66,26 +66,24 @@ def train(
         else:
             print_plan(sink, plan)
         return
-    from hepgen.runs.folder import without_leftovers
     from hepgen.runs.train import train_run
     from hepgen.surrogate.provenance import peak_memory
 
     display = sink.progress()
     begun = time.perf_counter()
-    with without_leftovers(str(run), force=common.force):
-        surrogate = train_run(
-            loaded,
-            str(run),
-            budget=budget,
-            max_time=max_time,
-            resume=resume,
-            force=common.force,
-            seed=common.seed,
-            device=common.device,
-            threads=common.cores,
-            memory=common.memory,
-            progress=display,
-        )
+    surrogate = train_run(
+        loaded,
+        str(run),
+        budget=budget,
+        max_time=max_time,
+        resume=resume,
+        force=common.force,
+        seed=common.seed,
+        device=common.device,
+        threads=common.cores,
+        memory=common.memory,
+        progress=display,
+    )
     sink.close_display()
     seconds, memory = time.perf_counter() - begun, peak_memory()
     if as_json:

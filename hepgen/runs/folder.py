@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ class RunFolder:
     """``RUN/{config.yaml, provenance.json, plan.json, metrics.jsonl, checkpoints/, cache/, model/}``.
 
     Args:
-        path: the folder; nothing is touched before ``begin``.
+        path: the folder; nothing is touched before ``begun``.
         resume: go on with what is there, or begin where nothing is.
         force: replace what is there.
 
@@ -59,13 +60,30 @@ class RunFolder:
                 )
         self._replace = force and not resume
 
-    def begin(self) -> None:
-        """Make the folder, in the place of an older one where that was asked for."""
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Make the folder, in the place of an older one where that was asked for.
+
+        If the input turns out to be wrong within, before anything is trained, what was there before is there again:
+        otherwise the command with the mended input would be refused, or an older run lost for nothing.
+        """
+        fresh = self._replace or not self.path.is_dir() or not any(self.path.iterdir())
+        aside = self.path.with_name(f".{self.path.name}.replaced-{os.getpid()}")
         with output_errors(self.path):
             if self._replace and self.path.is_dir():
-                shutil.rmtree(self.path)
+                self.path.rename(aside)
             self._replace = False
             self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        except (InputFileError, UsageError):
+            if fresh and not self.plan.exists():
+                shutil.rmtree(self.path, ignore_errors=True)
+                if aside.is_dir():
+                    aside.rename(self.path)
+            raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
     @property
     def finished(self) -> bool:
@@ -111,28 +129,6 @@ class RunFolder:
 
     def write_provenance(self, content: Mapping[str, Any]) -> None:
         write_atomic(self.provenance, json.dumps(content, indent=1) + "\n")
-
-
-@contextmanager
-def without_leftovers(path: str | Path, *, force: bool = False) -> Iterator[None]:
-    """Remove a run folder again where it was begun within, and its input turned out to be wrong before any training.
-
-    Otherwise the command with the mended input would be refused, because the run exists.
-
-    Args:
-        path: the run folder.
-        force: whether an older run is replaced: what is there is then new, too.
-    """
-    folder = RunFolder(path, resume=True)
-    before = any(folder.path.iterdir()) if folder.path.is_dir() else False
-    stamp = folder.config.stat().st_mtime_ns if folder.config.exists() else None
-    try:
-        yield
-    except (InputFileError, UsageError):
-        begun = folder.config.exists() and folder.config.stat().st_mtime_ns != stamp
-        if begun and (force or not before) and not folder.plan.exists() and not folder.model.exists():
-            shutil.rmtree(folder.path, ignore_errors=True)
-        raise
 
 
 def first_difference(old: Any, new: Any, path: tuple[str, ...] = ()) -> tuple[str, Any, Any] | None:

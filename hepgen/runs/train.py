@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from hepgen.config.recipe import Recipe
+from hepgen.errors import ConfigError, InputFileError, suggest
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.representations import registry
@@ -89,14 +90,14 @@ def train_run(
         return Surrogate.load(folder.model, device=chosen)
     # The input is opened first: a mistake in the recipe leaves no folder, and an older run as it was.
     data = open_data(recipe, memory=batch_memory(memory))
-    folder.begin()
-    plain = folder.keep_recipe(recipe)
-    session = Session(folder, plain, seed, watcher)
-    session.open(data)
+    with folder.begun():
+        plain = folder.keep_recipe(recipe)
+        session = Session(folder, plain, seed, watcher)
+        session.open(data)
+        draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
+        release_heap()
     with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:
         try:
-            draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
-            release_heap()
             plan = Plan(folder.plan)
             store = CheckpointStore(folder.checkpoints, watcher.message)
             store.clean()
@@ -138,12 +139,9 @@ def _prepare(
     else:
         session.message("fitting the representation")
         shutil.rmtree(folder.cache, ignore_errors=True)
-        options = recipe.representation.model_dump(mode="json")
-        if data.exploded is not None:
-            given = [name for name in data.exploded.given if name != WEIGHT]
-            options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
-        representation = registry.build(options, data.learned)
+        representation = unfitted_representation(recipe, data)
         representation.fit(data.train)
+        check_stages(recipe, representation.stages)
         release_heap()
         draft = None
     fingerprint = digest_of([representation.state(), data.inputs, plain["split"], plain["data"]["cut"]])
@@ -171,6 +169,38 @@ def _prepare(
         write_bundle(folder.draft, draft.bundle())
     scored = any(part.build().select_by_score for part in draft.parts)
     return draft, (train, validation), _held_out(data, representation) if scored else None
+
+
+def unfitted_representation(recipe: Recipe, data: RunData) -> Representation:
+    """The representation that a recipe asks for.
+
+    Raises:
+        InputFileError: if no event is left to train on, or the columns are not what the representation needs.
+    """
+    if not data.train.num_events:
+        raise InputFileError(
+            "no event is left to train on",
+            where=", ".join(str(one["path"]) for one in data.inputs),
+            hint="look at the cut and the split of the recipe",
+        )
+    options = recipe.representation.model_dump(mode="json")
+    if data.exploded is not None:
+        given = [name for name in data.exploded.given if name != WEIGHT]
+        options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
+    return registry.build(options, data.learned)
+
+
+def check_stages(recipe: Recipe, stages: tuple[Stage, ...]) -> None:
+    """Refuse settings of a stage that the representation does not have.
+
+    Raises:
+        ConfigError: naming the stage and the nearest one that exists.
+    """
+    known = [stage.name for stage in stages]
+    for name in recipe.stages:
+        if name not in known:
+            hint = suggest(name, known) or f"a {recipe.representation.kind} has {', '.join(known)}"
+            raise ConfigError(f"no stage '{name}'", where=f"stages.{name}", hint=hint)
 
 
 def _part(recipe: Recipe, stage: Stage) -> Part:

@@ -237,6 +237,22 @@ def test_epochs_count_the_batches_of_a_round(data: Path, tmp_path: Path) -> None
     assert plan["stages"]["first"]["steps"] == round(2 * events / 64 / 4)
 
 
+def test_an_unknown_stage_is_refused_with_a_suggestion(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no stage 'secnd'.*did you mean 'second'") as refused:
+        train_run(recipe(data, stages={"secnd": {"share": 0.5}}), tmp_path / "run", seed=1, device="cpu")
+    assert refused.value.exit_code == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_input_that_turns_out_wrong_leaves_an_older_run_as_it_was(data: Path, tmp_path: Path) -> None:
+    train_run(recipe(data), tmp_path / "run", seed=1, device="cpu")
+    before = weights(tmp_path / "run")
+    with pytest.raises(ConfigError):  # found after the new folder was made
+        train_run(recipe(data, stages={"secnd": {"share": 0.5}}), tmp_path / "run", seed=1, device="cpu", force=True)
+    assert weights(tmp_path / "run") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_a_mistake_in_the_recipe_leaves_no_folder_and_an_older_run_as_it_was(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="no column matches 'metx'"):
         train_run(recipe(data, columns=["metx"]), tmp_path / "new", seed=1, device="cpu")
