@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hepgen.classifiers.base import Array, FloatArray, LabelledEvents
+from hepgen.classifiers.calibration import area_under_curve
 from hepgen.errors import UsageError
 
 
@@ -27,7 +28,9 @@ class NetworkOptions:
         standardise: scale every feature to mean 0 and deviation 1 on the training part, bounded at ``clip`` deviations.
         clip: see there.
         dropout: probability.
-        select: the epoch that is kept: with the best accuracy, or with the lowest loss, on the watched part.
+        select: the epoch that is kept: with the largest area under the ROC curve, the best accuracy, or the lowest loss,
+            on the watched part. A network that begins to be overconfident has a rising loss while it still learns to
+            tell the samples apart: chosen by its loss it looks blinder than it is.
         patience: epochs without improvement before the training stops; None trains all epochs.
         device: where the network runs.
     """
@@ -35,13 +38,13 @@ class NetworkOptions:
     hidden: tuple[int, ...] = (512, 512, 512)
     epochs: int = 40
     batch_size: int = 500
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-4
     double: bool = False
     standardise: bool = True
     clip: float = 10.0
     dropout: float = 0.0
-    select: Literal["accuracy", "loss"] = "loss"
-    patience: int | None = 5
+    select: Literal["area", "accuracy", "loss"] = "area"
+    patience: int | None = 6
     device: str = "cpu"
 
 
@@ -160,6 +163,9 @@ class NetworkClassifier:
 
     def _score(self, network: nn.Sequential, x: Tensor, y: Tensor, weight: Tensor) -> float:
         logits = self._logits(network, x)
+        if self.options.select == "area":
+            score, labels, weights = (one.double().cpu().numpy() for one in (logits, y, weight))
+            return area_under_curve(score, labels, weights)
         if self.options.select == "accuracy":
             return float((weight * ((logits > 0) == (y > 0.5))).sum() / weight.sum())
         return -float(nn.functional.binary_cross_entropy_with_logits(logits, y, weight=weight))

@@ -48,7 +48,7 @@ PROTOCOLS = {
     "calochallenge": Protocol("calochallenge", official=True, network=CALOCHALLENGE, max_events=None),
 }
 
-_QUICK_NETWORK = NetworkOptions(hidden=(256, 256, 256), epochs=15, patience=3)
+_QUICK_NETWORK = NetworkOptions(hidden=(256, 256, 256), epochs=15, learning_rate=5e-4, patience=3)
 
 
 def choose_protocol(name: str, *, quick: bool = False, max_events: int | None = None) -> Protocol:

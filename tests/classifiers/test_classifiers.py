@@ -9,7 +9,7 @@ from hepgen.classifiers.network import CALOCHALLENGE, NetworkClassifier, Network
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import UsageError
 
-SMALL = NetworkOptions(hidden=(16, 16), epochs=8, batch_size=100)
+SMALL = NetworkOptions(learning_rate=1e-3, hidden=(16, 16), epochs=8, batch_size=100)
 FACTORIES = {
     "network": lambda: NetworkClassifier(SMALL),
     "network in float64, all epochs": lambda: NetworkClassifier(
@@ -24,7 +24,9 @@ FACTORIES = {
             patience=None,
         )
     ),
-    "network with dropout": lambda: NetworkClassifier(NetworkOptions(hidden=(16,), epochs=8, dropout=0.2)),
+    "network with dropout": lambda: NetworkClassifier(
+        NetworkOptions(learning_rate=1e-3, hidden=(16,), epochs=8, dropout=0.2)
+    ),
     "trees": lambda: TreeClassifier(TreeOptions(rounds=20)),
 }
 

@@ -16,7 +16,7 @@ from hepgen.physics.binning import Binning
 DATA = Path(__file__).parents[1] / "data"
 SMALL = Protocol(
     "fast",
-    network=NetworkOptions(hidden=(32, 32), epochs=12, patience=4, batch_size=100),
+    network=NetworkOptions(learning_rate=1e-3, hidden=(32, 32), epochs=12, patience=4, batch_size=100),
     trees=TreeOptions(rounds=25, leaves=8),
     splits=3,
     repeats=2,
