@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -81,7 +82,7 @@ class NumberedSource(EventSource, Protocol):
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]: ...
 
 
-class SourceBase:
+class SourceBase(ABC):
     """What every numbered source shares: batches are numbered batches without their numbers, counted once.
 
     A subclass sets ``schema``, ``files`` and ``skipped`` and defines ``numbered_batches``.
@@ -92,8 +93,8 @@ class SourceBase:
     skipped: Mapping[str, str]
     _counted: int | None = None
 
-    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
-        raise NotImplementedError
+    @abstractmethod
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]: ...
 
     @property
     def num_events(self) -> int:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import awkward as ak
-import torch
 from torch import Tensor
 
 from hepgen.events.source import EventSource
@@ -117,8 +116,3 @@ class Representation(Protocol):
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Representation: ...
-
-
-def no_noise(events: int) -> Tensor:
-    """The noise of a stage that takes none, shape (events, 0)."""
-    return torch.empty(events, 0)

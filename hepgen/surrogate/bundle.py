@@ -7,8 +7,6 @@ which holds its own digest; ``README.md``, the card, may be edited.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,10 @@ from torch import Tensor
 
 from hepgen.errors import ModelError
 from hepgen.training.files import (
-    output_errors,
     read_tensors,
+    replaced_folder,
     sealed,
     sha256_of,
-    sync,
     unseal,
     write_atomic,
     write_tensors,
@@ -59,11 +56,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     Raises:
         OutputError: if the file system refuses.
     """
-    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
-    with output_errors(folder):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-    try:
+    with replaced_folder(folder) as part:
         hashes: dict[str, str] = {}
         if bundle.tensors is not None:
             hashes[WEIGHTS] = bundle.model_sha256 = write_tensors(part / WEIGHTS, bundle.tensors)
@@ -73,14 +66,6 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         config = {**bundle.config, "schema_version": SCHEMA_VERSION, "files": hashes}
         write_atomic(part / "config.json", sealed(config))
         write_atomic(part / "README.md", bundle.card)
-        with output_errors(folder):
-            sync(part)
-            if folder.exists():
-                shutil.rmtree(folder)
-            part.rename(folder)
-            sync(folder.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def read_bundle(folder: Path) -> Bundle:

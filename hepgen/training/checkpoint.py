@@ -8,7 +8,6 @@ travels inside each of them.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,7 +18,14 @@ from typing import Any
 from torch import Tensor
 
 from hepgen.errors import ModelError
-from hepgen.training.files import output_errors, read_tensors, sealed, sync, unseal, write_atomic, write_tensors
+from hepgen.training.files import (
+    read_tensors,
+    replaced_folder,
+    sealed,
+    unseal,
+    write_atomic,
+    write_tensors,
+)
 
 _NAME = re.compile(r"(?P<stage>.+)-step-(?P<step>\d{6,})")
 
@@ -61,22 +67,9 @@ class CheckpointStore:
             OutputError: if the file system refuses; older checkpoints are then still there.
         """
         final = self.folder / f"{stage}-step-{step:06d}"
-        part = self.folder / f".part-{os.getpid()}-{final.name}"
-        with output_errors(final):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir()
-        try:
+        with replaced_folder(final) as part:
             files = {name: write_tensors(part / f"{name}.safetensors", group) for name, group in tensors.items()}
             write_atomic(part / "state.json", sealed({"stage": stage, "step": step, "files": files, **state}))
-            with output_errors(final):
-                sync(part)
-                if final.exists():
-                    shutil.rmtree(final)
-                part.rename(final)
-                sync(self.folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         write_atomic(self.folder / "latest", final.name + "\n")
         for _, old in self._folders(stage)[keep:]:
             shutil.rmtree(old, ignore_errors=True)
@@ -113,7 +106,7 @@ class CheckpointStore:
 
     def clean(self) -> None:
         """Remove what killed processes left half-written."""
-        for part in self.folder.glob(".part-*"):
+        for part in self.folder.glob(".*part-*"):
             shutil.rmtree(part, ignore_errors=True)
 
     def _folders(self, stage: str) -> list[tuple[int, Path]]:

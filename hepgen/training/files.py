@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,29 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def replaced_folder(final: Path) -> Iterator[Path]:
+    """A folder to write into that takes the place of ``final`` at once when the block ends, or leaves nothing behind.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    part = final.with_name(f".{final.name}.part-{os.getpid()}")
+    with output_errors(final):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    try:
+        yield part
+        with output_errors(final):
+            sync(part)
+            if final.exists():
+                shutil.rmtree(final)
+            part.rename(final)
+            sync(final.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
