@@ -55,7 +55,7 @@ def evaluate(
     from hepgen.evaluation.gates import check_gates, parse_gates
 
     sink = output()
-    parse_gates(require or ())
+    gates = parse_gates(require or ())
     if report is not None and (report / "report.json").exists() and not common.force:
         raise UsageError(
             "there is a report already", where=str(report), hint="replace it with --force, or name another folder"
@@ -63,6 +63,7 @@ def evaluate(
     from torch import set_num_threads
 
     from hepgen.cli.judge import Judge
+    from hepgen.cli.requirements import check_names, domain_of
     from hepgen.evaluation.run import evaluate as compare
     from hepgen.evaluation.summary import summary
     from hepgen.evaluation.write import write_report
@@ -81,6 +82,14 @@ def evaluate(
     options = judge.options(true.schema, made.schema)
     if threshold is not None:
         options["threshold"] = threshold
+    trained = None if quick and training is None else judge.training(training, common.batch_memory)
+    if gates:
+        check_names(
+            gates,
+            domain_of(options, true.schema),
+            published=protocol == "calochallenge",
+            memorisation=trained is not None,
+        )
     found = compare(
         true,
         made,
@@ -89,7 +98,7 @@ def evaluate(
         quick=quick,
         max_events=max_events,
         seed=seed,
-        training=None if quick and training is None else judge.training(training, common.batch_memory),
+        training=trained,
         memory=common.memory,
         device=device,
         progress=sink.progress(),

@@ -331,6 +331,7 @@ def test_a_gate_that_does_not_hold_exits_5_after_the_table(call, work: Path) -> 
     [
         (["{data}/ttbar.root", "missing.root"], 3, "no such file"),
         (["{data}/ttbar.root", "{data}/ttbar.root", "--require", "auc"], 2, "auc_high<0.75"),
+        (["{data}/ttbar.root", "{data}/ttbar.root", "--require", "ks.mett<1"], 2, "did you mean 'ks.met'?"),
         (["{data}/photons.hdf5", "{data}/photons.hdf5"], 2, "--binning"),
         (["{data}/photons.hdf5", "{data}/photons.hdf5", "--binning", "{data}/binning_electrons.xml"], 3, "6480"),
         (["{data}/ttbar.root", "{data}/ttbar.root", "--protocol", "slow"], 2, "calochallenge"),

@@ -1,0 +1,123 @@
+"""Requirements of ``hepgen evaluate`` that name a score which the evaluation will not have: found before it begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hepgen.errors import ConfigError, suggest
+from hepgen.evaluation.columns import TableDomain
+from hepgen.evaluation.domain import Domain
+from hepgen.evaluation.gates import Gate
+from hepgen.evaluation.one_dimensional import METRICS
+from hepgen.evaluation.response import STATISTICS
+from hepgen.evaluation.showers import ShowerDomain
+from hepgen.events.schema import Schema
+
+_ANY_KIND = (
+    *("fpd", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("precision", "recall", "density", "coverage"),
+)
+_TESTS = {"calorimeter": ("_high", "_low"), "table": ("",)}
+_PER_BIN = ("separation.mean", "separation.max", "ks.max")
+_MEMORISATION = ("memorisation.ratio", "memorisation.close")
+_PUBLISHED = ("fpd_extrapolated", "kpd")
+_NUMBER = r"-?[\d.]+(?:e[-+]?\d+)?"
+
+
+def domain_of(options: Mapping[str, Any], reference: Schema) -> Domain:
+    """The kind of events that an evaluation with these options judges, before anything of it is read.
+
+    Args:
+        options: as `hepgen.cli.judge.Judge.options` gives them.
+        reference: the columns of the reference.
+    """
+    if options["kind"] == "calorimeter":
+        energy, conditions = options.get("energy", "incident_energy"), tuple(options.get("conditions", ()))
+        return ShowerDomain(options["binning"], energy=energy, conditions=conditions)
+    return TableDomain(
+        reference,
+        columns=tuple(options["columns"]),
+        conditions=tuple(options["conditions"]),
+        weight=options["weight"],
+    )
+
+
+def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memorisation: bool) -> None:
+    """Refuse a requirement on a score that the report cannot have.
+
+    Which bins of the conditions there are is known only when the events are read: a score of a bin is held to the form
+    of its name.
+
+    Args:
+        gates: the requirements.
+        domain: the kind of events.
+        published: whether the distances of the CaloChallenge are computed.
+        memorisation: whether training events are compared.
+
+    Raises:
+        ConfigError: naming the score, with a suggestion.
+    """
+    known = [*_always(domain), *(_PUBLISHED if published else ()), *(_MEMORISATION if memorisation else ())]
+    for gate in gates:
+        if gate.name in known or _is_of_bin(gate.name, domain):
+            continue
+        raise ConfigError(
+            f"no score '{gate.name}'",
+            where=f"--require {gate.name}{gate.sign}{gate.limit:g}",
+            hint=_advice(gate.name, known, domain),
+        )
+
+
+def _always(domain: Domain) -> list[str]:
+    tests = _TESTS[domain.kind]
+    names = [f"{quantity}{test}" for quantity in ("auc", "jsd", "control.auc") for test in tests]
+    names += [*_ANY_KIND, *(f"{metric}.{one.name}" for one in domain.observables for metric in METRICS)]
+    if domain.spectrum is not None:
+        names.append(f"separation.{domain.spectrum.name}")
+    if isinstance(domain, ShowerDomain):
+        names += [f"response.{statistic}.max" for statistic in STATISTICS]
+        names += ["profile.max", *(f"profile.{layer.id}" for layer in domain.binning.layers)]
+    return names
+
+
+def _is_of_bin(name: str, domain: Domain) -> bool:
+    """``auc_high@1024`` or ``ks.max@eta=0-0.5``; of showers also ``response.mean.1024``."""
+    first, *further = domain.condition_names or ("",)
+    bare = isinstance(domain, ShowerDomain)
+    named = further if bare else domain.condition_names
+    label = "|".join([*([""] if bare else []), *(re.escape(f"{one}=") for one in named)])
+    scores = _alternatives([*_PER_BIN, *(f"auc{test}" for test in _TESTS[domain.kind])])
+    energy = rf"|response\.(?:{_alternatives(STATISTICS)})\.{_NUMBER}(?:-{_NUMBER})?" if bare else ""
+    at_bin = rf"(?:{scores})@(?:{label}){_NUMBER}(?:-{_NUMBER})?" if first else "(?!)"
+    return re.fullmatch(at_bin + energy, name) is not None
+
+
+def _alternatives(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in words)
+
+
+def _advice(name: str, known: Sequence[str], domain: Domain) -> str:
+    if name in _MEMORISATION:
+        return "it is compared with training events: name them with --training FILE"
+    if name in _PUBLISHED:
+        return "only --protocol calochallenge has it"
+    _, at, _ = name.partition("@")
+    if at:
+        listed = ", ".join(domain.condition_names)
+        return (
+            f"a bin is named by its condition, such as {_example(domain)}; conditions: {listed}"
+            if listed
+            else ("there are no conditions, so no bins of them")
+        )
+    few = ", ".join([*(f"auc{test}" for test in _TESTS[domain.kind]), *_ANY_KIND])
+    return (
+        suggest(name, known)
+        or f"a {domain.kind} has {few} and, per observable, {', '.join(f'{x}.NAME' for x in METRICS)}"
+    )
+
+
+def _example(domain: Domain) -> str:
+    test = f"auc{_TESTS[domain.kind][0]}"
+    return f"{test}@1024" if isinstance(domain, ShowerDomain) else f"{test}@{domain.condition_names[0]}=1-2"
