@@ -4,116 +4,38 @@ Events run fastest: values stand as (features, events) and the parameters of the
 events), so that all operations for one bin are vector operations on contiguous memory. Bins are found by comparing and
 counting, the discriminant is clamped, and outside [-bound, bound] the map is the identity on safe inputs: there is no
 branch on data and no assertion that can stop a long job.
+
+Both directions share one gradient, written by hand, and on a CPU the work goes tile by tile over the threads. Each value
+is computed by itself, so that the number of threads changes no bit of it.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from hepgen.generators.tiles import for_each_tile
 
 MIN_BIN = 1e-3
 MIN_SLOPE = 1e-3
 # softplus(SLOPE_SHIFT) + MIN_SLOPE == 1: a network that gives zeros gives the identity, and 0 is a slope of 1.
 SLOPE_SHIFT = math.log(math.expm1(1 - MIN_SLOPE))
 
+# One row of the state for each thing that the gradient has to know of a value: the number of its bin, the edges and sizes
+# of the bin as shares of the softmax, the slopes at its ends, the place in it from 0 to 1, and 1 inside the bound.
+_NUMBER, _LEFT, _WIDTH, _BOTTOM, _HEIGHT, _SLOPE_LEFT, _SLOPE_RIGHT, _PLACE, _INSIDE = range(9)
+_ROWS = 9
+
 
 def num_parameters(bins: int) -> int:
     """Parameters of one spline: widths, heights and inner slopes."""
     return 3 * bins - 1
-
-
-class _PickBin(torch.autograd.Function):
-    """Find the bin of each value and pick its edges and the raw slopes at its ends.
-
-    One walk over the bins on (features, events) arrays that stay in the processor's cache, instead of cumulative sums and
-    gathers over (bins, features, events); masks are numbers, because a product is far cheaper than a choice on a CPU.
-    The gradient is written by hand: of all widths and heights only the sums up to the bin matter, and the sum over bins
-    in the gradient of the softmax is known from them.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, unit: Tensor, raw: Tensor, bins: int, by_height: bool) -> tuple[Tensor, ...]:
-        scale = 1 - bins * MIN_BIN
-        part_w, part_h, slopes = raw[:bins], raw[bins : 2 * bins], raw[2 * bins :]
-        exp_w = (part_w - part_w.amax(0)).exp_()
-        exp_h = (part_h - part_h.amax(0)).exp_()
-        total_w, total_h = exp_w.sum(0), exp_h.sum(0)
-        # The value in the units of the running sum: bin k begins where sum(exp[:k]) + k * margin reaches it.
-        total = total_h if by_height else total_w
-        target, margin = (unit * total).mul_(1 / scale), total * (MIN_BIN / scale)
-        running = (exp_h if by_height else exp_w)[0].clone()
-        left, bottom, width, height, number, slope_left, slope_right = (torch.zeros_like(unit) for _ in range(7))
-        reached, inside = torch.ones_like(unit), torch.empty_like(unit)  # reached: the value lies in bin k or later
-        for k in range(bins):
-            last = k == bins - 1
-            if last:
-                inside.copy_(reached)
-            else:
-                target -= margin
-                beyond = torch.ge(target, running, out=torch.empty_like(unit)).mul_(reached)
-                torch.sub(reached, beyond, out=inside)
-                left.addcmul_(beyond, exp_w[k])
-                bottom.addcmul_(beyond, exp_h[k])
-                number += beyond
-                running += (exp_h if by_height else exp_w)[k + 1]
-                reached = beyond
-                slope_right.addcmul_(inside, slopes[k])
-            width.addcmul_(inside, exp_w[k])
-            height.addcmul_(inside, exp_h[k])
-            if k > 0:
-                slope_left.addcmul_(inside, slopes[k - 1])
-        left /= total_w
-        width /= total_w
-        bottom /= total_h
-        height /= total_h
-        ctx.save_for_backward(exp_w, exp_h, total_w, total_h, number, left, width, bottom, height)
-        low = MIN_BIN * number
-        return (
-            torch.add(low, left, alpha=scale), width.mul(scale).add_(MIN_BIN),
-            torch.add(low, bottom, alpha=scale), height.mul(scale).add_(MIN_BIN),
-            slope_left, slope_right,
-        )  # fmt: skip
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        exp_w, exp_h, total_w, total_h, number, left, width, bottom, height = ctx.saved_tensors
-        bins = len(exp_w)
-        scale = 1 - bins * MIN_BIN
-        grad = exp_w.new_empty(num_parameters(bins), *exp_w.shape[1:])
-        rates = []
-        for total, low, size, to_low, to_size in (
-            (total_w, left, width, grads[0], grads[1]), (total_h, bottom, height, grads[2], grads[3]),
-        ):  # fmt: skip
-            mean = (to_low * low).addcmul_(to_size, size)
-            share = torch.reciprocal(total).mul_(scale)
-            # d/d exp_j: (to_low [j before] + to_size [j inside] - mean) / total
-            rates.append((to_low * share, to_size * share, mean.mul_(share)))
-        before, inside, rate = (torch.empty_like(left) for _ in range(3))
-        reached = torch.ones_like(left)
-        for k in range(bins):
-            torch.gt(number, k, out=before)
-            torch.sub(reached, before, out=inside)
-            for place, (exp, (to_low, to_size, mean)) in enumerate(zip((exp_w, exp_h), rates, strict=True)):
-                torch.mul(before, to_low, out=rate).addcmul_(inside, to_size).sub_(mean)
-                torch.mul(exp[k], rate, out=grad[place * bins + k])
-            if k < bins - 1:
-                torch.mul(inside, grads[5], out=grad[2 * bins + k])
-            if k > 0:
-                grad[2 * bins + k - 1].addcmul_(inside, grads[4])
-            reached, before = before, reached
-        return None, grad, None, None
-
-
-def _bin_parameters(unit: Tensor, raw: Tensor, bins: int, *, by_height: bool) -> tuple[Tensor, ...]:
-    picked: tuple[Tensor, ...] = _PickBin.apply(unit, raw, bins, by_height)  # type: ignore[no-untyped-call]
-    left, width, bottom, height, raw_left, raw_right = picked
-    slope_left = functional.softplus(raw_left + SLOPE_SHIFT) + MIN_SLOPE
-    slope_right = functional.softplus(raw_right + SLOPE_SHIFT) + MIN_SLOPE
-    return left, width, bottom, height, slope_left, slope_right
 
 
 def spline(x: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor]:
@@ -127,17 +49,7 @@ def spline(x: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     Returns:
         y of shape (features, events) and log(dy/dx) of the same shape.
     """
-    bins = (len(raw) + 1) // 3
-    held = x.clamp(-bound, bound)
-    unit = (held + bound) / (2 * bound)
-    left, width, bottom, height, d0, d1 = _bin_parameters(unit, raw, bins, by_height=False)
-    t = ((unit - left) / width).clamp(0, 1)
-    s = height / width
-    cross = t * (1 - t)
-    denominator = s + (d0 + d1 - 2 * s) * cross
-    y = bottom + height * (s * t * t + d0 * cross) / denominator
-    inside = (held == x).to(x.dtype)
-    return y * (2 * bound) - bound + (x - held), _log_slope(t, cross, s, d0, d1, denominator) * inside
+    return _apply(x, raw, bound, inverse=False)
 
 
 def inverse_spline(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor]:
@@ -146,26 +58,244 @@ def inverse_spline(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
     Returns:
         x of shape (features, events) and log(dx/dy) of the same shape.
     """
-    bins = (len(raw) + 1) // 3
-    held = y.clamp(-bound, bound)
-    unit = (held + bound) / (2 * bound)
-    left, width, bottom, height, d0, d1 = _bin_parameters(unit, raw, bins, by_height=True)
-    rise = (unit - bottom).clamp(min=0).minimum(height)
+    return _apply(y, raw, bound, inverse=True)
+
+
+def _apply(x: Tensor, raw: Tensor, bound: float, *, inverse: bool) -> tuple[Tensor, Tensor]:
+    # autocast may have given the parameters another type than the values
+    mapped: tuple[Tensor, Tensor] = _Spline.apply(x, raw.to(x.dtype), bound, inverse)  # type: ignore[no-untyped-call]
+    return mapped
+
+
+class _Spline(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, raw: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor]:
+        bins = (len(raw) + 1) // 3
+        values, flat = x.reshape(-1), raw.reshape(len(raw), -1)
+        exps = [(part - part.amax(0)).exp_() for part in (flat[:bins], flat[bins : 2 * bins])]
+        totals = [exp.sum(0) for exp in exps]
+        state = values.new_zeros(_ROWS, len(values))
+        mapped, log_slope = torch.empty_like(values), torch.empty_like(values)
+
+        def work(part: slice) -> None:
+            value, here = values[part], state[:, part]
+            held = value.clamp(-bound, bound)
+            torch.eq(held, value, out=here[_INSIDE])
+            unit = (held + bound).mul_(0.5 / bound)
+            _pick_bin(
+                unit, [e[:, part] for e in exps], [t[part] for t in totals], flat[2 * bins :, part], here, inverse
+            )
+            left, width, bottom, height = _edges(here, bins)
+            d0, d1 = here[_SLOPE_LEFT], here[_SLOPE_RIGHT]
+            t = here[_PLACE]
+            if inverse:
+                torch.clamp(_solve(unit.sub_(bottom), height, width, d0, d1), 0, 1, out=t)
+            else:
+                torch.clamp(unit.sub_(left).div_(width), 0, 1, out=t)
+            curve = _Curve(t, width, height, d0, d1)
+            result = torch.addcmul(left, t, width) if inverse else torch.addcmul(bottom, curve.rise, height)
+            torch.sub(value, held, out=mapped[part]).add_(result, alpha=2 * bound).sub_(bound)
+            torch.mul(curve.slope.log(), here[_INSIDE], out=log_slope[part])
+            if inverse:
+                log_slope[part].neg_()
+
+        for_each_tile(work, len(values), values.device)
+        ctx.save_for_backward(*exps, *totals, state)
+        ctx.bound, ctx.inverse, ctx.raw_shape = bound, inverse, raw.shape
+        return mapped.view(x.shape), log_slope.view(x.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, to_mapped: Tensor, to_log_slope: Tensor) -> tuple[Tensor | None, ...]:
+        exp_w, exp_h, total_w, total_h, state = ctx.saved_tensors
+        bins, bound, inverse = len(exp_w), ctx.bound, ctx.inverse
+        to_values, to_logs = to_mapped.reshape(-1), to_log_slope.reshape(-1)
+        grad_x = torch.empty_like(to_values)
+        grad = exp_w.new_empty(num_parameters(bins), exp_w.shape[1])
+
+        def work(part: slice) -> None:
+            here = state[:, part]
+            _, width, _, height = _edges(here, bins)
+            t, d0, d1 = here[_PLACE], here[_SLOPE_LEFT], here[_SLOPE_RIGHT]
+            curve = _Curve(t, width, height, d0, d1)
+            # Gradients with respect to the value and the log slope of the forward map at the same point: the inverse is
+            # the forward map read from the other side.
+            to_value = to_values[part] * here[_INSIDE]
+            tail = to_values[part] - to_value
+            to_value.mul_(2 * bound)
+            to_log = to_logs[part] * here[_INSIDE]
+            log_rate = curve.log_slope_rate()
+            if inverse:
+                to_log.neg_()
+                to_place = (to_value * width).neg_()
+                to_input = torch.addcdiv(to_value, to_log.mul(log_rate), width).div_(curve.slope)
+                to_value = -to_input
+            else:
+                to_place = (to_value * width).mul_(curve.slope).addcmul_(to_log, log_rate)
+                to_input = to_place / width
+            torch.add(tail, to_input, alpha=0.5 / bound, out=grad_x[part])
+            to_s, to_d0, to_d1 = curve.gradients(to_value, to_log)
+            per_width = to_place.div_(width)
+            to_s.div_(width)
+            to_height = torch.addcmul(to_s, to_value, curve.rise)
+            to_width = (t * per_width).addcmul_(curve.s, to_s).neg_()
+            # the derivative of softplus, from its value
+            to_d0.mul_((MIN_SLOPE - d0).expm1_().neg_())
+            to_d1.mul_((MIN_SLOPE - d1).expm1_().neg_())
+            _spread(
+                (exp_w[:, part], exp_h[:, part]), (total_w[part], total_h[part]), here,
+                ((per_width.neg_(), to_width), (to_value, to_height)), (to_d0, to_d1), grad[:, part],
+            )  # fmt: skip
+
+        for_each_tile(work, len(to_values), to_values.device)
+        return grad_x.view(to_mapped.shape), grad.view(ctx.raw_shape), None, None
+
+
+class _Curve:
+    """The rational-quadratic curve of one bin at the place t, with slopes d0 and d1 at its ends."""
+
+    def __init__(self, t: Tensor, width: Tensor, height: Tensor, d0: Tensor, d1: Tensor) -> None:
+        self.t, self.height, self.d0, self.d1 = t, height, d0, d1
+        self.s = height / width
+        self.cross = torch.addcmul(t, t, t, value=-1)
+        self.bend = (d0 + d1).sub_(self.s, alpha=2)
+        self.over = torch.addcmul(self.s, self.bend, self.cross).reciprocal_()
+
+    @cached_property
+    def rise(self) -> Tensor:
+        """How much of the height lies below the value, arXiv:1906.04032 eq. 4."""
+        return (self.t * self.t).mul_(self.s).addcmul_(self.d0, self.cross).mul_(self.over)
+
+    @cached_property
+    def _numerator(self) -> Tensor:
+        rest = 1 - self.t
+        right = (self.t * self.t).mul_(self.d1).addcmul_(self.s, self.cross, value=2)
+        return right.addcmul_(self.d0, rest.mul_(rest))
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """dy/dx, arXiv:1906.04032 eq. 5."""
+        ratio = self.s * self.over
+        return ratio.mul_(ratio).mul_(self._numerator)
+
+    def log_slope_rate(self) -> Tensor:
+        """d(log slope)/dt."""
+        rest = 1 - self.t
+        turn = rest - self.t
+        rate = (self.d1 * self.t).addcmul_(self.s, turn).addcmul_(self.d0, rest, value=-1).div_(self._numerator)
+        return rate.sub_(turn.mul_(self.bend).mul_(self.over)).mul_(2)
+
+    def gradients(self, to_value: Tensor, to_log: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What s, d0 and d1 get of the gradients of the value and of the log slope."""
+        t, over = self.t, self.over
+        before = (to_value * self.height).mul_(over)
+        flat = torch.add(self.cross.mul(-2), 1)
+        # s: its part in the rise and in the denominator
+        to_s = (t * t).addcmul_(self.rise, flat, value=-1).mul_(before)
+        log_s = self.s.reciprocal().addcdiv_(self.cross, self._numerator).addcmul_(flat, over, value=-1)
+        to_s.addcmul_(to_log, log_s, value=2)
+        # d0 and d1: the denominator is the same for both
+        per_log = to_log / self._numerator
+        shared = (to_log * self.cross).mul_(over).mul_(-2)
+        before.mul_(self.cross)
+        both = torch.addcmul(shared, before, self.rise, value=-1)
+        rest = 1 - t
+        to_d0 = (rest.mul_(rest)).mul_(per_log).add_(both).add_(before)
+        to_d1 = (t * t).mul_(per_log).add_(both)
+        return to_s, to_d0, to_d1
+
+
+def _pick_bin(
+    unit: Tensor, exps: list[Tensor], totals: list[Tensor], slopes: Tensor, state: Tensor, by_height: bool
+) -> None:
+    """Find the bin of each value in [0, 1]: all rows of ``state`` from the number to the slopes.
+
+    One walk over the bins, instead of cumulative sums and gathers over (bins, values); masks are numbers, because a
+    product is far cheaper than a choice on a CPU.
+    """
+    exp_w, exp_h = exps
+    bins = len(exp_w)
+    scale = 1 - bins * MIN_BIN
+    searched, total = exps[by_height], totals[by_height]
+    number, left, width, bottom, height, slope_left, slope_right = state[:_PLACE]
+    # The value in the units of the running sum: bin k begins where sum(exp[:k]) + k * margin reaches it.
+    target, margin = (unit * total).mul_(1 / scale), total * (MIN_BIN / scale)
+    running = searched[0].clone()
+    reached, beyond, inside = torch.ones_like(unit), torch.empty_like(unit), torch.empty_like(unit)
+    for k in range(bins):
+        last = k == bins - 1
+        if last:
+            inside = reached
+        else:
+            target -= margin
+            torch.ge(target, running, out=beyond).mul_(reached)  # the value lies in bin k + 1 or later
+            torch.sub(reached, beyond, out=inside)
+            left.addcmul_(beyond, exp_w[k])
+            bottom.addcmul_(beyond, exp_h[k])
+            number += beyond
+            running += searched[k + 1]
+            reached, beyond = beyond, reached
+            slope_right.addcmul_(inside, slopes[k])
+        width.addcmul_(inside, exp_w[k])
+        height.addcmul_(inside, exp_h[k])
+        if k > 0:
+            slope_left.addcmul_(inside, slopes[k - 1])
+    for share, all_bins in ((left, totals[0]), (width, totals[0]), (bottom, totals[1]), (height, totals[1])):
+        share.div_(all_bins)
+    for slope in (slope_left, slope_right):
+        slope.copy_(functional.softplus(slope + SLOPE_SHIFT)).add_(MIN_SLOPE)
+
+
+def _edges(state: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left, width, bottom and height of the bins on [0, 1]."""
+    scale = 1 - bins * MIN_BIN
+    low = state[_NUMBER] * MIN_BIN
+    return (
+        torch.add(low, state[_LEFT], alpha=scale), state[_WIDTH].mul(scale).add_(MIN_BIN),
+        torch.add(low, state[_BOTTOM], alpha=scale), state[_HEIGHT].mul(scale).add_(MIN_BIN),
+    )  # fmt: skip
+
+
+def _solve(above: Tensor, height: Tensor, width: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
+    """The place in the bin where the curve is ``above`` its bottom: the root that does not cancel."""
+    rise = above.clamp_(min=0).minimum(height)
     s = height / width
-    curve = rise * (d0 + d1 - 2 * s)
-    a = height * (s - d0) + curve
-    b = height * d0 - curve
-    c = -s * rise
-    discriminant = (b * b - 4 * a * c).clamp(min=0)
-    t = (2 * c / (-b - discriminant.sqrt())).clamp(0, 1)
-    cross = t * (1 - t)
-    denominator = s + (d0 + d1 - 2 * s) * cross
-    inside = (held == y).to(y.dtype)
-    x = (left + t * width) * (2 * bound) - bound + (y - held)
-    return x, -_log_slope(t, cross, s, d0, d1, denominator) * inside
+    curve = (d0 + d1).sub_(s, alpha=2).mul_(rise)
+    a = (s - d0).mul_(height).add_(curve)
+    b = (height * d0).sub_(curve)
+    c = s.mul_(rise).neg_()
+    root = (b * b).addcmul_(a, c, value=-4).clamp_(min=0).sqrt_()
+    return c.mul_(2).div_(b.add_(root).neg_())
 
 
-def _log_slope(t: Tensor, cross: Tensor, s: Tensor, d0: Tensor, d1: Tensor, denominator: Tensor) -> Tensor:
-    """log(dy/dx), arXiv:1906.04032 eq. 5."""
-    ratio = s / denominator
-    return (ratio * ratio * (d1 * t * t + 2 * s * cross + d0 * (1 - t) * (1 - t))).log()
+def _spread(
+    exps: tuple[Tensor, Tensor], totals: tuple[Tensor, Tensor], state: Tensor,
+    to_edges: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]], to_slopes: tuple[Tensor, Tensor], grad: Tensor,
+) -> None:  # fmt: skip
+    """Write the gradient of all parameters: of those before the bin and those of the bin, no other enters but by the sum.
+
+    d/d exp_j of the edges is (to_low [j before] + to_size [j inside] - mean) / total, with one mean for all bins.
+    """
+    bins = len(exps[0])
+    scale = 1 - bins * MIN_BIN
+    rates = []
+    for total, low, size, (to_low, to_size) in zip(
+        totals, (state[_LEFT], state[_BOTTOM]), (state[_WIDTH], state[_HEIGHT]), to_edges, strict=True
+    ):
+        share = torch.reciprocal(total).mul_(scale)
+        mean = (to_low * low).addcmul_(to_size, size).mul_(share)
+        rates.append((to_low * share, to_size * share, mean))
+    number = state[_NUMBER]
+    before, inside, rate = (torch.empty_like(number) for _ in range(3))
+    reached = torch.ones_like(number)
+    for k in range(bins):
+        torch.gt(number, k, out=before)
+        torch.sub(reached, before, out=inside)
+        for place, (exp, (to_low, to_size, mean)) in enumerate(zip(exps, rates, strict=True)):
+            torch.mul(before, to_low, out=rate).addcmul_(inside, to_size).sub_(mean)
+            torch.mul(exp[k], rate, out=grad[place * bins + k])
+        if k < bins - 1:
+            torch.mul(inside, to_slopes[1], out=grad[2 * bins + k])
+        if k > 0:
+            grad[2 * bins + k - 1].addcmul_(inside, to_slopes[0])
+        reached, before = before, reached
