@@ -38,10 +38,11 @@ def show(
     as_json: Annotated[bool, own("--json", "Print JSON instead of YAML.")] = False,
 ) -> None:
     """Print a recipe as a run would store it: --set applied, defaults and options written out, paths absolute."""
-    from hepgen.config.load import dump_recipe, load_recipe
+    from hepgen.cli.recipes import read_recipe
+    from hepgen.config.load import dump_recipe
 
     del common
-    resolved = load_recipe(recipe, settings or (), data=data or ())
+    resolved = read_recipe(recipe, settings or (), data=data or ())
     if as_json:
         output().json(resolved.resolved().model_dump(mode="json"))
     else:

@@ -62,7 +62,9 @@ class Output:
         """The three lines of an error: what was wrong, where, and what to do."""
         self.close_display()
         for name, text, style in ((label, what, "bold red"), ("where", where, "bold"), ("hint", hint, "bold")):
-            self._words(f"{name}: {' '.join(text.split())}", shown=True, style=style, only=len(name) + 1)
+            self._words(
+                f"{name}: {' '.join(_without_caret(text).split())}", shown=True, style=style, only=len(name) + 1
+            )
 
     def traceback(self, error: BaseException) -> None:
         """The traceback of an error, where ``-v`` or ``--log-file`` asked for it."""
@@ -170,6 +172,20 @@ def open_output(*, quiet: bool = False, verbose: bool = False, log_file: Path | 
 def output() -> Output:
     """The output of this process; a plain one before the options are known."""
     return _open[0] if _open else open_output()
+
+
+def _without_caret(text: str) -> str:
+    """A text whose last line is a caret below the place of a fault, with that place in words.
+
+    Example:
+        >>> _without_caret("met >> 30\\n     ^")
+        "met >> 30 (at '> 30')"
+    """
+    text_above, newline, marks = text.rpartition("\n")
+    if not newline or marks.strip() != "^":
+        return text
+    rest = " ".join(text_above[marks.index("^") :].split())
+    return f"{text_above} (at {repr(rest[:20]) if rest else 'its end'})"
 
 
 def _finite(value: Any) -> Any:

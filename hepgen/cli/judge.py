@@ -9,7 +9,8 @@ from typing import Any
 
 from hepgen.cli.console import Output
 from hepgen.cli.describe import check_voxels
-from hepgen.config.load import load_recipe, parse_recipe
+from hepgen.cli.recipes import read_recipe
+from hepgen.config.load import parse_recipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe, TableRecipe
 from hepgen.errors import UsageError
@@ -62,7 +63,7 @@ class Judge:
             return cls(parse_recipe(surrogate.recipe), layout, rule, inputs)
         if recipe is None:
             return cls(None, given)
-        loaded = load_recipe(recipe)
+        loaded = read_recipe(recipe)
         own = loaded.representation
         if given is None and isinstance(own, CalorimeterRecipe):
             given = (

@@ -53,10 +53,10 @@ def train(
         raise UsageError(
             "--resume goes on with a run, --force replaces it", where="hepgen train", hint="give one of them"
         )
-    from hepgen.config.load import load_recipe
+    from hepgen.cli.recipes import read_recipe
 
     sink = output()
-    loaded = load_recipe(recipe, settings or (), data=data or ())
+    loaded = read_recipe(recipe, settings or (), data=data or ())
     if dry_run:
         from hepgen.cli.plan import print_plan, training_plan
 

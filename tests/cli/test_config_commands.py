@@ -40,6 +40,8 @@ def test_show_resolves_paths_and_settings(call, tmp_path: Path) -> None:
         (RECIPE.replace("name:", "nmae:"), [], "did you mean 'name'?"),
         (RECIPE, ["--set", "generator=copling"], "did you mean 'coupling'?"),
         (RECIPE, ["--set", "training.batch_size=0"], "batch_size"),
+        (RECIPE, ["--set", "data.cut=met >> 30"], "data.cut: met >> 30 (at '> 30')"),
+        (RECIPE, ["--set", "data.derived={double: 2 * (met}"], "data.derived.double: 2 * (met (at its end)"),
         ("- a\n- b\n", [], "not a recipe"),
         ("name: [", [], "not YAML"),
     ],

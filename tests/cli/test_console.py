@@ -45,6 +45,11 @@ def test_an_error_is_three_lines_whatever_is_in_it(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "error: two lines [bold]\nwhere: file.root\nhint: try again\n"
 
 
+def test_a_caret_below_a_text_becomes_words(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().error("error", "unexpected '>'", "met >> 30\n     ^", "")
+    assert "where: met >> 30 (at '> 30')\n" in capsys.readouterr().err
+
+
 def test_the_log_file_gets_every_word_with_the_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sink = Output(quiet=True, log_file=tmp_path / "logs" / "run.log")
     sink.say("hello")
