@@ -6,7 +6,7 @@ hit, ``EnergyCell`` (MeV) and their indices ``rhoCell``, ``phiCell``, ``zCell`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import awkward as ak
@@ -14,7 +14,6 @@ import numpy as np
 
 from hepgen.errors import InputFileError
 from hepgen.events.hdf5 import CALO_TREE, INCIDENT, VOXELS
-from hepgen.events.rootfile import TreeEntry
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import Array, record
 from hepgen.events.ttree import TTreeFile
@@ -24,9 +23,9 @@ _CELLS = "EnergyCell"
 Grid = tuple[int, int, int]
 
 
-def is_par04(trees: list[TreeEntry]) -> bool:
-    """Whether the trees of a file are those of Par04."""
-    return {"global", "virtualReadout"} <= {name for name, _, _ in trees}
+def is_par04(trees: Collection[str]) -> bool:
+    """Whether the trees of a file are those of Par04, by their names."""
+    return {"global", "virtualReadout"} <= set(trees)
 
 
 class Par04File:

@@ -13,13 +13,15 @@ from hepgen.events.hdf5 import Hdf5File, hdf5_trees
 from hepgen.events.locate import Input, locate, sniff
 from hepgen.events.par04 import Grid, Par04File, is_par04
 from hepgen.events.rntuple import RNTupleFile
-from hepgen.events.rootfile import TreeEntry, TreeFile, open_root, pick_tree, trees_in
+from hepgen.events.rootfile import RootTree, TreeEntry, TreeFile, open_file, open_root, pick_tree, tree_kinds, trees_in
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import NumberedBatch, SourceBase, record
 from hepgen.events.ttree import TTreeFile
 
 DEFAULT_MEMORY = 32 << 20
 _EMPTY_ROWS = 1 << 16
+#: Columns of the files that stay at hand until they are read, beyond the first file: about 15 kB each.
+_KEPT_COLUMNS = 2000
 
 
 class FileSource(SourceBase):
@@ -88,7 +90,14 @@ def open_events(
         >>> source.num_events, source.schema["Muon_pt"].counter
         (1000, 'nMuon')
     """
-    files = [_open_one(found, tree, grid, memory) for found in locate(inputs)]
+    files: list[TreeFile] = []
+    columns = 0
+    for found in locate(inputs):
+        file = _open_one(found, tree, grid, memory)
+        columns += len(file.schema.columns)
+        if files and columns > _KEPT_COLUMNS and isinstance(file, RootTree):
+            file.close()
+        files.append(file)
     par04 = [file for file in files if isinstance(file, Par04File)]
     if par04 and grid is None:
         z, phi, r = (int(size) for size in np.max([file.grid for file in par04], axis=0))
@@ -111,14 +120,21 @@ def list_trees(path: str | Path) -> list[TreeEntry]:
 
 
 def _open_one(found: Input, tree: str | None, grid: Grid | None, memory: int) -> TreeFile:
-    trees = list_trees(found.path)
-    wanted = found.tree if found.tree is not None else tree
-    if is_par04(trees) and wanted in {None, "showers"}:
-        return Par04File(found.path, grid, memory)
-    name, kind, _ = pick_tree(trees, wanted, found.path)
-    if kind == "hdf5":
-        return Hdf5File(found.path, name)
-    return RNTupleFile(found.path, name) if kind == "rntuple" else TTreeFile(found.path, name)
+    path, wanted = found.path, found.tree if found.tree is not None else tree
+    if sniff(path) == "hdf5":
+        trees = hdf5_trees(path)
+        return Hdf5File(path, pick_tree([name for name, _, _ in trees], wanted, path, lambda: trees))
+    file = open_file(path)
+    try:
+        kinds = tree_kinds(file, path)
+        if is_par04(kinds) and wanted in {None, "showers"}:
+            file.close()
+            return Par04File(path, grid, memory)
+        name = pick_tree(kinds, wanted, path, lambda: trees_in(file, path))
+        return RNTupleFile(path, name, file) if kinds[name] == "rntuple" else TTreeFile(path, name, file)
+    except InputFileError:
+        file.close()
+        raise
 
 
 def _numbered(events: object, first: int, file: int) -> NumberedBatch:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import awkward as ak
 import numpy as np
 
 from hepgen.events.failures import reading
-from hepgen.events.rootfile import COUNTERS_KEY, convention_of, open_root, stored_json, stored_units
+from hepgen.events.rootfile import COUNTERS_KEY, RootTree, convention_of, stored_json, stored_units
 from hepgen.events.schema import Column, Schema, column_of_form
 from hepgen.events.source import record
 
 _CARDINALITY = "ROOT::RNTupleCardinality"
 
 
-class RNTupleFile:
+class RNTupleFile(RootTree):
     """One RNTuple of one file.
 
     A batch is never larger than a cluster makes it: the clusters of an RNTuple are its unit of reading, so memory is
@@ -25,21 +26,20 @@ class RNTupleFile:
     Args:
         path: the file.
         tree: name of the ntuple, with its folders.
+        file: the file where it is open already; closed along with the ntuple.
 
     Raises:
         InputFileError: if the ntuple cannot be read.
     """
 
-    def __init__(self, path: str, tree: str) -> None:
-        self.path = path
-        self._tree = tree
-        with open_root(path) as file, reading(path, f"ntuple '{tree}'"):
-            ntuple = file[tree]
+    def __init__(self, path: str, tree: str, file: Any = None) -> None:
+        super().__init__(path, tree)
+        with self.looked_at(file) as (directory, ntuple):
             self.num_entries = int(ntuple.num_entries)
             form, _ = ntuple.to_akform()
             types = {field.name: str(field.typename) for field in ntuple.fields}
-            units = stored_units(file)
-            counters = stored_json(file, COUNTERS_KEY)
+            units = stored_units(directory)
+            counters = stored_json(directory, COUNTERS_KEY)
         columns: list[Column] = []
         self.skipped: Mapping[str, str] = {}
         self._paths: dict[str, tuple[str, ...]] = {}
@@ -58,11 +58,10 @@ class RNTupleFile:
 
     def batches(self, columns: list[str], memory: int) -> Iterator[ak.Array]:
         """Record arrays of at most about ``memory`` bytes, or one cluster, with the given columns."""
-        where = f"ntuple '{self._tree}'"
+        where = f"ntuple '{self.tree}'"
         fields = {self._paths[name][0] for name in columns}
-        with open_root(self.path) as file:
+        with self.opened() as ntuple:
             with reading(self.path, where):
-                ntuple = file[self._tree]
                 clusters = [(int(c.num_first_entry), int(c.num_entries)) for c in ntuple.cluster_summaries]
             per_entry = 0.0
             while clusters:

@@ -12,7 +12,7 @@ from uproot.interpretation.jagged import AsJagged
 from uproot.interpretation.numerical import AsDtype, TruncatedNumerical
 
 from hepgen.events.failures import reading
-from hepgen.events.rootfile import convention_of, open_root, stored_units
+from hepgen.events.rootfile import RootTree, convention_of, stored_units
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import Array, record
 
@@ -22,7 +22,7 @@ _LEAST_TOGETHER = 4
 _MOST_READS = 16
 
 
-class TTreeFile:
+class TTreeFile(RootTree):
     """One TTree of one file.
 
     A column is a branch; a leaf of a branch with several leaves is ``branch.leaf``, a member of a split object its
@@ -31,16 +31,15 @@ class TTreeFile:
     Args:
         path: the file.
         tree: name of the tree, with its folders.
+        file: the file where it is open already; closed along with the tree.
 
     Raises:
         InputFileError: if the tree cannot be read.
     """
 
-    def __init__(self, path: str, tree: str) -> None:
-        self.path = path
-        self._tree = tree
-        with open_root(path) as file, reading(path, f"tree '{tree}'"):
-            events = file[tree]
+    def __init__(self, path: str, tree: str, file: Any = None) -> None:
+        super().__init__(path, tree)
+        with self.looked_at(file) as (directory, events):
             self.num_entries = int(events.num_entries)
             columns: list[Column] = []
             self.skipped: Mapping[str, str] = {}
@@ -49,23 +48,22 @@ class TTreeFile:
                 columns += found
                 if reason:
                     self.skipped[name] = reason
-            units = stored_units(file)
+            units = stored_units(directory)
         placed = tuple(Column(**{**vars(column), "unit": units.get(column.name, "")}) for column in columns)
         names = tuple(column.name for column in placed)
         self.schema = Schema(placed, tree=tree, format="ttree", convention=convention_of(tree, names))
 
     def batches(self, columns: list[str], memory: int) -> Iterator[ak.Array]:
         """Record arrays of at most about ``memory`` bytes with the given columns."""
-        where = f"tree '{self._tree}'"
-        with open_root(self.path) as file:
+        where = f"tree '{self.tree}'"
+        with self.opened() as tree:
             with reading(self.path, where):
-                tree = file[self._tree]
                 sources = dict(_leaf_branches(tree))
                 places = {name: _place(name, sources) for name in columns}
                 chosen = {id(sources[branch]): branch for branch, _ in places.values()}
                 picked = [sources[branch] for branch in chosen.values()]
-                step = _entries_per_step(picked, int(tree.num_entries), memory)
-                chunks = _chunks(tree, chosen, picked, step)
+                step, together = _portions(picked, int(tree.num_entries), memory)
+                chunks = _chunks(tree, chosen, picked, step, together)
             while True:
                 with reading(self.path, where):
                     chunk = next(chunks, None)
@@ -80,8 +78,10 @@ class TTreeFile:
                     yield record(found, length)
 
 
-def _chunks(tree: Any, chosen: Mapping[int, str], picked: list[Any], step: int) -> Iterator[dict[str, Any]]:
-    """Arrays by branch path, ``step`` entries at a time.
+def _chunks(
+    tree: Any, chosen: Mapping[int, str], picked: list[Any], step: int, together: int
+) -> Iterator[dict[str, Any]]:
+    """Arrays by branch path, ``step`` entries at a time, read from ``together`` branches at once.
 
     Branches inside branches are read one by one: uproot looks each of them up in the whole tree otherwise, which takes
     minutes for a thousand.
@@ -92,9 +92,6 @@ def _chunks(tree: Any, chosen: Mapping[int, str], picked: list[Any], step: int) 
             window = {"entry_start": start, "entry_stop": min(start + step, entries)}
             yield {chosen[id(branch)]: branch.array(**window, library="ak") for branch in picked}
         return
-    # A few branches at a time: uproot holds the compressed and the decompressed baskets of all that it reads at once, and
-    # the baskets of one cluster may be much larger than a step.
-    together = max(_LEAST_TOGETHER, -(-len(picked) // _MOST_READS))
     groups = [{id(branch) for branch in picked[k : k + together]} for k in range(0, len(picked), together)]
     parts = [
         tree.iterate(filter_branch=partial(_is_in, group), step_size=step, how=dict, library="ak") for group in groups
@@ -134,7 +131,8 @@ def _columns_of(name: str, branch: Any) -> tuple[list[Column], str]:
     """The columns that a branch gives, or the reason why it gives none."""
     stored = str(branch.typename)
     interpretation = branch.interpretation
-    counter = branch.count_branch.name if branch.count_branch is not None else None
+    counting = branch.count_branch
+    counter = counting.name if counting is not None else None
     if isinstance(interpretation, AsJagged):
         content = interpretation.content
         if not _is_numeric(content) or _element(content).names:
@@ -159,6 +157,17 @@ def _is_numeric(interpretation: Any) -> bool:
 
 def _element(interpretation: Any) -> np.dtype[Any]:
     return np.dtype(getattr(interpretation, "to_dtype", np.dtype(np.float32)))
+
+
+def _portions(branches: list[Any], entries: int, memory: int) -> tuple[int, int]:
+    """How many entries, and of how many branches at a time, are read at once.
+
+    A tree that fits twice is read whole. Else a few branches at a time: uproot holds the compressed and the decompressed
+    baskets of all that it reads at once, and the baskets of one cluster may be much larger than a step.
+    """
+    if 2 * sum(int(branch.uncompressed_bytes) + _LIST_BYTES * entries for branch in branches) < memory:
+        return max(entries, 1), len(branches)
+    return _entries_per_step(branches, entries, memory), max(_LEAST_TOGETHER, -(-len(branches) // _MOST_READS))
 
 
 def _entries_per_step(branches: list[Any], entries: int, memory: int) -> int:

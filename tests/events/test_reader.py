@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import h5py
@@ -240,6 +242,60 @@ def test_a_mistake_of_ours_is_not_taken_for_a_damaged_file() -> None:
 
     with pytest.raises(KeyError, match="a bug"):
         consume()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ROOT files that are opened, one after the other."""
+    paths: list[str] = []
+    original = uproot.open
+
+    def noted(path: str, **options: Any) -> Any:
+        paths.append(path)
+        return original(path, **options)
+
+    monkeypatch.setattr(uproot, "open", noted)
+    return paths
+
+
+@pytest.mark.parametrize("name", ["ttbar.root", "muons_rntuple.root"])
+def test_each_reading_opens_a_root_file_once(name: str, opened: list[str]) -> None:
+    path = str(DATA / name)
+    source = open_events(path)
+    first = read(source)
+    assert opened == [path]
+    assert ak.array_equal(read(source), first)
+    assert opened == [path] * 2
+    assert not [name for name in Path("/proc/self/fd").iterdir() if name.exists() and name.readlink() == Path(path)]
+
+
+def test_readings_side_by_side_and_in_another_process_open_their_own(opened: list[str]) -> None:
+    source = open_events(DATA / "ttbar.root", memory=1 << 14)
+    pairs = zip(source.batches(), source.batches(), pickle.loads(pickle.dumps(source)).batches(), strict=True)
+    assert (
+        sum(len(one) for one, other, third in pairs if ak.array_equal(one, other) and ak.array_equal(one, third))
+        == 1500
+    )
+    assert len(opened) == 3
+
+
+def test_a_file_that_was_replaced_after_the_look_is_opened_anew(tmp_path: Path, opened: list[str]) -> None:
+    path = tmp_path / "events.root"
+    for value in (1.0, 2.0):
+        with uproot.recreate(tmp_path / "new.root") as file:
+            file.mktree("events", {"x": "f8"}).extend({"x": np.full(5, value)})
+        (tmp_path / "new.root").replace(path)
+        if value == 1.0:
+            source = open_events(path)
+    assert read(source).x.to_list() == [2.0] * 5
+    assert len(opened) == 2
+
+
+def test_only_so_many_files_stay_at_hand(opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hepgen.events.reader._KEPT_COLUMNS", 60)
+    source = open_events([DATA / "ttbar.root"] * 4)
+    assert len(read(source)) == 6000
+    assert len(opened) == 4 + 2
 
 
 def test_a_source_in_memory_numbers_its_rows() -> None:
