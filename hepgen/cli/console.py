@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -13,12 +14,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
-from hepgen.errors import OutputError
+from hepgen.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from hepgen.cli.progress import ProgressDisplay
+
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
 
 
 class Output:
@@ -28,6 +31,9 @@ class Output:
         quiet: keep to warnings and errors.
         verbose: say details and show tracebacks.
         log_file: file that gets every word, with the time.
+
+    Raises:
+        UsageError, OutputError: if the log file cannot be opened.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, log_file: Path | None = None) -> None:
@@ -36,15 +42,7 @@ class Output:
         self._log: IO[str] | None = None
         self.display: ProgressDisplay | None = None
         if log_file is not None:
-            try:
-                log_file.parent.mkdir(parents=True, exist_ok=True)
-                self._log = log_file.open("a", encoding="utf-8", buffering=1)
-            except OSError as error:
-                raise OutputError(
-                    f"the log file cannot be written: {error.strerror}",
-                    where=str(log_file),
-                    hint="choose another path for --log-file",
-                ) from None
+            self._log = _open_log(log_file)
 
     def say(self, text: str) -> None:
         """Words for a human, on stderr; silent with ``-q``."""
@@ -144,6 +142,28 @@ class Output:
                 sys.stderr.flush()
         except BrokenPipeError:  # nobody reads our words any more: the work goes on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def _open_log(path: Path) -> IO[str]:
+    """The log file, to write on at its end.
+
+    Raises:
+        UsageError: if its folder does not exist, or it may not be written.
+        OutputError: if it cannot be written for now.
+    """
+    try:
+        return path.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        if not path.parent.exists():
+            raise UsageError(
+                "the folder of the log file does not exist", where=str(path.parent), hint="make it first"
+            ) from None
+        kind = OutputError if error.errno in _PASSING else UsageError
+        raise kind(
+            f"the log file cannot be written: {error.strerror}",
+            where=str(path),
+            hint="choose another path for --log-file",
+        ) from None
 
 
 def is_terminal(stream: IO[str]) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import typer
 
 from hepgen.cli import progress
 from hepgen.cli.console import Output
-from hepgen.errors import OutputError
+from hepgen.errors import HepgenError, OutputError, UsageError
 
 
 def test_data_goes_to_stdout_and_words_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,11 +52,11 @@ def test_a_caret_below_a_text_becomes_words(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_log_file_gets_every_word_with_the_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sink = Output(quiet=True, log_file=tmp_path / "logs" / "run.log")
+    sink = Output(quiet=True, log_file=tmp_path / "run.log")
     sink.say("hello")
     sink.traceback(KeyError("x"))
     sink.close()
-    text = (tmp_path / "logs" / "run.log").read_text()
+    text = (tmp_path / "run.log").read_text()
     assert "T" in text.split()[0]
     assert "hello" in text
     assert "KeyError" in text
@@ -63,8 +64,24 @@ def test_the_log_file_gets_every_word_with_the_time(tmp_path: Path, capsys: pyte
 
 
 def test_a_log_file_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="log file"):
+    with pytest.raises(UsageError, match="log file"):
         Output(log_file=tmp_path)
+    with pytest.raises(UsageError, match="log file does not exist") as caught:
+        Output(log_file=tmp_path / "logs" / "run.log")
+    assert caught.value.where == str(tmp_path / "logs")
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EACCES, UsageError), (errno.ENOSPC, OutputError)])
+def test_a_log_file_may_be_refused_for_good_or_for_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[HepgenError]
+) -> None:
+    def refuse(path: Path, *arguments: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(kind) as caught:
+        Output(log_file=tmp_path / "run.log")
+    assert type(caught.value) is kind
 
 
 def test_a_table_shows_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:
