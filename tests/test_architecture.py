@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ FORBIDDEN = {
     "evaluation": {"hepgen.surrogate", "hepgen.sampling", "hepgen.runs", "hepgen.training", "hepgen.generators"},
     "classifiers": {"hepgen.events", "hepgen.representations", "hepgen.generators"},
 }
+DISTRIBUTIONS = {"pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -79,6 +81,16 @@ def test_every_room_is_on_the_page_of_the_house() -> None:
     rooms = {room_of(path) for path in MODULES} - {"__init__"}
     assert rooms == set(LEVEL)
     assert all(re.search(rf"\| `{room}(/|\.py)` \|", page) for room in rooms)
+
+
+def test_what_is_imported_is_declared_and_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w-]", text, maxsplit=1)[0] for text in project["dependencies"]}
+    pinned = set(re.findall(r"^([\w-]+)==", (ROOT / "constraints.txt").read_text().lower(), flags=re.MULTILINE))
+    modules = {name.split(".")[0] for path in MODULES for name in imports_of(path)}
+    foreign = modules - {"hepgen"} - sys.stdlib_module_names
+    assert {DISTRIBUTIONS.get(name, name) for name in foreign} - declared == set()
+    assert declared - pinned == set()
 
 
 def test_no_module_needs_a_table_of_contents() -> None:
