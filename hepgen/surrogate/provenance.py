@@ -42,7 +42,7 @@ def describe_run(recipe_sha256: str, inputs: Iterable[Mapping[str, Any]], seed: 
 
 
 def describe_input(path: str, tree: str, entries: int | None) -> dict[str, Any]:
-    """One input file: path, size, a hash, tree and entries.
+    """One input file: absolute path without ``..``, size, a hash, tree and entries; a URL stays as it is.
 
     Files up to 64 MiB are hashed whole (``sha256``), larger ones by their size, first and last MiB (``sha256_ends``).
     """
@@ -60,7 +60,8 @@ def describe_input(path: str, tree: str, entries: int | None) -> dict[str, Any]:
             handle.seek(-_PIECE, os.SEEK_END)
             digest.update(handle.read(_PIECE))
     key = "sha256" if size <= _WHOLE else "sha256_ends"
-    return {"path": path, "size": size, key: digest.hexdigest(), "tree": tree, "entries": entries}
+    name = os.path.normpath(file.absolute())  # links stay: their target may be a place of this machine only
+    return {"path": name, "size": size, key: digest.hexdigest(), "tree": tree, "entries": entries}
 
 
 def peak_memory() -> int:
