@@ -81,7 +81,7 @@ class Judge:
         check_voxels(source.schema, self.binning, str(inputs))
         if data is None:
             return source
-        missing = {name: text for name, text in data.derived.items() if name not in source.schema}
+        missing = {name: text for name, text in data.computed.items() if name not in source.schema}
         if data.cut is not None or missing:
             source = select_events(source, cut=data.cut, derived=missing)
         return source if data.objects is None else explode(source, data.objects, data.given)
@@ -158,7 +158,7 @@ def _chosen(reference: Schema, recipe: Recipe | None) -> Schema:
     if data.objects is not None:
         chosen = {name for name in reference.names if name not in data.given}
     else:
-        chosen = {*reference.select(data.columns).names, *data.derived} - {data.weight}
+        chosen = {*reference.select(data.columns).names, *data.derived} - {data.weight, *data.define}
     return reference.replace(column for column in reference if column.name in chosen)
 
 

@@ -13,15 +13,18 @@ _EXAMPLE = "write for instance: jet_pt > 300 and abs(jet_eta) < 2"
 
 
 def read_recipe(path: Path, sets: Sequence[str] = (), *, data: Sequence[str] = ()) -> Recipe:
-    """`hepgen.config.load.load_recipe`, and the syntax of ``data.cut`` and ``data.derived``.
+    """`hepgen.config.load.load_recipe`, and the syntax of ``data.cut``, ``data.define`` and ``data.derived``.
 
     Raises:
         ConfigError: with the key, the expression, and where in it the fault is.
     """
     recipe = load_recipe(path, sets, data=data)
-    texts = {f"data.derived.{name}": text for name, text in recipe.data.derived.items()}
-    if recipe.data.cut is not None:
-        texts = {"data.cut": recipe.data.cut, **texts}
+    own = recipe.data
+    texts = {
+        f"data.{'derived' if name in own.derived else 'define'}.{name}": text for name, text in own.computed.items()
+    }
+    if own.cut is not None:
+        texts = {"data.cut": own.cut, **texts}
     if texts:
         from hepgen.events.expressions import Expression
 

@@ -38,9 +38,18 @@ class DataRecipe(Part):
     """Object mode: columns of the event, or of another object, that each element is conditioned on."""
     derived: dict[str, str] = {}
     """Columns that are expressions of others: left out of the training, computed anew on output."""
+    define: dict[str, str] = {}
+    """Helpers of the derived columns and of the cut, by name: expressions that are neither learned nor written."""
+
+    @property
+    def computed(self) -> dict[str, str]:
+        """All expressions by name, in the order in which they can use each other: helpers, then derived columns."""
+        return {**self.define, **self.derived}
 
     @model_validator(mode="after")
-    def _given_needs_objects(self) -> Self:
+    def _goes_together(self) -> Self:
+        if both := sorted(self.define.keys() & self.derived.keys()):
+            raise ValueError(f"'{both[0]}' is both a helper in 'define' and a column in 'derived'")
         if self.given and self.objects is None:
             raise ValueError("'given' columns need object mode: set 'objects', such as objects: Muon")
         return self

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hepgen.config.data import DataRecipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe
 from hepgen.errors import ConfigError, suggest
@@ -49,7 +50,7 @@ class RunData:
     def facts(self) -> dict[str, Any]:
         """What the bundle keeps of the data; reads the weights once, and in object mode the counts."""
         data = self.recipe.data
-        facts: dict[str, Any] = {"split": self.rule.to_dict(), "derived": dict(data.derived)}
+        facts: dict[str, Any] = {"split": self.rule.to_dict(), "derived": _written(data)}
         if WEIGHT in self.events.schema:
             total, events = 0.0, 0
             for batch in self.events.batches([WEIGHT]):
@@ -84,7 +85,12 @@ def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = Tr
     raw: EventSource = files
     if data.weight is not None or data.file_weights:
         raw = weighted(files, data.weight, data.file_weights)
-    events = select_events(raw, cut=data.cut, derived=data.derived)
+    for name in data.define:
+        if name in raw.schema:
+            raise ConfigError(
+                f"the file has a column '{name}'", where=f"data.define.{name}", hint="give the helper another name"
+            )
+    events = select_events(raw, cut=data.cut, derived=data.computed)
     rule = SplitRule(**recipe.split.model_dump()).for_files(files.files)
     chosen = _chosen(recipe, events.schema)
     exploded: ExplodedSource | None = None
@@ -124,7 +130,7 @@ def _chosen(recipe: Recipe, schema: Schema) -> Schema:
     names = {*schema.select(patterns).names, *data.derived, *data.given, *([data.weight] if data.weight else [])}
     if isinstance(recipe.representation, CalorimeterRecipe):
         names |= {column.name for column in schema if is_identity(column)}
-    names.discard(WEIGHT)
+    names -= {WEIGHT, *data.define}
     return schema.replace(column for column in schema if column.name in names)
 
 
@@ -143,15 +149,27 @@ def _exploded(recipe: Recipe, events: EventSource, chosen: Schema) -> ExplodedSo
     return explode(select_events(events, columns=list(dict.fromkeys(below))), data.objects or "", given)
 
 
+def _written(data: DataRecipe) -> dict[str, str]:
+    """The derived columns with the helpers that they need, in order; other helpers serve the cut."""
+    needed: dict[str, str] = {}
+    used = set(data.derived)
+    for name, text in reversed(data.computed.items()):
+        if name in used:
+            needed[name] = text
+            used.update(Expression.parse(text).names)
+    return dict(reversed(needed.items()))
+
+
 def _check_derived(recipe: Recipe, output: Schema) -> None:
     """Refuse a derived column that is made of something that is not generated."""
-    known = {name for name in output.names if name not in recipe.data.derived and name != recipe.data.weight}
-    for name, text in recipe.data.derived.items():
+    data = recipe.data
+    known = {name for name in output.names if name not in data.derived and name != data.weight}
+    for name, text in _written(data).items():
         for other in Expression.parse(text).names:
             if other not in known:
                 raise ConfigError(
                     f"'{name}' is made of '{other}', which is not generated",
-                    where=f"data.derived.{name}",
+                    where=f"data.{'derived' if name in data.derived else 'define'}.{name}",
                     hint=suggest(other, known) or "choose that column in data.columns",
                 )
         known.add(name)
