@@ -13,7 +13,7 @@ from hepgen.config.recipe import Recipe
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.runs.data import batch_memory, open_data
-from hepgen.runs.train import DEFAULT_BUDGET, check_stages, unfitted_representation
+from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
 from hepgen.surrogate.surrogate import build_generator
 from hepgen.training.plan import shares
 

@@ -13,14 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from hepgen.config.recipe import Recipe
-from hepgen.errors import ConfigError, InputFileError, suggest
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
-from hepgen.representations import registry
 from hepgen.representations.base import Representation, Stage, Tensors
 from hepgen.runs.data import RunData, batch_memory, open_data, with_units
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.heap import release_heap
+from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
 from hepgen.runs.scoring import physics_distance
 from hepgen.runs.session import Session
 from hepgen.surrogate.bundle import read_bundle, write_bundle
@@ -37,9 +36,6 @@ from hepgen.training.score import StageScore
 from hepgen.training.seeds import TABLE, stream
 from hepgen.training.signals import StopFlag
 from hepgen.training.trainer import StageTrainer, TrainingSettings
-
-DEFAULT_BUDGET = 1800.0
-"""Seconds of training where neither a budget nor steps nor epochs are given."""
 
 TABLE_ROWS = 4096
 SCORED_EVENTS = 4000
@@ -169,38 +165,6 @@ def _prepare(
         write_bundle(folder.draft, draft.bundle())
     scored = any(part.build().select_by_score for part in draft.parts)
     return draft, (train, validation), _held_out(data, representation) if scored else None
-
-
-def unfitted_representation(recipe: Recipe, data: RunData) -> Representation:
-    """The representation that a recipe asks for.
-
-    Raises:
-        InputFileError: if no event is left to train on, or the columns are not what the representation needs.
-    """
-    if not data.train.num_events:
-        raise InputFileError(
-            "no event is left to train on",
-            where=", ".join(str(one["path"]) for one in data.inputs),
-            hint="look at the cut and the split of the recipe",
-        )
-    options = recipe.representation.model_dump(mode="json")
-    if data.exploded is not None:
-        given = [name for name in data.exploded.given if name != WEIGHT]
-        options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
-    return registry.build(options, data.learned)
-
-
-def check_stages(recipe: Recipe, stages: tuple[Stage, ...]) -> None:
-    """Refuse settings of a stage that the representation does not have.
-
-    Raises:
-        ConfigError: naming the stage and the nearest one that exists.
-    """
-    known = [stage.name for stage in stages]
-    for name in recipe.stages:
-        if name not in known:
-            hint = suggest(name, known) or f"a {recipe.representation.kind} has {', '.join(known)}"
-            raise ConfigError(f"no stage '{name}'", where=f"stages.{name}", hint=hint)
 
 
 def _part(recipe: Recipe, stage: Stage) -> Part:
