@@ -96,3 +96,17 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def suggest_or_list(name: str, known: Iterable[str], most: int = 12) -> str:
+    """A "did you mean" for a name that is not known, or else what there is.
+
+    Example:
+        >>> suggest_or_list("energy", ["met", "m_bb"])
+        'there are: met, m_bb'
+        >>> suggest_or_list("energy", [f"x{i}" for i in range(30)], most=2)
+        'there are: x0, x1 and 28 more'
+    """
+    names = list(known)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return suggest(name, names) or (f"there are: {', '.join(names[:most])}{more}" if names else "there are none")

@@ -32,6 +32,11 @@ _BOUNDS: dict[str, str] = {
     "too_short": "a list of at least {min_length}",
     "string_too_short": "not empty",
 }
+_REQUIRED: dict[str, str] = {
+    "name": "name the surrogate, such as name: photons",
+    "representation": "say what the events are: representation: {kind: table}, or {kind: calorimeter, binning: FILE}",
+    "representation.binning": "name the XML (of the CaloChallenge schema) or YAML of the voxels: binning: FILE",
+}
 
 
 def explain(error: ValidationError, places: Mapping[tuple[str, ...], str], default: str) -> ConfigError:
@@ -94,7 +99,7 @@ def _unknown_key(name: str, value: Any, context: Mapping[str, Any]) -> tuple[str
 
 def _missing(name: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     del value, context
-    return f"{name} is missing", "every recipe must say it"
+    return f"{name} is missing", _REQUIRED.get(name.strip("'"), "every recipe must say it")
 
 
 def _one_of(name: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:

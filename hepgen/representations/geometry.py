@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from hepgen.errors import ConfigError, InputFileError
+from hepgen.errors import ConfigError, InputFileError, suggest_or_list
 from hepgen.physics.binning import Binning
 
 
@@ -29,7 +29,9 @@ def read_binning(source: str | Path | Mapping[str, Any], particle: str | None = 
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputFileError(f"cannot read the binning: {error.strerror}", where=str(path)) from error
+        beside = sorted(one.name for one in path.parent.glob("*") if one.suffix in {".xml", ".yaml", ".yml"})
+        hint = suggest_or_list(path.name, beside) if beside else "a relative path counts from the folder of the recipe"
+        raise InputFileError(f"cannot read the binning: {error.strerror}", where=str(path), hint=hint) from error
     except UnicodeDecodeError as error:
         raise ConfigError("a binning is a text file, XML or YAML", where=str(path)) from error
     if text.lstrip().startswith("<"):

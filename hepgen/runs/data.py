@@ -11,7 +11,7 @@ import numpy as np
 from hepgen.config.data import DataRecipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe
-from hepgen.errors import ConfigError, suggest
+from hepgen.errors import ConfigError, InputFileError, suggest, suggest_or_list
 from hepgen.events.expressions import Expression
 from hepgen.events.objects import ExplodedSource, explode, nested_schema
 from hepgen.events.reader import DEFAULT_MEMORY, open_events
@@ -127,7 +127,12 @@ def _chosen(recipe: Recipe, schema: Schema) -> Schema:
         patterns = [wanted.energy, wanted.voxels, *wanted.conditions]
     else:
         patterns = data.columns
-    names = {*schema.select(patterns).names, *data.derived, *data.given, *([data.weight] if data.weight else [])}
+    try:
+        matched = schema.select(patterns).names
+    except InputFileError as error:
+        hint = error.hint or suggest_or_list("", schema.names)
+        raise InputFileError(error.what, where=error.where, hint=hint) from None
+    names = {*matched, *data.derived, *data.given, *([data.weight] if data.weight else [])}
     if isinstance(recipe.representation, CalorimeterRecipe):
         names |= {column.name for column in schema if is_identity(column)}
     names -= {WEIGHT, *data.define}

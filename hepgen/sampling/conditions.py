@@ -12,7 +12,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.errors import ConditionRangeError, UsageError, suggest
+from hepgen.errors import ConditionRangeError, InputFileError, UsageError, suggest, suggest_or_list
 from hepgen.events.source import EventSource
 from hepgen.representations.base import ConditionRange
 from hepgen.sampling.seeds import condition_stream
@@ -208,6 +208,7 @@ class SourceConditions:
         keep: columns of the source to write beside what is generated.
 
     Raises:
+        InputFileError: if the source lacks a condition, or a column to keep.
         ConditionRangeError: if some condition is outside the validity range, unless ``extrapolate``; the whole source
             is looked at before the first event is made.
     """
@@ -224,7 +225,7 @@ class SourceConditions:
         if per_condition < 1:
             raise UsageError("at least one event per condition is needed", where="--per-condition")
         self._elements = [_element(name, source) for name in surrogate.representation.condition_names]
-        self._keep = [source.schema[name].name for name in keep]
+        self._keep = [_column(name, source, "--keep") for name in keep]
         self._repeat = per_condition
         self.events = source.num_events * per_condition
         columns = list(dict.fromkeys(column for column, _ in self._elements))
@@ -253,7 +254,14 @@ def _element(name: str, source: EventSource) -> tuple[str, int | None]:
     """Column of a condition in a source, and its place in it: ``p[2]`` is an element of a fixed-size column."""
     match = re.fullmatch(r"(.+?)((?:\[\d+\])+)", name)
     if name in source.schema or match is None or match[1] not in source.schema:
-        return source.schema[name].name, None
+        return _column(name, source, "--conditions"), None
     column = source.schema[match[1]]
     place = tuple(int(index) for index in re.findall(r"\d+", match[2]))
     return column.name, int(np.ravel_multi_index(place, column.shape))
+
+
+def _column(name: str, source: EventSource, option: str) -> str:
+    if name not in source.schema:
+        hint = suggest_or_list(name, source.schema.names)
+        raise InputFileError(f"no column '{name}'", where=f"{option}, tree '{source.schema.tree}'", hint=hint)
+    return name

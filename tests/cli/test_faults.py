@@ -51,6 +51,19 @@ def train(call, folder: Path, recipe: str, *further: str | Path):
         (TABLE + "  - : }", 2, "recipe.yaml"),
         (SHOWERS.replace("FILE", str(DATA / "photons.hdf5")).replace("_photons.xml", "_electrons.xml"), 3, "6480"),
         (SHOWERS.replace("FILE", str(DATA / "photons.hdf5")).replace("_photons.xml", "_none.xml"), 3, "_none.xml"),
+        (
+            SHOWERS.replace("FILE", str(DATA / "photons.hdf5")).replace("_photons.xml", "_poton.xml"),
+            3,
+            "did you mean 'binning_photons.xml'?",
+        ),
+        (
+            SHOWERS.replace("FILE", str(DATA / "photons.hdf5")).replace(
+                f", binning: {DATA / 'binning_photons.xml'}", ""
+            ),
+            2,
+            "binning: FILE",
+        ),
+        (SHOWERS.replace("FILE", str(DATA / "ttbar.root")), 3, "there are: "),
     ],
 )
 def test_what_cannot_be_trained_on(call, tmp_path: Path, recipe: str, code: int, word: str) -> None:

@@ -207,7 +207,7 @@ def test_an_error_of_a_file_says_its_line(recipe_file: Path) -> None:
         ({"split": {"method": "kfold", "fold": 5}}, "'split': fold 5 of 5 does not exist: folds count from 0", ""),
         ({"representation": {"kind": "tabel"}}, "'representation.kind' is 'tabel', it must be one of: calorimeter, table", "did you mean 'table'?"),
         ({"representation": {}}, "'representation' does not say its kind", "add kind: calorimeter or kind: table"),
-        ({"representation": {"kind": "calorimeter"}}, "'representation.binning' is missing", "every recipe must say it"),
+        ({"representation": {"kind": "calorimeter"}}, "'representation.binning' is missing", "name the XML (of the CaloChallenge schema) or YAML of the voxels: binning: FILE"),
         ({"representation": {"kind": "calorimeter", "binning": 3}}, "'representation.binning' is 3, it must be text", ""),
         (
             {"representation": {"kind": "table", "columns": {"phi": {"kind": "integer", "period": 6.28}}}},

@@ -98,5 +98,12 @@ def test_a_shard_begins_in_the_middle() -> None:
 def test_a_condition_column_that_is_missing_is_named() -> None:
     events = toy_events(10)[["y", "v"]]
     schema = SCHEMA.select(["y", "v"])
-    with pytest.raises(InputFileError, match="no column 'energy'"):
+    with pytest.raises(InputFileError, match="no column 'energy'") as caught:
         SourceConditions(MemorySource(events, schema), toy_surrogate())
+    assert (caught.value.where, caught.value.hint) == ("--conditions, tree 'events'", "there are: y, v")
+
+
+def test_a_column_to_keep_that_is_missing_is_named() -> None:
+    with pytest.raises(InputFileError, match="no column 'enrgy'") as caught:
+        SourceConditions(MemorySource(toy_events(10), SCHEMA), toy_surrogate(), keep=["enrgy"])
+    assert (caught.value.where, caught.value.hint) == ("--keep, tree 'events'", "did you mean 'energy'?")
