@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import awkward as ak
@@ -15,6 +16,7 @@ from hepgen.events.schema import Column, Schema, column_of_form
 from hepgen.events.source import record
 
 _CARDINALITY = "ROOT::RNTupleCardinality"
+_TOGETHER = 32
 
 
 class RNTupleFile(RootTree):
@@ -36,15 +38,16 @@ class RNTupleFile(RootTree):
         super().__init__(path, tree)
         with self.looked_at(file) as (directory, ntuple):
             self.num_entries = int(ntuple.num_entries)
-            form, _ = ntuple.to_akform()
+            _note_subfields(ntuple)
+            forms = {field.name: _form(ntuple, field) for field in ntuple.fields}
             types = {field.name: str(field.typename) for field in ntuple.fields}
             units = stored_units(directory)
             counters = stored_json(directory, COUNTERS_KEY)
         columns: list[Column] = []
         self.skipped: Mapping[str, str] = {}
         self._paths: dict[str, tuple[str, ...]] = {}
-        for name in form.fields:
-            found, reason = _columns_of(name, form.content(name), types[name], set(form.fields))
+        for name, form in forms.items():
+            found, reason = _columns_of(name, form, types[name], set(forms))
             for column, place in found:
                 self._paths[column.name] = place
                 columns.append(replace(column, unit=units.get(column.name, "")))
@@ -62,6 +65,8 @@ class RNTupleFile(RootTree):
         fields = {self._paths[name][0] for name in columns}
         with self.opened() as ntuple:
             with reading(self.path, where):
+                _note_subfields(ntuple)
+                wanted = [field.field_id for field in ntuple.fields if field.name in fields]
                 clusters = [(int(c.num_first_entry), int(c.num_entries)) for c in ntuple.cluster_summaries]
             per_entry = 0.0
             while clusters:
@@ -69,8 +74,8 @@ class RNTupleFile(RootTree):
                 while clusters and per_entry and (size + clusters[0][1]) * per_entry <= memory:
                     size += clusters.pop(0)[1]
                 with reading(self.path, where):
-                    chunk = ntuple.arrays(filter_name=fields.__contains__, entry_start=first, entry_stop=first + size)
-                    found = record({name: _follow(chunk, self._paths[name]) for name in columns}, len(chunk))
+                    chunk = _arrays(ntuple, wanted, first, first + size)
+                    found = record({name: _follow(chunk, self._paths[name]) for name in columns}, size)
                 del chunk
                 found = self._cast(found)
                 per_entry = max(per_entry, found.nbytes / max(size, 1))
@@ -85,10 +90,56 @@ class RNTupleFile(RootTree):
         return found
 
 
-def _follow(chunk: ak.Array, place: tuple[str, ...]) -> ak.Array:
-    for field in place:
-        chunk = chunk[field]
-    return chunk
+def _arrays(ntuple: Any, wanted: list[int], start: int, stop: int) -> dict[str, ak.Array]:
+    """Arrays by name of the fields with these numbers; uproot compares all the fields that it reads with each other."""
+    found = {}
+    for k in range(0, len(wanted), _TOGETHER):
+        group = set(wanted[k : k + _TOGETHER])
+        part = ntuple.arrays(filter_field=partial(_is_in, group), entry_start=start, entry_stop=stop)
+        found.update({name: part[name] for name in part.fields})
+    return found
+
+
+def _is_in(group: set[int], field: Any) -> bool:
+    return field.field_id in group
+
+
+def _follow(chunk: Mapping[str, ak.Array], place: tuple[str, ...]) -> ak.Array:
+    found = chunk[place[0]]
+    for field in place[1:]:
+        found = found[field]
+    return found
+
+
+def _note_subfields(ntuple: Any) -> None:
+    """Tell each field its subfields, in one pass over all of them.
+
+    uproot passes over all the fields of the ntuple for each of them, which takes half a minute for the two thousand of
+    a PHYSLITE file; what it remembers of such a pass is filled in here.
+    """
+    below: dict[int, list[Any]] = {}
+    for field in ntuple.all_fields:
+        if not field.top_level:
+            below.setdefault(field.record.parent_field_id, []).append(field)
+    for field in ntuple.all_fields:
+        field._fields = _visible(field.field_id, below)
+
+
+def _visible(field: int, below: Mapping[int, list[Any]]) -> list[Any]:
+    """The subfields of a field, those of an anonymous one in its place."""
+    found: list[Any] = []
+    for part in below.get(field, ()):
+        found += _visible(part.field_id, below) if part.is_anonymous else [part]
+    return found
+
+
+def _form(ntuple: Any, field: Any) -> ak.forms.Form:
+    """The awkward form of a top-level field; ``to_akform`` of the whole ntuple compares all its fields with each other."""
+    paths, parts = [field.path], [field]
+    while parts:
+        parts = [below for part in parts for below in part.fields]
+        paths += [part.path for part in parts if part.path is not None]
+    return ntuple.field_form(field.field_id, paths)
 
 
 def _columns_of(

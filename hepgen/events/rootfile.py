@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 import awkward as ak
 import uproot
+from uproot.deserialization import numbytes_version
 
 from hepgen.errors import InputFileError, suggest
 from hepgen.events.failures import reading
@@ -23,6 +25,10 @@ RUNS_TREE = "hepgen_runs"
 _KINDS = {"TTree": "ttree", "TNtuple": "ttree", "TNtupleD": "ttree", "ROOT::RNTuple": "rntuple"}
 #: Trees that hold the events where a file has several: CMS NanoAOD, ATLAS PHYSLITE as RNTuple and as TTree.
 _PREFERRED = ("Events", "EventData", "CollectionTree")
+#: Versions of the class TTree that write the number of entries as an integer behind their base classes.
+_KNOWN_TREES = (16, 17, 18, 19, 20)
+_BASES_OF_TREE = ("TNamed", "TAttLine", "TAttFill", "TAttMarker")
+_INT64 = struct.Struct(">q")
 
 TreeEntry = tuple[str, str, int]
 """Name (with its folders), kind (``ttree``, ``rntuple``, ``hdf5``) and number of entries of a tree."""
@@ -135,7 +141,22 @@ def trees_in(file: Any, path: str) -> list[TreeEntry]:
     """Every tree and ntuple of an open file, in its order, as `tree_kinds` finds them."""
     kinds = tree_kinds(file, path)
     with reading(path):
-        return [(name, kind, int(file[name].num_entries)) for name, kind in kinds.items()]
+        return [(name, kind, _entries(file, name)) for name, kind in kinds.items()]
+
+
+def _entries(file: Any, name: str) -> int:
+    """Number of entries of a tree: it stands before the branches, and thousands of these take uproot seconds."""
+    key = file.key(name)
+    if key.fClassName == "TTree":
+        chunk, cursor = key.get_uncompressed_chunk_cursor()
+        _, version, _ = numbytes_version(chunk, cursor, {})
+        if version in _KNOWN_TREES:
+            for _ in _BASES_OF_TREE:
+                begun = cursor.index
+                size, *_ = numbytes_version(chunk, cursor, {})
+                cursor.move_to(begun + size)
+            return int(cursor.field(chunk, _INT64, {}))
+    return int(file[name].num_entries)
 
 
 def pick_tree(names: Collection[str], wanted: str | None, path: str, entries: Callable[[], list[TreeEntry]]) -> str:

@@ -244,6 +244,31 @@ def test_a_mistake_of_ours_is_not_taken_for_a_damaged_file() -> None:
         consume()
 
 
+def test_many_fields_of_an_rntuple_are_those_of_bare_uproot(tmp_path: Path) -> None:
+    path = tmp_path / "many.root"
+    hits = ak.zip({"x": ak.Array([[1.0], [], [2.0, 3.0]]), "energy": ak.Array([[4.0], [], [5.0, 6.0]])})
+    events = {f"x{k}": np.arange(3) + k for k in range(70)} | {"hits": hits}
+    with uproot.recreate(path) as file:
+        file.mkrntuple("events", {name: ak.type(ak.Array(values)).content for name, values in events.items()}).extend(
+            events
+        )
+    source = open_events(path)
+    assert source.schema.names == (*(f"x{k}" for k in range(70)), "hits.x", "hits.energy")
+    found = read(source)
+    bare = uproot.open(path)["events"].arrays()
+    for name in found.fields:
+        field, _, part = name.partition(".")
+        assert found[name].to_list() == (bare[field][part] if part else bare[field]).to_list(), name
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.root")), ids=lambda path: path.name)
+def test_entries_are_those_of_bare_uproot(path: Path) -> None:
+    with uproot.open(path) as file:
+        assert [(name, file[name].num_entries) for name, _, _ in list_trees(path)] == [
+            (name, count) for name, _, count in list_trees(path)
+        ]
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ROOT files that are opened, one after the other."""
