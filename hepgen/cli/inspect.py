@@ -13,7 +13,8 @@ from hepgen.errors import InputFileError
 
 if TYPE_CHECKING:
     from hepgen.events.reader import FileSource
-    from hepgen.events.summary import Description
+    from hepgen.events.schema import Column
+    from hepgen.events.summary import ColumnSummary, Description
     from hepgen.physics.binning import Binning
 
 
@@ -30,11 +31,10 @@ def inspect(
 
     Example: hepgen inspect showers.hdf5 --binning binning.xml --config > recipe.yaml
     """
-    from hepgen.cli.describe import check_voxels
     from hepgen.events.locate import locate
     from hepgen.events.reader import list_trees
     from hepgen.events.summary import describe
-    from hepgen.representations.geometry import read_binning
+    from hepgen.representations.geometry import check_voxels, read_binning
 
     sink = output()
     geometry = read_binning(binning) if binning is not None else None
@@ -86,8 +86,6 @@ def open_trees(files: list[str], trees: list[str], memory: int, *, every: bool) 
 
 def print_columns(sink: Output, described: Description) -> None:
     """One line per column."""
-    from hepgen.cli.describe import range_text, type_text
-
     schema = described.schema
     convention = f", convention {schema.convention}" if schema.convention else ""
     sink.table(
@@ -102,6 +100,38 @@ def print_columns(sink: Output, described: Description) -> None:
         sink.say(f"column '{name}' cannot be read: {reason}")
     if len(described.skipped) > 5 and not sink.verbose:
         sink.say(f"{len(described.skipped)} columns cannot be read in all; -v lists them")
+
+
+def type_text(column: Column, lengths: list[int]) -> str:
+    """The type of a column as a reader of ROOT would put it.
+
+    Example:
+        >>> from hepgen.events.schema import Column
+        >>> type_text(Column("voxel_energy", "float32", (368,)), [])
+        'float32[368]'
+        >>> type_text(Column("Muon_pt", "float32", jagged=True), [0, 5])
+        'float32[0 to 5]'
+    """
+    fixed = "".join(f"[{size}]" for size in column.shape)
+    if not column.jagged:
+        return f"{column.dtype}{fixed}"
+    return f"{column.dtype}[{lengths[0]} to {lengths[1]}]{fixed}" if lengths else f"{column.dtype}[]{fixed}"
+
+
+def range_text(summary: ColumnSummary) -> str:
+    """``low .. high``, integers in full, or a dash where no finite number was seen.
+
+    Example:
+        >>> from hepgen.events.schema import Column
+        >>> from hepgen.events.summary import ColumnSummary
+        >>> range_text(ColumnSummary(Column("pt", "float32"), low=0.5, high=1234.5678))
+        '0.5 .. 1234.6'
+        >>> range_text(ColumnSummary(Column("event", "uint64"), low=1, high=657442930))
+        '1 .. 657442930'
+    """
+    if summary.low > summary.high:
+        return "-"
+    return " .. ".join(str(x) if isinstance(x, int) else f"{x:.5g}" for x in (summary.low, summary.high))
 
 
 def print_binning(sink: Output, geometry: Binning | None) -> None:

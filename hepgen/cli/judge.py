@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hepgen.cli.console import Output
-from hepgen.cli.describe import check_voxels
 from hepgen.cli.recipes import read_recipe
 from hepgen.config.load import parse_recipe
 from hepgen.config.recipe import Recipe
@@ -22,7 +21,7 @@ from hepgen.events.select import select_events
 from hepgen.events.source import EventSource
 from hepgen.events.split import SplitRule, split_source
 from hepgen.physics.binning import Binning
-from hepgen.representations.geometry import read_binning
+from hepgen.representations.geometry import check_voxels, read_binning
 from hepgen.surrogate.provenance import describe_input
 from hepgen.surrogate.surrogate import Surrogate
 

@@ -1,7 +1,8 @@
-"""Reading a binning from a file or a recipe."""
+"""The binning of a file or a recipe, and whether it is that of the showers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 
 from hepgen.errors import ConfigError, InputFileError, suggest_or_list
+from hepgen.events.schema import Schema
 from hepgen.physics.binning import Binning
 
 
@@ -43,3 +45,20 @@ def read_binning(source: str | Path | Mapping[str, Any], particle: str | None = 
     if not isinstance(state, Mapping):
         raise ConfigError("a YAML binning is a mapping with 'layers'", where=str(path))
     return Binning.from_dict(state, where=str(path))
+
+
+def check_voxels(schema: Schema, geometry: Binning | None, where: str) -> None:
+    """Refuse a binning that has another number of voxels than the showers.
+
+    Raises:
+        InputFileError: with both numbers.
+    """
+    if geometry is None or "voxel_energy" not in schema:
+        return
+    voxels = math.prod(schema["voxel_energy"].shape)
+    if voxels != geometry.num_voxels:
+        raise InputFileError(
+            f"the showers have {voxels} voxels, the binning has {geometry.num_voxels}",
+            where=where,
+            hint="give the binning of this file",
+        )
