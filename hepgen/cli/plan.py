@@ -12,6 +12,7 @@ from hepgen.cli.quantities import format_duration, format_size
 from hepgen.config.recipe import Recipe
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
+from hepgen.events.split import PARTS, split_source
 from hepgen.runs.data import batch_memory, open_data
 from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
 from hepgen.surrogate.surrogate import build_generator
@@ -54,7 +55,10 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
         ConfigError, InputFileError: as the training would.
     """
     data = open_data(recipe, memory=batch_memory(memory), hashes=False)
-    events = {part: getattr(data, part).num_events for part in ("train", "validation", "test")}
+    training_rows = {part: getattr(data, part).num_events for part in PARTS}
+    events = training_rows
+    if data.exploded is not None:
+        events = {part: split_source(data.events, data.rule, part).num_events for part in PARTS}
     representation = unfitted_representation(recipe, data)
     representation.fit(Head(data.train, FITTED_EVENTS))
     stages = representation.stages
@@ -71,7 +75,7 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
         by_clock = budget is not None or (training.steps is None and training.epochs is None)
         steps = training.steps
         if steps is None and training.epochs is not None:
-            steps = max(1, round(training.epochs * events["train"] / training.batch_size))
+            steps = max(1, round(training.epochs * training_rows["train"] / training.batch_size))
         rows.append(
             {
                 "stage": stage.name,
@@ -88,18 +92,21 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
         "name": recipe.name,
         "files": [one["path"] for one in data.inputs],
         "events": events,
+        "objects": None if data.exploded is None else {"name": recipe.data.objects, **training_rows},
         "columns": list(data.learned.names),
         "output": list(data.output.names),
         "stages": rows,
-        "encoded_bytes": width * (events["train"] + events["validation"]),
+        "encoded_bytes": width * (training_rows["train"] + training_rows["validation"]),
         "seconds": sum(row["seconds"] for row in rows) if all(row["seconds"] for row in rows) else None,
     }
 
 
 def print_plan(sink: Output, plan: dict[str, Any]) -> None:
     """The plan as tables on stdout."""
-    counts = ", ".join(f"{number} {part}" for part, number in plan["events"].items())
-    sink.data(f"{plan['name']}: {len(plan['files'])} file(s), events: {counts}; {len(plan['columns'])} columns")
+    counted = f"events: {_counts(plan['events'])}"
+    if plan["objects"] is not None:
+        counted += f"; training rows, one per {plan['objects']['name']}: {_counts(plan['objects'])}"
+    sink.data(f"{plan['name']}: {len(plan['files'])} file(s), {counted}; {len(plan['columns'])} columns")
     keys = ("stage", "generator", "features", "conditions", "parameters")
     rows = [
         [
@@ -111,3 +118,7 @@ def print_plan(sink: Output, plan: dict[str, Any]) -> None:
     sink.table("", [*keys, "steps"], rows)
     time = "by steps" if plan["seconds"] is None else format_duration(plan["seconds"])
     sink.data(f"encoded events: about {format_size(plan['encoded_bytes'])}; training time: {time}")
+
+
+def _counts(numbers: dict[str, Any]) -> str:
+    return ", ".join(f"{numbers[part]} {part}" for part in PARTS)
