@@ -53,6 +53,20 @@ class InputFileError(HepgenError):
     exit_code = 3
 
 
+class RowError(InputFileError):
+    """An event that is not what it should be, known by its row; who reads the events names the file and the entry.
+
+    Args:
+        what: what is wrong with it.
+        row: number of the row among those that were looked at.
+        hint: what the user can do.
+    """
+
+    def __init__(self, what: str, row: int, *, hint: str = "") -> None:
+        super().__init__(what, where=f"row {row} of those read together", hint=hint)
+        self.row = row
+
+
 class ConditionRangeError(InputFileError):
     """Conditions outside the range in which the surrogate was trained."""
 

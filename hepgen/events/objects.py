@@ -36,6 +36,7 @@ class ExplodedSource(SourceBase):
         self.schema = self.event_schema.replace(replace(column, jagged=False, counter=None) for column in columns)
         self.files = self._source.files
         self.skipped = self._source.skipped
+        self.starts = self._source.starts
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
         wanted = [self.schema[name].name for name in (self.schema.names if columns is None else columns)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,8 @@ class FileSource(SourceBase):
         self.skipped: Mapping[str, str] = {
             name: reason for file in reversed(self._files) for name, reason in file.skipped.items()
         }
-        self._counted = sum(file.num_entries for file in self._files)
+        self.starts = tuple(itertools.accumulate(self.entries[:-1], initial=0))
+        self._counted = sum(self.entries)
 
     @property
     def entries(self) -> tuple[int, ...]:

@@ -40,6 +40,7 @@ class SelectedSource(SourceBase):
         self.schema = full if columns is None else full.select(columns)
         self.files = self._source.files
         self.skipped = self._source.skipped
+        self.starts = self._source.starts
         if cut is None and keep is None:
             self._counted = self._source.num_events
 
@@ -153,6 +154,7 @@ class WeightedSource(SourceBase):
         self.schema = self._source.schema.replace((*self._source.schema, Column(WEIGHT, "float64")))
         self.files = self._source.files
         self.skipped = self._source.skipped
+        self.starts = self._source.starts
 
     @property
     def num_events(self) -> int:

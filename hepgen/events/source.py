@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from hepgen.errors import InputFileError, RowError
 from hepgen.events.schema import Schema
 
 Array = NDArray[Any]
@@ -71,10 +73,14 @@ class NumberedSource(EventSource, Protocol):
     Attributes:
         files: the input files, in the order of ``NumberedBatch.file``.
         skipped: columns that the files hold and that cannot be read, each with the reason.
+        starts: the entry with which each file begins.
     """
 
     @property
     def files(self) -> tuple[str, ...]: ...
+
+    @property
+    def starts(self) -> tuple[int, ...]: ...
 
     @property
     def skipped(self) -> Mapping[str, str]: ...
@@ -85,11 +91,12 @@ class NumberedSource(EventSource, Protocol):
 class SourceBase(ABC):
     """What every numbered source shares: batches are numbered batches without their numbers, counted once.
 
-    A subclass sets ``schema``, ``files`` and ``skipped`` and defines ``numbered_batches``.
+    A subclass sets ``schema``, ``files``, ``skipped`` and ``starts`` and defines ``numbered_batches``.
     """
 
     schema: Schema
     files: tuple[str, ...]
+    starts: tuple[int, ...]
     skipped: Mapping[str, str]
     _counted: int | None = None
 
@@ -120,7 +127,7 @@ class _CountedSource(SourceBase):
     def __init__(self, source: EventSource) -> None:
         self._source = source
         self.schema = source.schema
-        self.files = ()
+        self.files, self.starts = (), ()
         self.skipped = {}
 
     @property
@@ -154,7 +161,7 @@ class MemorySource(SourceBase):
         self._events = events
         self._batch_size = batch_size
         self.schema = schema
-        self.files = (name,)
+        self.files, self.starts = (name,), (0,)
         self.skipped = {}
         self._counted = len(events)
 
@@ -164,6 +171,31 @@ class MemorySource(SourceBase):
             part = self._events[start : start + self._batch_size]
             entry = np.arange(start, start + len(part))
             yield NumberedBatch(record({name: part[name] for name in names}, len(part)), entry, entry.astype("i4") * 0)
+
+
+@contextmanager
+def naming_entries(source: NumberedSource, batch: NumberedBatch) -> Iterator[None]:
+    """Turn an error that knows the row of a batch into one that names its file and its entry there.
+
+    Raises:
+        InputFileError: in place of a `RowError`.
+    """
+    try:
+        yield
+    except RowError as error:
+        entry, file = int(batch.entry[error.row]), int(batch.file[error.row])
+        where = f"entry {entry - source.starts[file]} of {source.files[file]}" if source.files else f"entry {entry}"
+        raise InputFileError(error.what, where=where, hint=error.hint) from None
+
+
+def numbered_pieces(source: NumberedSource) -> Iterator[NumberedBatch]:
+    """The batches of a source in `pieces`."""
+    for batch in source.numbered_batches():
+        start = 0
+        for events in pieces(batch.events):
+            stop = start + len(events)
+            yield NumberedBatch(events, batch.entry[start:stop], batch.file[start:stop])
+            start = stop
 
 
 def pieces(batch: ak.Array, size: int = 2 << 20) -> Iterator[ak.Array]:

@@ -155,6 +155,7 @@ class SplitSource(SourceBase):
         self.schema = self._source.schema
         self.files = self._source.files
         self.skipped = self._source.skipped
+        self.starts = self._source.starts
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
         wanted = list(self.schema.names if columns is None else columns)

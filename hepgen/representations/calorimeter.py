@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hepgen.errors import ConfigError, InputFileError
+from hepgen.errors import ConfigError, InputFileError, RowError
 from hepgen.events.schema import Schema
-from hepgen.events.source import EventSource, pieces
+from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces, pieces
 from hepgen.physics.binning import Binning
 from hepgen.representations.base import ConditionRange, Stage, Tensors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
@@ -111,9 +111,11 @@ class CalorimeterRepresentation:
 
     def fit(self, source: EventSource) -> None:
         fit = CalorimeterFit(self)
-        for batch in source.batches():
-            for piece in pieces(batch):
-                fit.survey(self.pack(piece))
+        numbered = as_numbered(source)
+        for batch in numbered_pieces(numbered):
+            with naming_entries(numbered, batch):
+                tensors = self.pack(batch.events)
+            fit.survey(tensors)
         self.threshold, self._scales = fit.begin()
         for batch in source.batches():
             for piece in pieces(batch):
@@ -124,7 +126,7 @@ class CalorimeterRepresentation:
         """``condition`` (events, conditions) and ``voxels`` (events, voxels), MeV; voxels below the threshold are 0.
 
         Raises:
-            InputFileError: if a voxel or a condition is not finite, a voxel negative, or an incident energy not positive.
+            RowError: if a voxel or a condition is not finite, a voxel negative, or an incident energy not positive.
         """
         voxels = torch.from_numpy(np.asarray(ak.to_numpy(batch[self._voxels]), dtype=np.float32))
         columns = [np.asarray(ak.to_numpy(batch[name]), dtype=np.float32) for name in self.condition_names]
@@ -248,8 +250,7 @@ class CalorimeterRepresentation:
 
 def _refuse(bad: Tensor, what: str) -> None:
     if bool(bad.any()):
-        row = int(bad.nonzero()[0, 0])
-        raise InputFileError(
-            f"{what} ({int(bad.sum())} of {len(bad)} events of this batch)", where=f"row {row} of the batch",
+        raise RowError(
+            f"{what} ({int(bad.sum())} of {len(bad)} events read together)", int(bad.nonzero()[0, 0]),
             hint="mend the input, or leave these events out with 'cut'",
         )  # fmt: skip

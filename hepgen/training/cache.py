@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError, TrainingError
-from hepgen.events.source import EventSource, pieces
+from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces
 from hepgen.representations.base import Representation, Tensors
 from hepgen.training.files import output_errors, write_atomic
 
@@ -155,13 +155,14 @@ def _note(path: Path) -> Path:
 
 
 def _encoded_batches(source: EventSource, representation: Representation) -> Iterator[tuple[Tensors, Tensors]]:
-    for batch in source.batches():
-        for piece in pieces(batch):
-            physical = representation.pack(piece)
-            encoded = dict(representation.encode(physical))
-            if WEIGHT in piece.fields:
-                encoded[WEIGHT] = torch.from_numpy(np.asarray(piece[WEIGHT], dtype=np.float32))
-            yield encoded, physical
+    numbered = as_numbered(source)
+    for piece in numbered_pieces(numbered):
+        with naming_entries(numbered, piece):
+            physical = representation.pack(piece.events)
+        encoded = dict(representation.encode(physical))
+        if WEIGHT in piece.events.fields:
+            encoded[WEIGHT] = torch.from_numpy(np.asarray(piece.events[WEIGHT], dtype=np.float32))
+        yield encoded, physical
 
 
 def _refuse_non_finite(encoded: Tensors, start: int) -> None:

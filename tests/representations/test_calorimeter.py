@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from hepgen.errors import InputFileError
 from hepgen.events.reader import open_events
+from hepgen.events.split import SplitRule, split_source
 from hepgen.physics.binning import Binning
 from hepgen.representations.calorimeter import CalorimeterRepresentation
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
@@ -190,6 +193,20 @@ def test_broken_showers_are_refused_with_their_row(
     with pytest.raises(InputFileError, match=message) as refused:
         fitted.pack(broken)
     assert "row 7" in refused.value.where
+
+
+@pytest.mark.parametrize("value", [np.nan, -1.0])
+def test_a_broken_shower_is_named_by_its_file_and_its_entry_there(value: float, tmp_path: Path) -> None:
+    paths = [tmp_path / "first.hdf5", tmp_path / "second.hdf5"]
+    for path in paths:
+        shutil.copy(DATA / "photons.hdf5", path)
+    with h5py.File(paths[1], "r+") as file:
+        file["showers"][203, 5] = value
+    source = open_events(paths)
+    rule = SplitRule("file", files={"train": ["*"]})
+    with pytest.raises(InputFileError, match="'voxel_energy'") as refused:
+        build(OPTIONS, source.schema).fit(split_source(source, rule, "train"))
+    assert refused.value.where == f"entry 203 of {paths[1]}"
 
 
 def test_showers_of_another_binning_are_refused() -> None:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from toys import SCHEMA, ToyRepresentation, toy_events, toy_source
 
-from hepgen.errors import InputFileError, TrainingError
+from hepgen.errors import InputFileError, RowError, TrainingError
 from hepgen.events.schema import Column
 from hepgen.events.source import MemorySource
+from hepgen.representations.base import Tensors
 from hepgen.training.cache import encode_source
 
 
@@ -56,6 +57,26 @@ def test_weights_are_cached(tmp_path: Path) -> None:
     )
     assert cache.gather(np.array([7]))["_weight"].tolist() == [7.0]
     assert cache.mean_weight == 9.5
+
+
+class RefusesNegative(ToyRepresentation):
+    """Knows only the row of what it refuses."""
+
+    def pack(self, batch: ak.Array) -> Tensors:
+        bad = np.flatnonzero(ak.to_numpy(batch["y"]) < -1e6)
+        if len(bad):
+            raise RowError("a negative 'y'", int(bad[0]))
+        return super().pack(batch)
+
+
+def test_an_event_that_is_refused_is_named_by_its_entry(tmp_path: Path) -> None:
+    events = toy_events(400)
+    y = ak.to_numpy(events["y"]).copy()
+    y[350] = -1e9
+    source = MemorySource(ak.with_field(events, y, "y"), SCHEMA, batch_size=100, name="toys")
+    with pytest.raises(InputFileError, match="negative 'y'") as refused:
+        encode_source(source, RefusesNegative(), memory=1 << 20, path=tmp_path / "x", fingerprint="")
+    assert refused.value.where == "entry 350 of toys"
 
 
 def test_no_events_and_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
