@@ -7,7 +7,25 @@ anything else is a bug of ours, exits with 1 and asks for a report.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
+
+#: Failures of a file system that are a matter of the path that was given: another try meets them again.
+_REFUSED = {
+    errno.EACCES: "choose another path, or change its permissions",
+    errno.EPERM: "choose another path, or change its permissions",
+    errno.ENOENT: "make the folder first",
+    errno.ENOTDIR: "a part of the path is a file: choose another path",
+    errno.EISDIR: "there is a folder of this name: choose another path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "choose another path",
+}
+#: Failures of reading that are no fault of the file: a server that does not answer, a lost mount.
+_UNAVAILABLE = {
+    *(errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+}
 
 
 class HepgenError(Exception):
@@ -67,6 +85,12 @@ class RowError(InputFileError):
         self.row = row
 
 
+class InputUnavailableError(InputFileError):
+    """Input that cannot be read for a reason that may pass: a server that does not answer, a lost mount."""
+
+    exit_code = 75
+
+
 class ConditionRangeError(InputFileError):
     """Conditions outside the range in which the surrogate was trained."""
 
@@ -99,6 +123,36 @@ class Interrupted(HepgenError):
     """A run that stopped on a signal or a time limit after it had saved its state: run the same command again."""
 
     exit_code = 85
+
+
+def error_of_writing(error: OSError, path: str | Path) -> UsageError | OutputError:
+    """What it means that a file cannot be written: a path that will never do, or a state that may pass.
+
+    Example:
+        >>> error_of_writing(PermissionError(errno.EACCES, "Permission denied"), "/out.root").exit_code
+        2
+        >>> error_of_writing(OSError(errno.ENOSPC, "No space left on device"), "/out.root").exit_code
+        75
+    """
+    what, number = f"cannot be written: {error.strerror or error}", error.errno or 0
+    if number in _REFUSED:
+        return UsageError(what, where=str(path), hint=_REFUSED[number])
+    full = {errno.ENOSPC: "the disk is full: ", errno.EDQUOT: "the quota is used up: "}.get(number)
+    again = "run the same command again"
+    hint = f"{full}free some space and {again}" if full else f"check the file system and {again}"
+    return OutputError(what, where=str(path), hint=hint)
+
+
+def error_of_reading(error: OSError, where: str) -> InputFileError | None:
+    """What it means that a file cannot be read, None where the file itself may be at fault."""
+    if isinstance(error, FileNotFoundError):
+        return InputFileError("no such file", where=where, hint="check the path")
+    if isinstance(error, PermissionError):
+        return InputFileError("the file may not be read", where=where, hint="check its permissions")
+    if error.errno in _UNAVAILABLE:
+        what = f"the file cannot be read for now: {error.strerror or error}"
+        return InputUnavailableError(what, where=where, hint="run the same command later")
+    return None
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

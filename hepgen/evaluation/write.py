@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hepgen.errors import OutputError
+from hepgen.errors import error_of_writing
 from hepgen.evaluation.html import page
 from hepgen.evaluation.plots import choose_histograms, draw
 from hepgen.evaluation.report import Report
@@ -24,7 +24,7 @@ def write_report(
         title: of the page.
 
     Raises:
-        OutputError: if a file cannot be written.
+        UsageError, OutputError: if a file cannot be written.
     """
     folder = Path(out_dir)
     try:
@@ -37,9 +37,7 @@ def write_report(
         target = folder / "report.html"
         _write(target, page(report, pictures, title))
     except OSError as error:
-        raise OutputError(
-            f"the report cannot be written: {error.strerror or error}", where=str(folder), hint="choose another folder"
-        ) from error
+        raise error_of_writing(error, folder) from error
     return target
 
 

@@ -16,25 +16,21 @@ from safetensors.torch import load as load_bytes
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hepgen.errors import ModelError, OutputError
+from hepgen.errors import ModelError, OutputError, error_of_writing
 
 _CHUNK = 1 << 20
 
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turn a failure of the file system into an OutputError that names the place."""
+    """Turn a failure of the file system into a UsageError or an OutputError that names the place."""
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            f"cannot write: {error.strerror or error}",
-            where=str(path),
-            hint="free some space and run the command again",
-        ) from error
+        raise error_of_writing(error, path) from error
     except safetensors.SafetensorError as error:
         raise OutputError(
-            f"cannot write: {error}", where=str(path), hint="free some space and run the command again"
+            f"cannot be written: {error}", where=str(path), hint="free some space and run the command again"
         ) from error
 
 

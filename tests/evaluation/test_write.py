@@ -5,7 +5,7 @@ import re
 import pytest
 from extracts import SMALL, halves, ttbar
 
-from hepgen.errors import OutputError
+from hepgen.errors import UsageError
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.run import evaluate
 from hepgen.evaluation.summary import summary
@@ -53,7 +53,7 @@ def test_the_table_shows_every_headline_with_its_size(report):
 
 def test_a_folder_that_cannot_be_made_is_a_typed_error(report, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot be written"):
         write_report(report, tmp_path / "file" / "out")
 
 

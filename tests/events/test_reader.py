@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -16,6 +18,7 @@ import uproot
 from paths import DATA
 
 from hepgen.errors import InputFileError
+from hepgen.events.failures import reading
 from hepgen.events.par04 import Par04File
 from hepgen.events.reader import list_trees, open_events
 from hepgen.events.schema import schema_of
@@ -233,6 +236,15 @@ def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
         open_events(tmp_path / "a.root")
     with pytest.raises(InputFileError, match="this is a folder"):
         open_events(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.EACCES, 3), (errno.ENOENT, 3), (errno.EIO, 75), (errno.ESTALE, 75), (errno.EINVAL, 3)]
+)
+def test_a_file_that_cannot_be_read_for_now_may_be_tried_again(number: int, code: int) -> None:
+    with pytest.raises(InputFileError) as refused, reading("a.root", "tree 'events'"):
+        raise OSError(number, os.strerror(number))
+    assert (refused.value.exit_code, refused.value.where) == (code, "a.root, tree 'events'")
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_damaged_file() -> None:

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from paths import DATA
 
 import hepgen.events
-from hepgen.errors import ModelError, OutputError, UsageError
+from hepgen.errors import HepgenError, ModelError, OutputError, UsageError
+from hepgen.events.failures import writing
 from hepgen.events.reader import open_events
 from hepgen.events.records import read_run_records
 from hepgen.events.schema import Column, Schema
@@ -361,6 +362,27 @@ def test_a_failing_file_system_is_an_output_error(tmp_path: Path, monkeypatch: p
     with pytest.raises(OutputError, match="No space left"):
         write(tmp_path / "a.root", EVERY, [make_events(3)])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [
+        (errno.EACCES, UsageError, 2),
+        (errno.EPERM, UsageError, 2),
+        (errno.ENOTDIR, UsageError, 2),
+        (errno.ENOENT, UsageError, 2),
+        (errno.ENOSPC, OutputError, 75),
+        (errno.EROFS, OutputError, 75),
+        (errno.ESTALE, OutputError, 75),
+    ],
+)
+def test_a_path_that_will_never_do_is_usage_and_a_state_that_may_pass_is_not(
+    number: int, kind: type[HepgenError], code: int
+) -> None:
+    with pytest.raises(kind) as refused, writing("/out/a.root"):
+        raise OSError(number, os.strerror(number))
+    assert (refused.value.exit_code, refused.value.where) == (code, "/out/a.root")
+    assert os.strerror(number) in refused.value.what
 
 
 def test_an_unknown_format_or_folder_is_refused(tmp_path: Path) -> None:
