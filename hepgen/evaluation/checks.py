@@ -110,5 +110,5 @@ def size_notes(kind: str, protocol: Protocol, quick: bool, side: int, asked: int
         if not protocol.official:
             notes.append("Protocol 'fast': the AUC is not that of the CaloChallenge's network.")
     if quick:
-        notes.append("Quick evaluation: small networks and few splits; take the default for figures to quote.")
+        notes.append("Quick evaluation: small networks and few events; take the default for figures to quote.")
     return notes

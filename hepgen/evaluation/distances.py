@@ -53,17 +53,22 @@ class Scale:
         return (np.where(np.isnan(values), self.missing, values) - self.shift) / self.factor
 
 
-def add_frechet(book: ScoreBook, reference: FloatArray, generated: FloatArray, splits: Sequence[Split]) -> None:
-    """Add ``fpd``, the plain Frechet distance at the size of the splits, of scaled features."""
-    for split in splits:
-        a, b, made = reference[split.a], reference[split.b], generated[split.generated]
-        book.add("fpd", frechet_distance(a, made), frechet_distance(a, b), split.size)
+def add_frechet(book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split, parts: int) -> None:
+    """Add ``fpd``, the plain Frechet distance at the size of the split, of scaled features."""
+    pairs: list[tuple[float, float | None]] = []
+    for one in (split, *split.parts(parts)):
+        a, b, made = reference[one.a], reference[one.b], generated[one.generated]
+        pairs.append((frechet_distance(a, made), frechet_distance(a, b)))
+    book.add_parts("fpd", pairs, split.size)
 
 
 def add_published_distances(
     book: ScoreBook, reference: FloatArray, generated: FloatArray, splits: Sequence[Split], rng: np.random.Generator
 ) -> None:
-    """Add ``fpd_extrapolated`` and ``kpd`` with the settings of the CaloChallenge (at least 10,000 events a side)."""
+    """Add ``fpd_extrapolated`` and ``kpd`` with the settings of the CaloChallenge (at least 10,000 events a side).
+
+    These draw their own batches of a fixed size, which no part of a split can give: errors are the spread over repeats.
+    """
     for split in splits:
         a, b, made = reference[split.a], reference[split.b], generated[split.generated]
         value, floor = (frechet_extrapolated(a, other, rng)[0] for other in (made, b))
@@ -73,12 +78,14 @@ def add_published_distances(
 
 
 def add_neighbours(
-    book: ScoreBook, reference: FloatArray, generated: FloatArray, splits: Sequence[Split], size: int, k: int = 5
+    book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split, parts: int, size: int, k: int = 5
 ) -> None:
     """Add ``precision``, ``recall``, ``density`` and ``coverage`` of at most ``size`` events a side."""
-    for split in splits:
-        a = reference[split.a[:size]]
-        value = neighbour_scores(a, generated[split.generated[:size]], k)
-        floor = neighbour_scores(a, reference[split.b[:size]], k)
-        for name in ("precision", "recall", "density", "coverage"):
-            book.add(name, getattr(value, name), getattr(floor, name), len(a))
+    found = []
+    chosen = Split(split.a[:size], split.b[:size], split.generated[:size])
+    for one in (chosen, *(part for part in chosen.parts(parts) if part.size > 2 * k)):
+        a = reference[one.a]
+        found.append([neighbour_scores(a, x, k) for x in (generated[one.generated], reference[one.b])])
+    for name in ("precision", "recall", "density", "coverage"):
+        pairs = [(getattr(value, name), getattr(floor, name)) for value, floor in found]
+        book.add_parts(name, pairs, chosen.size)

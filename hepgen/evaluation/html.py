@@ -67,7 +67,8 @@ def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Ge
         f"<h2>Summary</h2><ul class='summary'>{sentences}</ul>",
         (
             "<h2>Scores</h2><p class='facts'>The floor is what one half of the reference scores against the other half at"
-            " the same size; z is the distance from it in errors. Errors are spreads over random disjoint splits.</p>"
+            " the same size; z is the distance from it in errors. Errors come from disjoint parts of the samples; those of"
+            " classifiers are spreads over repeats.</p>"
         ),
         _table(HEADER, report.table(), remark=True),
         f"<h2>Read this with it</h2><ul>{notes}</ul>",

@@ -65,15 +65,13 @@ def add_memorisation(
     distances = nearest_distances(np.concatenate([scale(x) for x in features]), training, domain, scale)
     held_out, made, floor = np.split(distances, 3)
     limit = float(np.quantile(held_out, CLOSE))
-    pieces = np.array_split(np.arange(size), PARTS)
     base = float(np.median(held_out))
-    for piece in pieces:
-        if base > 0:
-            ratios = float(np.median(made[piece])) / base, float(np.median(floor[piece])) / base
-            book.add("memorisation.ratio", *ratios, len(piece))
-        book.add(
-            "memorisation.close", float(np.mean(made[piece] < limit)), float(np.mean(floor[piece] < limit)), len(piece)
-        )
+    pieces = [np.arange(size), *np.array_split(np.arange(size), PARTS)]
+    close = [(float(np.mean(made[rows] < limit)), float(np.mean(floor[rows] < limit))) for rows in pieces]
+    book.add_parts("memorisation.close", close, size)
+    if base > 0:
+        ratios = [(float(np.median(made[rows])) / base, float(np.median(floor[rows])) / base) for rows in pieces]
+        book.add_parts("memorisation.ratio", ratios, size)
     if base == 0:
         return "Memorisation cannot be judged: the reference holds the training events themselves."
     return (

@@ -1,4 +1,4 @@
-"""Separation power, Kolmogorov and Wasserstein distance of every observable, over random disjoint splits."""
+"""Separation power, Kolmogorov and Wasserstein distance of every observable, with errors from disjoint parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def add_one_dimensional(
     generated: Pool,
     observables: Sequence[Observable],
     axes: Sequence[Axis],
-    splits: Sequence[Split],
+    split: Split,
+    parts: int,
     *,
     suffix: str = "",
     details: bool = True,
@@ -31,6 +32,7 @@ def add_one_dimensional(
 
     W1 is in units of the reference's standard deviation. Values that are not a number are left out.
     """
+    splits = [split, *split.parts(parts)]
     values = np.full((len(splits), len(observables), len(METRICS), 2), np.nan)
     for index, axis in enumerate(axes):
         values[:, index] = _of_one(
@@ -41,17 +43,20 @@ def add_one_dimensional(
             axis,
             splits,
         )
-    size = splits[0].size
-    for split in values:
-        if details:
-            for name, row in zip(observables, split, strict=True):
-                for metric, (value, floor) in zip(METRICS, row, strict=True):
-                    book.add(f"{metric}.{name.name}{suffix}", value, floor, size)
-        known = split[np.isfinite(split).all(axis=(1, 2))]
-        if len(known):
-            book.add(f"separation.mean{suffix}", known[:, 0, 0].mean(), known[:, 0, 1].mean(), size)
-            book.add(f"separation.max{suffix}", known[:, 0, 0].max(), known[:, 0, 1].max(), size)
-            book.add(f"ks.max{suffix}", known[:, 1, 0].max(), known[:, 1, 1].max(), size)
+    if details:
+        for index, observable in enumerate(observables):
+            for place, metric in enumerate(METRICS):
+                book.add_parts(f"{metric}.{observable.name}{suffix}", _pairs(values[:, index, place]), split.size)
+    known = values[:, np.isfinite(values[0]).all(axis=(1, 2))]
+    if known.shape[1]:
+        book.add_parts(f"separation.mean{suffix}", _pairs(known[:, :, 0].mean(axis=1)), split.size)
+        book.add_parts(f"separation.max{suffix}", _pairs(known[:, :, 0].max(axis=1)), split.size)
+        book.add_parts(f"ks.max{suffix}", _pairs(known[:, :, 1].max(axis=1)), split.size)
+
+
+def _pairs(values: FloatArray) -> list[tuple[float, float | None]]:
+    """Score and floor, (splits, 2), as they go into the book."""
+    return [(float(value), float(floor)) for value, floor in values]
 
 
 def _of_one(
@@ -95,14 +100,16 @@ def _of_one(
 
 
 def add_spectrum(
-    book: ScoreBook, name: str, axis: Axis, reference: Array, generated: Array, splits: Sequence[Split]
+    book: ScoreBook, name: str, axis: Axis, reference: Array, generated: Array, split: Split, parts: int
 ) -> None:
-    """Separation power of the positive raw values (the voxel spectrum); the splits are of rows of the raw arrays."""
+    """Separation power of the positive raw values (the voxel spectrum); the split is of rows of the raw arrays."""
     counts_reference, counts_generated = _per_event(axis, reference), _per_event(axis, generated)
-    for split in splits:
-        a, b = (axis.scored(counts_reference[rows].sum(axis=0)) for rows in (split.a, split.b))
-        made = axis.scored(counts_generated[split.generated].sum(axis=0))
-        book.add(f"separation.{name}", separation_power(a, made), separation_power(a, b), split.size)
+    pairs: list[tuple[float, float | None]] = []
+    for one in (split, *split.parts(parts)):
+        a, b = (axis.scored(counts_reference[rows].sum(axis=0)) for rows in (one.a, one.b))
+        made = axis.scored(counts_generated[one.generated].sum(axis=0))
+        pairs.append((separation_power(a, made), separation_power(a, b)))
+    book.add_parts(f"separation.{name}", pairs, split.size)
 
 
 def _per_event(axis: Axis, raw: Array) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ class Protocol:
         official: whether definitions follow the CaloChallenge to the letter.
         network: of the tests on showers.
         trees: of the test on tables.
-        splits: random disjoint splits behind one-dimensional scores and the Frechet distance.
+        parts: disjoint parts of the halves behind the error of every score that is not a classifier's.
         repeats: trainings behind each AUC and each of its floors.
         max_events: events a side of the classifiers; None takes all.
         neighbours: events a side of the nearest-neighbour scores.
@@ -34,7 +34,7 @@ class Protocol:
     official: bool = False
     network: NetworkOptions = field(default_factory=NetworkOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
-    splits: int = 10
+    parts: int = 5
     repeats: int = 3
     max_events: int | None = 10_000
     neighbours: int = 3_000
@@ -56,7 +56,7 @@ def choose_protocol(name: str, *, quick: bool = False, max_events: int | None = 
 
     Args:
         name: ``fast`` or ``calochallenge``.
-        quick: smaller networks and fewer splits; the networks of ``calochallenge`` stay what they are.
+        quick: smaller networks and fewer events; the networks of ``calochallenge`` stay what they are.
         max_events: events a side of the classifiers, instead of the protocol's.
 
     Raises:
@@ -66,8 +66,6 @@ def choose_protocol(name: str, *, quick: bool = False, max_events: int | None = 
         raise ConfigError(f"no protocol '{name}'", hint=suggest(name, PROTOCOLS) or f"has {', '.join(PROTOCOLS)}")
     chosen = PROTOCOLS[name]
     if quick:
-        small = replace(
-            chosen, splits=5, neighbours=1_500, nearest=500, plots=12, trees=replace(chosen.trees, rounds=100)
-        )
+        small = replace(chosen, neighbours=1_500, nearest=500, plots=12, trees=replace(chosen.trees, rounds=100))
         chosen = small if chosen.official else replace(small, network=_QUICK_NETWORK, max_events=4_000)
     return replace(chosen, max_events=max_events) if max_events is not None else chosen

@@ -15,6 +15,7 @@ PROFILE_SHARE = 0.01
 """Layers that hold less of the energy are left out of ``profile.max``."""
 
 MIN_EVENTS = 20
+MIN_EVENTS_OF_PART = 4
 
 
 def central_width(values: FloatArray) -> float:
@@ -43,7 +44,7 @@ def energy_bins(bins: Sequence[ConditionBin], reference: Pool) -> tuple[Conditio
 
 
 def add_response(
-    book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], splits: Sequence[Split]
+    book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], split: Split, parts: int
 ) -> None:
     """Add ``response.mean.<E>``, ``response.width.<E>`` and ``response.rms.<E>``, ratios for E_tot/E_inc.
 
@@ -53,43 +54,48 @@ def add_response(
     """
     true, made = reference.observables[:, 0], generated.observables[:, 0]
     inside = [(x.label, x.rows(reference.conditions), x.rows(generated.conditions)) for x in bins]
-    for split in splits:
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in STATISTICS}
-        for label, true_rows, made_rows in inside:
-            a, b = (true[rows[true_rows[rows]]] for rows in (split.a, split.b))
-            g = made[split.generated[made_rows[split.generated]]]
-            size = min(len(a), len(b), len(g))
-            if size < MIN_EVENTS:
+    splits = [split, *split.parts(parts)]
+    found = np.full((len(splits), len(STATISTICS), len(bins), 2), np.nan)
+    sizes = np.zeros((len(splits), len(bins)), dtype=int)
+    for number, one in enumerate(splits):
+        for place, (_, true_rows, made_rows) in enumerate(inside):
+            a, b = (true[rows[true_rows[rows]]] for rows in (one.a, one.b))
+            g = made[one.generated[made_rows[one.generated]]]
+            sizes[number, place] = min(len(a), len(b), len(g))
+            if sizes[number, place] < (MIN_EVENTS if number == 0 else MIN_EVENTS_OF_PART):
                 continue
-            for name, statistic in STATISTICS.items():
+            for which, statistic in enumerate(STATISTICS.values()):
                 base = statistic(a)
-                if base == 0:
-                    continue
-                pair = statistic(g) / base, statistic(b) / base
-                found[name].append(pair)
-                book.add(f"response.{name}.{label}", *pair, size)
-        for name, pairs in found.items():
-            if pairs:
-                value, floor = np.abs(np.array(pairs) - 1).max(axis=0).tolist()
-                book.add(f"response.{name}.max", value, floor, split.size)
+                if base != 0:
+                    found[number, which, place] = statistic(g) / base, statistic(b) / base
+    for which, name in enumerate(STATISTICS):
+        known = np.flatnonzero(np.isfinite(found[0, which]).all(axis=1))
+        for place in known.tolist():
+            pairs = found[:, which, place].tolist()
+            book.add_parts(f"response.{name}.{bins[place].label}", pairs, int(sizes[0, place]))
+        if len(known):
+            largest = np.abs(found[:, which, known] - 1).max(axis=1).tolist()
+            book.add_parts(f"response.{name}.max", largest, split.size)
 
 
-def add_profile(book: ScoreBook, reference: Pool, generated: Pool, binning: Binning, splits: Sequence[Split]) -> None:
+def add_profile(book: ScoreBook, reference: Pool, generated: Pool, binning: Binning, split: Split, parts: int) -> None:
     """Add ``profile.<layer>``, the ratio of the mean of E_layer/E_inc, for layers with more than 1 % of the energy."""
     true, made = (_fractions(pool, binning) for pool in (reference, generated))
     mean = true.mean(axis=0)
     kept = np.flatnonzero(mean > PROFILE_SHARE * mean.sum())
     if not len(kept):
         return
-    for split in splits:
-        base = true[split.a][:, kept].mean(axis=0)
+    ratios = []
+    for one in (split, *split.parts(parts)):
+        base = true[one.a][:, kept].mean(axis=0)
         base = np.where(base > 0, base, np.nan)
-        values = made[split.generated][:, kept].mean(axis=0) / base
-        floors = true[split.b][:, kept].mean(axis=0) / base
-        for layer, value, floor in zip(kept.tolist(), values.tolist(), floors.tolist(), strict=True):
-            book.add(f"profile.{binning.layers[layer].id}", value, floor, split.size)
-        deviation, least = np.nanmax(np.abs(values - 1)), np.nanmax(np.abs(floors - 1))
-        book.add("profile.max", float(deviation), float(least), split.size)
+        ratios.append([x[:, kept].mean(axis=0) / base for x in (made[one.generated], true[one.b])])
+    found = np.array(ratios)
+    for place, layer in enumerate(kept.tolist()):
+        book.add_parts(f"profile.{binning.layers[layer].id}", found[:, :, place].tolist(), split.size)
+    known = np.isfinite(found[0]).all(axis=0)
+    if known.any():
+        book.add_parts("profile.max", np.abs(found[:, :, known] - 1).max(axis=2).tolist(), split.size)
 
 
 def shower_curves(

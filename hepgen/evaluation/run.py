@@ -29,7 +29,7 @@ from hepgen.evaluation.report import Curve, Report, ScoreBook
 from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
 from hepgen.evaluation.samples import Sanity, fill_histograms, read_pool
 from hepgen.evaluation.showers import ShowerDomain
-from hepgen.evaluation.splits import ConditionBin, Split, common_size, condition_bins, disjoint_splits
+from hepgen.evaluation.splits import ConditionBin, Split, common_size, condition_bins, random_split
 from hepgen.evaluation.two_sample import add_classifier_test
 from hepgen.events.source import EventSource
 from hepgen.physics.binning import Binning
@@ -72,8 +72,9 @@ def evaluate(
 ) -> Report:
     """Compare a generated sample with a reference, every score beside the value that two true samples give.
 
-    The reference is divided into halves A and B at random, several times; scores compare as many generated events as
-    B has with A, floors compare B with A.
+    The reference is divided at random into halves A and B; scores compare as many generated events as B has with A,
+    floors compare B with A. Errors come from disjoint parts of the halves (``Score.from_parts``), those of classifiers
+    are the spread over repeats, each with halves and a training of its own.
 
     Args:
         reference: true events, not used in the training.
@@ -170,26 +171,27 @@ class _Evaluation:
 
         self.tell("one-dimensional scores")
         size = common_size(len(reference), len(generated), LARGEST_SIDE)
-        splits = list(disjoint_splits(len(reference), len(generated), size, work.splits, self.rng_splits))
+        split = random_split(len(reference), len(generated), size, self.rng_splits)
         axes, spectrum_axis = domain.axes(reference)
-        add_one_dimensional(book, reference, generated, domain.observables, axes, splits)
+        add_one_dimensional(book, reference, generated, domain.observables, axes, split, work.parts)
         self._add_all_events(reference, generated)
         notes += self._add_bins(reference, generated, bins)
         curves: tuple[Curve, ...] = ()
         if self.binning is not None and domain.kind == "calorimeter":
             energies = energy_bins(bins, reference)
-            add_response(book, reference, generated, energies, splits)
-            add_profile(book, reference, generated, self.binning, splits)
+            add_response(book, reference, generated, energies, split, work.parts)
+            add_profile(book, reference, generated, self.binning, split, work.parts)
             curves = shower_curves(reference, generated, energies, self.binning)
 
         largest = work.max_events or len(reference)
         side = common_size(len(reference.raw), len(generated.raw), largest)
         raw_sizes = len(reference.raw), len(generated.raw)
-        raw_splits = list(disjoint_splits(*raw_sizes, side, max(work.splits, work.repeats), self.rng_raw))
+        raw_splits = [random_split(*raw_sizes, side, self.rng_raw) for _ in range(work.repeats)]
         if domain.spectrum is not None and spectrum_axis is not None:
-            add_spectrum(book, domain.spectrum.name, spectrum_axis, reference.raw, generated.raw, raw_splits)
+            name, split = domain.spectrum.name, raw_splits[0]
+            add_spectrum(book, name, spectrum_axis, reference.raw, generated.raw, split, work.parts)
         self._add_distances(reference, generated, raw_splits)
-        notes += self._add_classifiers(reference, generated, raw_splits[: work.repeats], bins)
+        notes += self._add_classifiers(reference, generated, raw_splits, bins)
         notes += size_notes(domain.kind, work, quick, side, asked)
         if training is not None:
             self.tell("distances to the training events")
@@ -259,12 +261,11 @@ class _Evaluation:
             if size < MIN_BIN:
                 small.append(one.label)
                 continue
-            splits = list(disjoint_splits(len(true), len(made), size, self.work.splits, self.rng_other))
+            split = random_split(len(true), len(made), size, self.rng_other)
             columns = true.observables.T
             axes = [axis_for(x, column) for x, column in zip(self.domain.observables, columns, strict=True)]
-            add_one_dimensional(
-                self.book, true, made, self.domain.observables, axes, splits, suffix=f"@{one.label}", details=False
-            )
+            compared = self.book, true, made, self.domain.observables, axes, split, self.work.parts
+            add_one_dimensional(*compared, suffix=f"@{one.label}", details=False)
         words = f"Fewer than {MIN_BIN} events a side, no separate scores, at: {', '.join(small)}."
         return [words] if small else []
 
@@ -275,13 +276,13 @@ class _Evaluation:
         ]
         scale = Scale.fit(features[0], self.domain.distance_scale)
         true, made = (scale(x) for x in features)
-        add_frechet(self.book, true, made, splits[: self.work.splits])
-        repeats = splits[: self.work.repeats]
+        add_frechet(self.book, true, made, splits[0], self.work.parts)
         if self.work.official and splits[0].size >= 10_000:
-            add_published_distances(self.book, true, made, repeats, self.rng_other)
+            add_published_distances(self.book, true, made, splits, self.rng_other)
         standard = Scale.fit(features[0], "deviation")
         if splits[0].size > 10:
-            add_neighbours(self.book, standard(features[0]), standard(features[1]), repeats, self.work.neighbours)
+            scaled = standard(features[0]), standard(features[1])
+            add_neighbours(self.book, *scaled, splits[0], self.work.parts, self.work.neighbours)
 
     def _add_classifiers(
         self, reference: Pool, generated: Pool, splits: Sequence[Split], bins: Sequence[ConditionBin]

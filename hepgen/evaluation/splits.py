@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,25 +26,27 @@ class Split:
     def size(self) -> int:
         return len(self.b)
 
+    def parts(self, count: int) -> list[Split]:
+        """The split in ``count`` smaller ones of about equal size that share no event, neither true nor generated."""
+        pieces = (np.array_split(rows, count) for rows in (self.a, self.b, self.generated))
+        return [Split(*rows) for rows in zip(*pieces, strict=True)]
+
 
 def common_size(reference: int, generated: int, largest: int) -> int:
     """Events a side: half the reference at most, all generated ones at most."""
     return min(reference // 2, generated, largest)
 
 
-def disjoint_splits(
-    reference: int, generated: int, size: int, repeats: int, rng: np.random.Generator
-) -> Iterator[Split]:
-    """Random splits with ``size`` events in each part, drawn without replacement.
+def random_split(reference: int, generated: int, size: int, rng: np.random.Generator) -> Split:
+    """A random split with ``size`` events in each part, drawn without replacement.
 
     Example:
-        >>> split = next(disjoint_splits(10, 7, 5, 1, np.random.default_rng(0)))
+        >>> split = random_split(10, 7, 5, np.random.default_rng(0))
         >>> sorted([*split.a, *split.b]) == list(range(10)), len(split.generated)
         (True, 5)
     """
-    for _ in range(repeats):
-        rows = rng.permutation(reference)
-        yield Split(rows[:size], rows[size : 2 * size], rng.permutation(generated)[:size])
+    rows = rng.permutation(reference)
+    return Split(rows[:size], rows[size : 2 * size], rng.permutation(generated)[:size])
 
 
 @dataclass(frozen=True)

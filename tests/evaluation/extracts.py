@@ -18,7 +18,7 @@ SMALL = Protocol(
     "fast",
     network=NetworkOptions(learning_rate=1e-3, hidden=(32, 32), epochs=12, patience=4, batch_size=100),
     trees=TreeOptions(rounds=25, leaves=8),
-    splits=3,
+    parts=5,
     repeats=2,
     max_events=500,
     neighbours=300,

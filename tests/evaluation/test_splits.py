@@ -2,15 +2,24 @@
 
 import numpy as np
 
-from hepgen.evaluation.splits import common_size, condition_bins, disjoint_splits, permuted_at_equal_condition
+from hepgen.evaluation.splits import common_size, condition_bins, permuted_at_equal_condition, random_split
 
 
 def test_halves_share_no_event_and_have_the_size_of_the_generated_part():
     size = common_size(101, 40, 1000)
     assert size == 40
-    for split in disjoint_splits(101, 40, size, 5, np.random.default_rng(0)):
-        assert not set(split.a) & set(split.b)
-        assert len(split.a) == len(split.b) == len(set(split.generated)) == 40
+    split = random_split(101, 40, size, np.random.default_rng(0))
+    assert not set(split.a) & set(split.b)
+    assert len(split.a) == len(split.b) == len(set(split.generated)) == 40
+
+
+def test_parts_share_no_event_and_leave_none_out():
+    split = random_split(101, 40, 40, np.random.default_rng(0))
+    parts = split.parts(3)
+    assert [part.size for part in parts] == [14, 13, 13]
+    for side in ("a", "b", "generated"):
+        joined = np.concatenate([getattr(part, side) for part in parts])
+        assert sorted(joined) == sorted(getattr(split, side))
 
 
 def test_discrete_energies_get_a_bin_each():

@@ -1,0 +1,53 @@
+"""Errors of scores, against the spread that many independent samples have."""
+
+import numpy as np
+import pytest
+
+from hepgen.evaluation.distances import add_frechet
+from hepgen.evaluation.domain import Pool
+from hepgen.evaluation.histograms import Observable, axis_for
+from hepgen.evaluation.one_dimensional import add_one_dimensional
+from hepgen.evaluation.report import Score, ScoreBook
+from hepgen.evaluation.splits import random_split
+
+EVENTS = 2000
+
+
+def pool(values):
+    nothing = np.empty((len(values), 0))
+    return Pool(len(values), values[:, None], nothing, np.ones(len(values)), nothing)
+
+
+def one_evaluation(rng, shift):
+    """Scores of a shifted Gaussian against a Gaussian, of new events each time."""
+    reference, generated = rng.normal(size=2 * EVENTS), rng.normal(shift, size=EVENTS)
+    split = random_split(len(reference), len(generated), EVENTS, rng)
+    book = ScoreBook()
+    observable = Observable("x", "x")
+    axis = axis_for(observable, rng.normal(size=10_000))
+    add_one_dimensional(book, pool(reference), pool(generated), [observable], [axis], split, 5)
+    add_frechet(book, reference[:, None], generated[:, None], split, 5)
+    return book.scores()
+
+
+@pytest.mark.parametrize(("shift", "largest"), [(0.0, 3.5), (0.6, 1.5)])
+def test_errors_of_disjoint_parts_are_those_of_independent_samples_or_larger(shift, largest):
+    rng = np.random.default_rng(7)
+    found = [one_evaluation(rng, shift) for _ in range(60)]
+    for name in ("ks.x", "w1.x", "separation.x", "fpd"):
+        true_spread = np.std([scores[name].value for scores in found], ddof=1)
+        stated = np.sqrt(np.mean([scores[name].error ** 2 for scores in found]))
+        assert 0.7 < stated / true_spread < largest, name
+        assert found[0][name].n == EVENTS
+
+
+def test_parts_give_the_error_and_not_the_value():
+    score = Score.from_parts((0.3, 0.1), [(2.0, 1.0), (2.2, 1.2), (2.4, np.nan), (2.6, 1.4)], 100)
+    assert (score.value, score.floor, score.n) == (0.3, 0.1, 100)
+    assert score.error == pytest.approx(np.std([2.0, 2.2, 2.4, 2.6], ddof=1) / 2)
+    assert score.floor_error == pytest.approx(np.std([1.0, 1.2, 1.4], ddof=1) / 2)
+
+
+def test_a_score_without_parts_has_no_error():
+    assert Score.from_parts((0.3, 0.1), [], 10).error is None
+    assert Score.from_parts((np.nan, 0.1), [(0.1, 0.1)] * 3, 10).comment == "not defined on these samples"
