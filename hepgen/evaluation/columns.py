@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import awkward as ak
 import numpy as np
+from scipy.stats import rankdata
 
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
@@ -119,7 +120,8 @@ class TableDomain:
 def most_predictable(values: FloatArray, candidates: int) -> int:
     """Index, among the first columns, of the one whose rank is best predicted linearly by the ranks of all others.
 
-    Missing values (nan) rank above all others.
+    Missing values (nan) rank above all others; equal values share a rank, or else two columns of few values would seem
+    to predict each other by the order of their events.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -127,7 +129,7 @@ def most_predictable(values: FloatArray, candidates: int) -> int:
         >>> most_predictable(np.stack([rng.normal(size=500), x + y, x, y], axis=1), 4)
         1
     """
-    ranks = np.argsort(np.argsort(values, axis=0, kind="stable"), axis=0).astype(np.float64)
+    ranks = np.asarray(rankdata(np.where(np.isnan(values), np.inf, values), axis=0), dtype=np.float64)
     varying = np.ptp(np.nan_to_num(values), axis=0) > 0
     ranks[:, ~varying] = 0.0
     deviation = ranks.std(axis=0)
