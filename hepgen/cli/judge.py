@@ -14,7 +14,7 @@ from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe, TableRecipe
 from hepgen.errors import UsageError
 from hepgen.events.locate import locate
-from hepgen.events.objects import explode
+from hepgen.events.objects import ExplodedSource, explode
 from hepgen.events.reader import open_events
 from hepgen.events.schema import Schema, is_identity
 from hepgen.events.select import select_events
@@ -103,7 +103,9 @@ class Judge:
         for part in ("test", "validation"):
             left = split_source(reference, self.rule, part)
             if left.num_events:
-                sink.warn(f"the model was trained on this file: only its {left.num_events} {part} events are judged")
+                objects = isinstance(reference, ExplodedSource)
+                kept = f"the {left.num_events} objects of its {part}" if objects else f"its {left.num_events} {part}"
+                sink.warn(f"the model was trained on this file: only {kept} events are judged")
                 return left
         raise UsageError(
             "the model was trained on every event of this file", where=paths[0], hint="give events that it has not seen"
