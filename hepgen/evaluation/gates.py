@@ -17,7 +17,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_GATE = re.compile(r"^\s*(?P<name>[^<>=\s]+)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>\S+)\s*$")
+_GATE = re.compile(r"^\s*(?P<name>[^<>\s]+?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>\S+)\s*$")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class WassersteinGan(Generator):
 
     family: ClassVar[str] = "gan"
     select_by_score: ClassVar[bool] = True
+    # A few latent numbers cannot make independent noise for hundreds of empty voxels, and a critic would see that.
+    dequantised: ClassVar[bool] = False
 
     def __init__(self, features: int, conditions: int, options: GanOptions) -> None:
         super().__init__(features, conditions)

@@ -63,6 +63,9 @@ class Generator(nn.Module, ABC):
     family: ClassVar[str]
     # Whether a checkpoint is chosen by a physics score on held-out events rather than by the validation loss.
     select_by_score: ClassVar[bool] = False
+    # Whether exact values (voxels of 0, whole numbers) are spread by noise in training, as a likelihood needs them; if
+    # not, all stand at the stage's ``still``.
+    dequantised: ClassVar[bool] = True
 
     def __init__(self, features: int, conditions: int) -> None:
         super().__init__()

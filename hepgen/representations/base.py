@@ -30,6 +30,7 @@ class Stage:
         conditions: number of conditioning features it is given.
         noise: number of uniform random numbers per event that dequantise the features in training.
         unnoise: number of uniform random numbers per event that decoding takes (0 where decoding is deterministic).
+        still: the random number in the place of all that dequantise, for generators that learn exact values as such.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stage:
     conditions: int
     noise: int = 0
     unnoise: int = 0
+    still: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
 
 # Generated features further out than this many widths are pulled in: no float32 overflows on the way to an energy.
+# An empty voxel at a twentieth of the threshold: so far below the least hit that a small error does not make it one.
+_STILL = 0.95
 _FARTHEST = 20.0
 
 
@@ -92,7 +94,13 @@ class CalorimeterRepresentation:
         layers, conditions = self.binning.num_layers, len(self.condition_names)
         return (
             Stage("energies", layers, conditions, noise=layers),
-            Stage("shapes", self.binning.num_voxels, conditions + 2 * layers, noise=self.binning.num_voxels + layers),
+            Stage(
+                "shapes",
+                self.binning.num_voxels,
+                conditions + 2 * layers,
+                noise=self.binning.num_voxels + layers,
+                still=_STILL,
+            ),
         )
 
     @property

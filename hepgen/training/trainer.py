@@ -202,8 +202,9 @@ class StageTrainer:
         weight = cached.pop(WEIGHT, None)
         if augment:
             cached = self._representation.augment(cached, uniform(random, len(rows)))
+        noise = uniform(random, len(rows), self.stage.noise)
         x, condition = self._representation.features(
-            self.stage.name, cached, uniform(random, len(rows), self.stage.noise)
+            self.stage.name, cached, noise if self.generator.dequantised else torch.full_like(noise, self.stage.still)
         )
         return StageBatch(
             x.to(self._device),

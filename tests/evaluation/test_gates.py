@@ -45,3 +45,8 @@ def test_an_unknown_score_is_a_slip_of_the_pen():
 def test_what_cannot_be_read_is_refused(text):
     with pytest.raises(ConfigError):
         parse_gates([text])
+
+
+def test_the_name_of_a_bin_may_hold_an_equals_sign() -> None:
+    (gate,) = parse_gates(["auc@n_btag=1<0.7"])
+    assert (gate.name, gate.sign, gate.limit) == ("auc@n_btag=1", "<", 0.7)

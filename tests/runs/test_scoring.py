@@ -24,6 +24,15 @@ def test_a_score_grows_with_every_kind_of_difference() -> None:
     assert physics_distance(shuffled, truth) > same + 0.3
 
 
+def test_a_column_that_is_seldom_filled_does_not_drown_the_others() -> None:
+    truth, same, worse = made(seed=1), made(seed=2), made(0.3, seed=2)
+    for tensors in (truth, same, worse):
+        tensors["x"] = torch.cat([tensors["x"], torch.zeros(4000, 20)], 1)
+        tensors["x"][:40, 3:] = 1.0
+    same["x"][0, 3::2], same["x"][0, 4::2] = 30.0, -30.0
+    assert physics_distance(same, truth) + 0.05 < physics_distance(worse, truth)
+
+
 def test_missing_values_count_by_how_many_there_are() -> None:
     truth = made(seed=1)
     truth["x"][::4, 0] = torch.nan

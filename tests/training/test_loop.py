@@ -1,10 +1,12 @@
 """Training of one stage: what it learns, and that it can be stopped anywhere."""
 
+import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 from toys import Gaussian, Players, ToyRepresentation, toy_source
 
 from hepgen.errors import Interrupted, TrainingError
-from hepgen.generators.base import Generator, Objective
+from hepgen.generators.base import Generator, Objective, StageBatch
 from hepgen.training.cache import EncodedCache, encode_source
 from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.loop import StageRun
@@ -223,3 +225,34 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert max(rates) == rates[99] == 1.0
     assert rates[0] < 0.02
     assert rates[-1] < 1e-4
+
+
+class Seeing(Gaussian):
+    """Keeps the batches that it was trained on."""
+
+    seen: ClassVar[list[torch.Tensor]] = []
+
+    def objectives(self) -> list[Objective]:
+        (objective,) = super().objectives()
+
+        def loss(batch: StageBatch, noise: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            self.seen.append(batch.x)
+            return objective.loss(batch, noise)
+
+        return [dataclasses.replace(objective, loss=loss)]
+
+
+class SeeingStill(Seeing):
+    dequantised = False
+
+
+@pytest.mark.parametrize("family", [Seeing, SeeingStill])
+def test_exact_values_are_spread_by_noise_only_for_the_families_that_want_it(parts: Any, family: type[Seeing]) -> None:
+    family.seen.clear()
+    trainer = _trainer(parts, family, stage="first")
+    trainer.run_step()
+    (x,) = family.seen
+    still = torch.full((1000, 1), trainer.stage.still)
+    exact, _ = parts[0].features("first", parts[1].gather(np.arange(1000)), still)
+    away = float((x - exact.T).abs().min(1).values.max())
+    assert (away > 1e-5) == family.dequantised
