@@ -5,17 +5,22 @@ events), so that all operations for one bin are vector operations on contiguous 
 counting, the discriminant is clamped, and outside [-bound, bound] the map is the identity on safe inputs: there is no
 branch on data and no assertion that can stop a long job.
 
-Both directions share one gradient, written by hand, and on a CPU the work goes tile by tile over the threads. Each value
-is computed by itself, so that the number of threads changes no bit of it.
+Both directions share one gradient, written by hand. For float32 on a CPU all of it is one compiled pass over the values
+(`hepgen.generators.spline_kernel`); each value is computed by itself, so that the number of threads changes no bit of it.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
+from functools import cache, cached_property
+from types import ModuleType
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -63,92 +68,128 @@ def inverse_spline(y: Tensor, raw: Tensor, bound: float) -> tuple[Tensor, Tensor
 
 def _apply(x: Tensor, raw: Tensor, bound: float, *, inverse: bool) -> tuple[Tensor, Tensor]:
     # autocast may have given the parameters another type than the values
-    mapped: tuple[Tensor, Tensor] = _Spline.apply(x, raw.to(x.dtype), bound, inverse)  # type: ignore[no-untyped-call]
+    function = _CompiledSpline if _can_compile(x) else _Spline
+    mapped: tuple[Tensor, Tensor] = function.apply(x, raw.to(x.dtype), bound, inverse)  # type: ignore[no-untyped-call]
     return mapped
 
 
+def _can_compile(x: Tensor) -> bool:
+    plain = x.device.type == "cpu" and x.dtype == torch.float32
+    return plain and not torch.compiler.is_compiling() and _kernel() is not None
+
+
+@cache
+def _kernel() -> ModuleType | None:
+    """The compiled splines, where numba goes with the numpy and the Python that are here."""
+    try:
+        return importlib.import_module("hepgen.generators.spline_kernel")
+    except ImportError:
+        return None
+
+
+def _compiled(raw: Tensor) -> Callable[..., None]:
+    compiled: Callable[..., None] = cast("ModuleType", _kernel()).kernel((len(raw) + 1) // 3)
+    return compiled
+
+
+class _CompiledSpline(torch.autograd.Function):
+    """Both maps for float32 on a CPU, see `hepgen.generators.spline_kernel`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, raw: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, raw)
+        ctx.numbers = (np.float32(bound), np.float32(MIN_BIN), np.float32(SLOPE_SHIFT), inverse)
+        values, flat = _flat(x), _flat(raw, len(raw))
+        mapped, slope = torch.empty_like(x), torch.empty_like(x)
+        arguments = (*ctx.numbers, False, values, values, _flat(mapped), _flat(slope, 1))
+        compiled = _compiled(raw)
+        for_each_tile(lambda part: compiled(values, flat, part.start, part.stop, *arguments), x.numel())
+        log_slope = slope.log_()
+        return mapped, log_slope.neg_() if inverse else log_slope
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, to_mapped: Tensor, to_log_slope: Tensor) -> tuple[Tensor | None, ...]:
+        x, raw = ctx.saved_tensors
+        grad_x, grad_raw = torch.empty_like(x), torch.empty_like(raw)
+        values, flat = _flat(x), _flat(raw, len(raw))
+        results = _flat(grad_x), _flat(grad_raw, len(raw))
+        arguments = (*ctx.numbers, True, _flat(to_mapped), _flat(to_log_slope), *results)
+        compiled = _compiled(raw)
+        for_each_tile(lambda part: compiled(values, flat, part.start, part.stop, *arguments), x.numel())
+        return grad_x, grad_raw, None, None
+
+
+def _flat(tensor: Tensor, rows: int | None = None) -> NDArray[np.float32]:
+    """The numbers of a tensor, all in one row, or in ``rows`` rows."""
+    shape = (-1,) if rows is None else (rows, -1)
+    array: NDArray[np.float32] = tensor.detach().contiguous().view(shape).numpy()
+    return array
+
+
 class _Spline(torch.autograd.Function):
+    """Both maps for any type and device."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, raw: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor]:
         bins = (len(raw) + 1) // 3
-        values, flat = x.reshape(-1), raw.reshape(len(raw), -1)
-        exps = [(part - part.amax(0)).exp_() for part in (flat[:bins], flat[bins : 2 * bins])]
+        exps = [(part - part.amax(0)).exp_() for part in (raw[:bins], raw[bins : 2 * bins])]
         totals = [exp.sum(0) for exp in exps]
-        state = values.new_zeros(_ROWS, len(values))
-        mapped, log_slope = torch.empty_like(values), torch.empty_like(values)
-
-        def work(part: slice) -> None:
-            value, here = values[part], state[:, part]
-            held = value.clamp(-bound, bound)
-            torch.eq(held, value, out=here[_INSIDE])
-            unit = (held + bound).mul_(0.5 / bound)
-            _pick_bin(
-                unit, [e[:, part] for e in exps], [t[part] for t in totals], flat[2 * bins :, part], here, inverse
-            )
-            left, width, bottom, height = _edges(here, bins)
-            d0, d1 = here[_SLOPE_LEFT], here[_SLOPE_RIGHT]
-            t = here[_PLACE]
-            if inverse:
-                torch.clamp(_solve(unit.sub_(bottom), height, width, d0, d1), 0, 1, out=t)
-            else:
-                torch.clamp(unit.sub_(left).div_(width), 0, 1, out=t)
-            curve = _Curve(t, width, height, d0, d1)
-            result = torch.addcmul(left, t, width) if inverse else torch.addcmul(bottom, curve.rise, height)
-            torch.sub(value, held, out=mapped[part]).add_(result, alpha=2 * bound).sub_(bound)
-            torch.mul(curve.slope.log(), here[_INSIDE], out=log_slope[part])
-            if inverse:
-                log_slope[part].neg_()
-
-        for_each_tile(work, len(values), values.device)
+        state = x.new_zeros(_ROWS, *x.shape)
+        held = x.clamp(-bound, bound)
+        torch.eq(held, x, out=state[_INSIDE])
+        unit = (held + bound).mul_(0.5 / bound)
+        _pick_bin(unit, exps, totals, raw[2 * bins :], state, inverse)
+        left, width, bottom, height = _edges(state, bins)
+        t, d0, d1 = state[_PLACE], state[_SLOPE_LEFT], state[_SLOPE_RIGHT]
+        if inverse:
+            torch.clamp(_solve(unit.sub_(bottom), height, width, d0, d1), 0, 1, out=t)
+        else:
+            torch.clamp(unit.sub_(left).div_(width), 0, 1, out=t)
+        curve = _Curve(t, width, height, d0, d1)
+        result = torch.addcmul(left, t, width) if inverse else torch.addcmul(bottom, curve.rise, height)
+        mapped = (x - held).add_(result, alpha=2 * bound).sub_(bound)
+        log_slope = curve.slope.log().mul_(state[_INSIDE])
         ctx.save_for_backward(*exps, *totals, state)
-        ctx.bound, ctx.inverse, ctx.raw_shape = bound, inverse, raw.shape
-        return mapped.view(x.shape), log_slope.view(x.shape)
+        ctx.bound, ctx.inverse = bound, inverse
+        return mapped, log_slope.neg_() if inverse else log_slope
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, to_mapped: Tensor, to_log_slope: Tensor) -> tuple[Tensor | None, ...]:
         exp_w, exp_h, total_w, total_h, state = ctx.saved_tensors
-        bins, bound, inverse = len(exp_w), ctx.bound, ctx.inverse
-        to_values, to_logs = to_mapped.reshape(-1), to_log_slope.reshape(-1)
-        grad_x = torch.empty_like(to_values)
-        grad = exp_w.new_empty(num_parameters(bins), exp_w.shape[1])
-
-        def work(part: slice) -> None:
-            here = state[:, part]
-            _, width, _, height = _edges(here, bins)
-            t, d0, d1 = here[_PLACE], here[_SLOPE_LEFT], here[_SLOPE_RIGHT]
-            curve = _Curve(t, width, height, d0, d1)
-            # Gradients with respect to the value and the log slope of the forward map at the same point: the inverse is
-            # the forward map read from the other side.
-            to_value = to_values[part] * here[_INSIDE]
-            tail = to_values[part] - to_value
-            to_value.mul_(2 * bound)
-            to_log = to_logs[part] * here[_INSIDE]
-            log_rate = curve.log_slope_rate()
-            if inverse:
-                to_log.neg_()
-                to_place = (to_value * width).neg_()
-                to_input = torch.addcdiv(to_value, to_log.mul(log_rate), width).div_(curve.slope)
-                to_value = -to_input
-            else:
-                to_place = (to_value * width).mul_(curve.slope).addcmul_(to_log, log_rate)
-                to_input = to_place / width
-            torch.add(tail, to_input, alpha=0.5 / bound, out=grad_x[part])
-            to_s, to_d0, to_d1 = curve.gradients(to_value, to_log)
-            per_width = to_place.div_(width)
-            to_s.div_(width)
-            to_height = torch.addcmul(to_s, to_value, curve.rise)
-            to_width = (t * per_width).addcmul_(curve.s, to_s).neg_()
-            # the derivative of softplus, from its value
-            to_d0.mul_((MIN_SLOPE - d0).expm1_().neg_())
-            to_d1.mul_((MIN_SLOPE - d1).expm1_().neg_())
-            _spread(
-                (exp_w[:, part], exp_h[:, part]), (total_w[part], total_h[part]), here,
-                ((per_width.neg_(), to_width), (to_value, to_height)), (to_d0, to_d1), grad[:, part],
-            )  # fmt: skip
-
-        for_each_tile(work, len(to_values), to_values.device)
-        return grad_x.view(to_mapped.shape), grad.view(ctx.raw_shape), None, None
+        bins, bound = len(exp_w), ctx.bound
+        grad = exp_w.new_empty(num_parameters(bins), *exp_w.shape[1:])
+        _, width, _, height = _edges(state, bins)
+        t, d0, d1 = state[_PLACE], state[_SLOPE_LEFT], state[_SLOPE_RIGHT]
+        curve = _Curve(t, width, height, d0, d1)
+        # Gradients with respect to the value and the log slope of the forward map at the same point: the inverse is the
+        # forward map read from the other side.
+        to_value = to_mapped * state[_INSIDE]
+        tail = to_mapped - to_value
+        to_value.mul_(2 * bound)
+        to_log = to_log_slope * state[_INSIDE]
+        log_rate = curve.log_slope_rate()
+        if ctx.inverse:
+            to_log.neg_()
+            to_place = (to_value * width).neg_()
+            to_input = torch.addcdiv(to_value, to_log.mul(log_rate), width).div_(curve.slope)
+            to_value = -to_input
+        else:
+            to_place = (to_value * width).mul_(curve.slope).addcmul_(to_log, log_rate)
+            to_input = to_place / width
+        grad_x = torch.add(tail, to_input, alpha=0.5 / bound)
+        to_s, to_d0, to_d1 = curve.gradients(to_value, to_log)
+        per_width = to_place.div_(width)
+        to_s.div_(width)
+        to_height = torch.addcmul(to_s, to_value, curve.rise)
+        to_width = (t * per_width).addcmul_(curve.s, to_s).neg_()
+        # the derivative of softplus, from its value
+        to_d0.mul_((MIN_SLOPE - d0).expm1_().neg_())
+        to_d1.mul_((MIN_SLOPE - d1).expm1_().neg_())
+        to_edges = ((per_width.neg_(), to_width), (to_value, to_height))
+        _spread((exp_w, exp_h), (total_w, total_h), state, to_edges, (to_d0, to_d1), grad)
+        return grad_x, grad, None, None
 
 
 class _Curve:

@@ -1,8 +1,4 @@
-"""Elementwise work on a CPU, in tiles that stay in the cache and share the threads.
-
-torch spreads one operation over the threads only where it is large, and a chain of many operations on large arrays waits
-for memory. A tile goes through the whole chain at once, on one thread.
-"""
+"""Work on many values without the interpreter, shared out over the threads."""
 
 from __future__ import annotations
 
@@ -13,50 +9,30 @@ from functools import lru_cache
 
 import torch
 
-# torch runs an operation on fewer values than LARGEST on the calling thread; below SMALLEST its overhead counts.
-LARGEST = 2**15
 SMALLEST = 2**12
+"""Values below which a thread costs more than it gives."""
 
 
-def for_each_tile(work: Callable[[slice], None], size: int, device: torch.device) -> None:
-    """Call ``work`` for slices that cover ``range(size)``, by turns or on all of torch's threads.
+def for_each_tile(work: Callable[[slice], None], size: int) -> None:
+    """Call ``work`` for slices that cover ``range(size)``, one on each of torch's threads.
 
-    ``work`` must write into its own slice only; gradients are not recorded in it. On other devices, and while torch
-    compiles, there is one slice for all.
+    ``work`` must release the interpreter's lock, and write into its own slice only.
 
     Example:
-        >>> x = torch.ones(100_000)
-        >>> for_each_tile(lambda part: x[part].neg_(), len(x), x.device)
-        >>> float(x.sum())
-        -100000.0
+        >>> found = []
+        >>> for_each_tile(found.append, 10)
+        >>> found
+        [slice(0, 10, None)]
     """
-    if device.type != "cpu" or torch.compiler.is_compiling():
-        work(slice(0, size))
-        return
-    threads = torch.get_num_threads()
-    tiles = max(1, -(-size // LARGEST), min(threads, size // SMALLEST))
-    if threads > 1 and tiles > 1:
-        tiles = -(-tiles // threads) * threads
+    tiles = max(1, min(torch.get_num_threads(), size // SMALLEST))
     step = -(-size // tiles)
-    parts = [slice(start, min(start + step, size)) for start in range(0, size, step)]
-    if threads == 1 or len(parts) == 1:
-        for part in parts:
-            work(part)
-        return
-    inference = torch.is_inference_mode_enabled()
-
-    def share(first: int) -> None:
-        # modes are those of the thread
-        with torch.inference_mode(inference), torch.no_grad():
-            for part in parts[first::threads]:
-                work(part)
-
-    others = [_pool(os.getpid(), threads).submit(share, first) for first in range(1, threads)]
+    first, *others = [slice(start, min(start + step, size)) for start in range(0, max(size, 1), max(step, 1))]
+    waiting = [_pool(os.getpid(), torch.get_num_threads()).submit(work, part) for part in others]
     try:
-        share(0)
+        work(first)
     finally:
-        for other in others:
-            other.result()
+        for one in waiting:
+            one.result()
 
 
 @lru_cache(maxsize=1)
