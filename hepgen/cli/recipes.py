@@ -20,9 +20,7 @@ def read_recipe(path: Path, sets: Sequence[str] = (), *, data: Sequence[str] = (
     """
     recipe = load_recipe(path, sets, data=data)
     own = recipe.data
-    texts = {
-        f"data.{'derived' if name in own.derived else 'define'}.{name}": text for name, text in own.computed.items()
-    }
+    texts = {own.key_of(name): text for name, text in own.computed.items()}
     if own.cut is not None:
         texts = {"data.cut": own.cut, **texts}
     if texts:

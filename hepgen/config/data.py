@@ -46,6 +46,10 @@ class DataRecipe(Part):
         """All expressions by name, in the order in which they can use each other: helpers, then derived columns."""
         return {**self.define, **self.derived}
 
+    def key_of(self, name: str) -> str:
+        """Where in a recipe one of these expressions stands."""
+        return f"data.{'derived' if name in self.derived else 'define'}.{name}"
+
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if both := sorted(self.define.keys() & self.derived.keys()):

@@ -18,9 +18,9 @@ from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
 
 # Generated features further out than this many widths are pulled in: no float32 overflows on the way to an energy.
+_FARTHEST = 20.0
 # An empty voxel at a twentieth of the threshold: so far below the least hit that a small error does not make it one.
 _STILL = 0.95
-_FARTHEST = 20.0
 
 
 class CalorimeterRepresentation:

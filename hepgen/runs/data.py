@@ -88,7 +88,7 @@ def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = Tr
     for name in data.define:
         if name in raw.schema:
             raise ConfigError(
-                f"the file has a column '{name}'", where=f"data.define.{name}", hint="give the helper another name"
+                f"the file has a column '{name}'", where=data.key_of(name), hint="give the helper another name"
             )
     events = select_events(raw, cut=data.cut, derived=data.computed)
     rule = SplitRule(**recipe.split.model_dump()).for_files(files.files)
@@ -174,7 +174,7 @@ def _check_derived(recipe: Recipe, output: Schema) -> None:
             if other not in known:
                 raise ConfigError(
                     f"'{name}' is made of '{other}', which is not generated",
-                    where=f"data.{'derived' if name in data.derived else 'define'}.{name}",
+                    where=data.key_of(name),
                     hint=suggest(other, known) or "choose that column in data.columns",
                 )
         known.add(name)
