@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from hepgen.generators.networks.dropout import Dropout
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "silu": nn.SiLU,
@@ -43,7 +45,7 @@ class MLP(nn.Module):
         for width in hidden:
             layers += [nn.Linear(inputs, width), ACTIVATIONS[activation]()]
             if dropout > 0:
-                layers.append(nn.Dropout(dropout))
+                layers.append(Dropout(dropout))
             inputs = width
         last = nn.Linear(inputs, outputs)
         if zero_last:
