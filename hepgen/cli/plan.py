@@ -64,7 +64,7 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
     stages = representation.stages
     check_stages(recipe, stages)
     given_shares = {name: stage.share for name, stage in recipe.stages.items() if stage.share is not None}
-    part = shares({stage.name: stage.features for stage in stages}, given_shares)
+    part = shares({stage.name: stage.size for stage in stages}, given_shares)
     timed = budget if budget is not None else DEFAULT_BUDGET
     rows: list[dict[str, Any]] = []
     for stage in stages:

@@ -26,6 +26,8 @@ class TrainingRecipe(Part):
     """Number of optimizer steps; --budget fixes it by the clock instead."""
     epochs: float | None = Field(None, gt=0)
     """Number of passes over the training events, in the place of steps."""
+    max_epochs: float | None = Field(None, gt=0)
+    """Where the clock fixes the steps: at most this many passes over the training events. More would overfit few."""
     batch_size: int = Field(512, ge=1)
     """Events per step."""
     learning_rate: float = Field(1e-3, gt=0)
@@ -118,7 +120,7 @@ class Recipe(Part):
     options: FamilyOptions = FamilyOptions()
     """Options by family, for every stage."""
     stages: dict[str, StageRecipe] = {}
-    """Stages that differ: energies and shapes of a calorimeter, columns of a table."""
+    """Stages that differ: energies and shapes of a calorimeter, discrete and columns of a table."""
     training: TrainingRecipe = TrainingRecipe()
     """How every stage is trained."""
     sampling: SamplingRecipe = SamplingRecipe()

@@ -40,6 +40,11 @@ class Stage:
     unnoise: int = 0
     still: float = 0.5
 
+    @property
+    def size(self) -> float:
+        """How much there is to learn, for the share of the training time: one number without conditions is soon known."""
+        return self.features if self.features > 1 or self.conditions else 0.01
+
 
 @dataclass(frozen=True)
 class ConditionRange:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
 from hepgen.training.loop import StageRun
 from hepgen.training.metrics import MetricsLog
-from hepgen.training.plan import Plan, StagePlan, shares
+from hepgen.training.plan import Plan, StagePlan, TimeLimit, shares
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.score import StageScore
 from hepgen.training.seeds import TABLE, stream
@@ -231,24 +232,32 @@ def _wanted(
     plan: Plan,
     events: int,
     watcher: Progress,
-) -> Any:
+) -> Callable[[StageTrainer], StagePlan | TimeLimit]:
     """How long a stage is trained: by the clock, or by the recipe's steps or epochs."""
     training = recipe.training_of(stages[number].name)
+
+    def steps(epochs: float, trainer: StageTrainer) -> int:
+        return max(1, round(epochs * events / training.batch_size / trainer.batches_per_step))
+
     if budget is None and (training.steps is not None or training.epochs is not None):
 
         def by_recipe(trainer: StageTrainer) -> StagePlan:
             if training.steps is not None:
                 return StagePlan(training.steps)
-            batches = (training.epochs or 1.0) * events / training.batch_size
-            return StagePlan(max(1, round(batches / trainer.batches_per_step)))
+            return StagePlan(steps(training.epochs or 1.0, trainer))
 
         return by_recipe
     if budget is None and number == 0:
         watcher.message(f"neither --budget nor steps: training for {DEFAULT_BUDGET / 60:.0f} minutes")
     given = {one.name: recipe.stages[one.name].share for one in stages if one.name in recipe.stages}
-    share = shares({one.name: one.features for one in stages}, {n: s for n, s in given.items() if s is not None})
+    share = shares({one.name: one.size for one in stages}, {n: s for n, s in given.items() if s is not None})
     left = (DEFAULT_BUDGET if budget is None else budget) - sum(plan.spent.values())
     rest = sum(share[one.name] for one in stages[number:])
     # What earlier stages took too much or left over is shared out among the later ones.
     seconds = max(0.0, left) * share[stages[number].name] / rest
-    return lambda _: seconds
+
+    def by_clock(trainer: StageTrainer) -> TimeLimit:
+        most = training.max_epochs
+        return TimeLimit(seconds, None if most is None else steps(most, trainer))
+
+    return by_clock

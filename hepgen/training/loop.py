@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from torch import Tensor
 from hepgen.errors import Interrupted
 from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.metrics import MetricsLog
-from hepgen.training.plan import Plan, StagePlan, measure
+from hepgen.training.plan import Plan, StagePlan, TimeLimit, measure
 from hepgen.training.progress import Progress
 from hepgen.training.signals import StopFlag
 from hepgen.training.trainer import StageTrainer
@@ -61,11 +62,11 @@ class StageRun:
         self._begun = time.monotonic()
         self._spent = 0.0
 
-    def run(self, decide: Callable[[StageTrainer], StagePlan | float]) -> dict[str, Tensor]:
+    def run(self, decide: Callable[[StageTrainer], StagePlan | TimeLimit]) -> dict[str, Tensor]:
         """Train to the end and return the chosen sampling weights: the best judged ones, or the last average.
 
         Args:
-            decide: gives the plan of this stage, or the seconds of its budget to be measured.
+            decide: gives the plan of this stage, or the time in which the steps have to fit.
 
         Raises:
             Interrupted: after a stop request, with a checkpoint of the last step.
@@ -95,13 +96,13 @@ class StageRun:
         self._loop()
         return self._finish()
 
-    def _planned(self, decided: StagePlan | float) -> StagePlan:
+    def _planned(self, decided: StagePlan | TimeLimit) -> StagePlan:
         if isinstance(decided, StagePlan):
             return decided
         trainer = self._trainer
         trainer.reset(10**9)
         plan = measure(
-            decided,
+            decided.seconds,
             trainer.settings.validate_every if trainer.can_validate else 10**9,
             trainer.run_step,
             trainer.judge,
@@ -112,9 +113,12 @@ class StageRun:
                 f"stopped by {self._stop.reason} while measuring the speed of the stage '{self._name}'",
                 hint="run the same command with --resume",
             )
-        self._progress.message(
-            f"{self._name}: {plan.steps} steps in {decided:.0f} s ({1e3 * plan.step_seconds:.1f} ms per step)"
-        )
+        speed = f"{1e3 * plan.step_seconds:.1f} ms per step"
+        if decided.most_steps is not None and decided.most_steps < plan.steps:
+            plan = dataclasses.replace(plan, steps=decided.most_steps)
+            self._progress.message(f"{self._name}: {plan.steps} steps, all that max_epochs allows ({speed})")
+        else:
+            self._progress.message(f"{self._name}: {plan.steps} steps in {decided.seconds:.0f} s ({speed})")
         return plan
 
     def _loop(self) -> None:

@@ -39,6 +39,19 @@ class StagePlan:
     validation_seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class TimeLimit:
+    """What the clock leaves for one stage.
+
+    Attributes:
+        seconds: its part of the training time.
+        most_steps: more steps than these are never taken, or None.
+    """
+
+    seconds: float
+    most_steps: int | None = None
+
+
 class Plan:
     """``RUN/plan.json``: the plans of the stages that have begun, and the seconds that each has used."""
 
@@ -61,11 +74,11 @@ class Plan:
         write_atomic(self._path, json.dumps(content, indent=1) + "\n")
 
 
-def shares(sizes: Mapping[str, int], given: Mapping[str, float]) -> dict[str, float]:
+def shares(sizes: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
     """Shares of the budget by stage, sum 1: those given, and the rest divided by the root of the stages' sizes.
 
     Args:
-        sizes: number of features of each stage.
+        sizes: how much there is to learn in each stage, see ``Stage.size``.
         given: shares of the recipe.
 
     Example:
@@ -74,7 +87,7 @@ def shares(sizes: Mapping[str, int], given: Mapping[str, float]) -> dict[str, fl
         >>> shares({"energies": 4, "shapes": 64}, {"energies": 0.5})
         {'energies': 0.5, 'shapes': 0.5}
     """
-    free = {name: max(1, size) ** 0.5 for name, size in sizes.items() if name not in given}
+    free = {name: size**0.5 for name, size in sizes.items() if name not in given}
     fixed = {name: share for name, share in given.items() if name in sizes}
     rest = max(0.0, 1.0 - sum(fixed.values()))
     total = {name: fixed[name] if name in fixed else rest * free[name] / sum(free.values()) for name in sizes}

@@ -222,6 +222,17 @@ def test_the_budget_is_divided_among_the_stages(data: Path, tmp_path: Path) -> N
     assert sum(plan["spent"].values()) < 4.0
 
 
+def test_the_clock_takes_no_more_passes_than_the_recipe_allows(data: Path, tmp_path: Path) -> None:
+    changed = recipe(data, stages={"first": {"share": 0.5, "training": {"max_epochs": 2}}})
+    train_run(changed, tmp_path / "run", seed=1, device="cpu", budget=4.0)
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    events = json.loads((tmp_path / "run" / "provenance.json").read_text())["training"]["events"]
+    assert plan["stages"]["first"]["steps"] == round(2 * events / 64)
+    assert plan["stages"]["second"]["steps"] > 2 * events / 64
+    # what the first leaves is there for the second
+    assert plan["stages"]["second"]["budget"] > 2.0
+
+
 def test_little_memory_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
     for name, memory in (("much", 1 << 30), ("little", 1000)):
         train_run(recipe(data), tmp_path / name, seed=1, device="cpu", memory=memory)

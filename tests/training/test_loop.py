@@ -20,7 +20,7 @@ from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.loop import StageRun
 from hepgen.training.metrics import MetricsLog
 from hepgen.training.optimizers import schedule
-from hepgen.training.plan import Plan, StagePlan
+from hepgen.training.plan import Plan, StagePlan, TimeLimit
 from hepgen.training.progress import Silent
 from hepgen.training.score import StageScore
 from hepgen.training.signals import StopFlag
@@ -77,7 +77,7 @@ def _run(folder: Path, trainer: StageTrainer, steps: float, stop: StopFlag | Non
     store = CheckpointStore(folder / "checkpoints", Silent().message)
     metrics = MetricsLog(folder / "metrics.jsonl")
     run = StageRun(trainer, store, Plan(folder / "plan.json"), metrics, stop or StopFlag(), Silent())
-    return run.run(lambda _: StagePlan(steps) if isinstance(steps, int) else steps)
+    return run.run(lambda _: StagePlan(steps) if isinstance(steps, int) else TimeLimit(steps))
 
 
 def _hash(folder: Path) -> str:
