@@ -57,7 +57,12 @@ SECTIONS: tuple[tuple[str, str, type[Part]], ...] = (
     ("data", "", DataRecipe),
     ("split", "The rule is stored with the run: no event is judged by a model that was trained on it.", SplitRecipe),
     ("representation, kind: calorimeter", "Stages: `energies`, then `shapes`.", CalorimeterRecipe),
-    ("representation, kind: table", "One stage: `columns`.", TableRecipe),
+    (
+        "representation, kind: table",
+        "Stages: `discrete` for columns with a few values and for which values are absent, then `columns` for the rest. A "
+        "stage without anything to do is left out.",
+        TableRecipe,
+    ),
     ("representation.columns.NAME", "For `kind: table`.", ColumnOptions),
     ("stages.NAME", "", StageRecipe),
     ("training", "", TrainingRecipe),

@@ -65,6 +65,8 @@ class TableRecipe(Part):
     """Columns that the others are conditioned on."""
     columns: dict[str, ColumnOptions] = {}
     """Overrides for single columns, by name."""
+    mirror: list[Names] = Field([], max_length=8)
+    """Symmetries of the data: columns (globs, too) that may change their sign together, such as all eta, or all phi."""
 
 
 RepresentationRecipe = Annotated[CalorimeterRecipe | TableRecipe, Field(discriminator="kind")]

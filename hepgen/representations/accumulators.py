@@ -169,6 +169,57 @@ class DistinctValues:
         return list(self._found)
 
 
+@dataclass(frozen=True)
+class DistinctRowsResult:
+    """Distinct rows of shape (rows, columns), in ascending order; how many there are of each; the sum of their weights."""
+
+    rows: Rows
+    counts: Rows
+    weights: Rows
+
+
+class DistinctRows:
+    """The distinct rows, without missing values, as long as there are at most ``limit`` of them.
+
+    Example:
+        >>> import numpy as np
+        >>> distinct = DistinctRows(2, limit=2)
+        >>> distinct.update(np.array([[0.0, 1.0], [1.0, 2.0], [0.0, 1.0]]))
+        >>> distinct.result().rows.tolist(), distinct.result().counts.tolist()
+        ([[0.0, 1.0], [1.0, 2.0]], [2.0, 1.0])
+    """
+
+    def __init__(self, columns: int, limit: int) -> None:
+        self._limit = limit
+        self._found: DistinctRowsResult | None = DistinctRowsResult(np.empty((0, columns)), np.empty(0), np.empty(0))
+
+    def update(self, rows: Rows, weights: Rows | None = None) -> None:
+        ones = np.ones(len(rows))
+        self._join(DistinctRowsResult(rows, ones, ones if weights is None else weights))
+
+    def merge(self, other: Self) -> None:
+        if other._found is None:
+            self._found = None
+        else:
+            self._join(other._found)
+
+    def _join(self, other: DistinctRowsResult) -> None:
+        one = self._found
+        if one is None:
+            return
+        rows, place = np.unique(np.concatenate([one.rows, other.rows]), axis=0, return_inverse=True)
+        place, number = place.ravel(), len(rows)
+        if number > self._limit:
+            self._found = None
+            return
+        columns = ((one.counts, other.counts), (one.weights, other.weights))
+        counts, weights = (np.bincount(place, np.concatenate(pair), number).astype(np.float64) for pair in columns)
+        self._found = DistinctRowsResult(rows, counts, weights)
+
+    def result(self) -> DistinctRowsResult | None:
+        return self._found
+
+
 class RowSample:
     """A uniform sample of whole rows with their weights: the quantile sketch, and a sample to look for relations in.
 

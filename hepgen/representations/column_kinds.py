@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hepgen.errors import ConfigError, InputFileError
 from hepgen.representations.accumulators import Distinct, MomentsResult
-from hepgen.representations.maps.fitting import SPIKE_WEIGHT
+from hepgen.representations.maps.fitting import SPIKE_WEIGHT, find_spikes
 from hepgen.representations.table_layout import LARGEST_WHOLE, Element
 
 Kind = Literal["constant", "discrete", "integer", "continuous", "cyclic"]
@@ -21,6 +21,7 @@ Kind = Literal["constant", "discrete", "integer", "continuous", "cyclic"]
 MOST_DISCRETE = 64
 """A column of at most as many distinct values can be discrete: each value has its own probability."""
 _WIDEST_INTEGER = 2**22  # whole numbers over a wider range are too many for the noise of each to survive float32
+_LARGE_SPIKE = 0.05  # share of the events from which on a spike is worth a latent dimension of its own
 _ANGLE = re.compile(r"(^|_|\d)(d|delta)?phi|phi($|_|\d)", re.IGNORECASE)
 
 
@@ -33,7 +34,8 @@ class ColumnFacts:
         kind: ``constant``, ``discrete``, ``integer``, ``continuous`` or ``cyclic``.
         low: least value that may be generated.
         high: greatest value that may be generated.
-        absent: value that stands for a missing one (NaN, or a number such as -999 far from all others), else None.
+        absent: value that stands apart from the others, else None: NaN, a number such as -999 far from all others, or
+            the spike in a continuum that many events share.
         period: period of a cyclic column, else 0.
         origin: begin of the period of a cyclic column.
         bounded: whether low and high were set by hand rather than seen.
@@ -97,6 +99,8 @@ def classify(
         absent = math.nan if missing else None
         if absent is None and kind in {"integer", "continuous"} and wanted.get("kind", "auto") == "auto":
             absent = _sentinel(column)
+            if absent is None and kind == "continuous":
+                absent = _large_spike(column)
         values = None if found is None else tuple(float(value) for value in found.values)
         period, origin = _cycle(wanted, low) if kind == "cyclic" else (0.0, 0.0)
         if period and (low < origin - 1e-6 or high > origin + period * (1 + 1e-6)):
@@ -187,3 +191,11 @@ def _sentinel(column: NDArray[np.float64]) -> float | None:
     if counts[-1] > enough and values[-1] - values[-2] > 0.5 * width:
         return float(values[-1])
     return None
+
+
+def _large_spike(column: NDArray[np.float64]) -> float | None:
+    """The value that most events of a continuum share, if they are many (a mass that a constraint fixes)."""
+    values, counts = find_spikes(column, np.ones_like(column))
+    if len(values) == 0 or counts.max() < _LARGE_SPIKE * len(column):
+        return None
+    return float(values[counts.argmax()])

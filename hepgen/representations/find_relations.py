@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -21,21 +21,27 @@ _ENTROPY_KEPT = 0.6  # a remainder has to have less than this share of the entro
 _HISTOGRAM = 36
 
 
-def find_relations(sample: Rows, facts: Sequence[ColumnFacts], conditions: int) -> list[Relation]:
+def find_relations(
+    sample: Rows, facts: Sequence[ColumnFacts], conditions: int, mirrored: Collection[int] = ()
+) -> list[Relation]:
     """Relations worth to use, parents before children; the first ``conditions`` columns are never children.
+
+    ``mirrored`` columns may change their sign: their differences are cut open where the mirror keeps the cut.
 
     What has to hold in every event (an order) is only shown to hold in the sample: check it on all rows.
     """
     rows = sample[:_MOST_ROWS]
     if len(rows) < _LEAST_ROWS:
         return []
-    cyclic = _cyclic_differences(rows, facts, conditions)
+    cyclic = _cyclic_differences(rows, facts, conditions, mirrored)
     ordered = _ordered_shares(rows, facts, conditions)
     whole = _whole_remainders(rows, facts, conditions)
     return in_order([*cyclic, *ordered, *whole])
 
 
-def _cyclic_differences(rows: Rows, facts: Sequence[ColumnFacts], conditions: int) -> list[Relation]:
+def _cyclic_differences(
+    rows: Rows, facts: Sequence[ColumnFacts], conditions: int, mirrored: Collection[int]
+) -> list[Relation]:
     """A tree over the angles of one period in which each hangs on the one that it depends on most (Prim 1957)."""
     found: list[Relation] = []
     for period in sorted({fact.period for fact in facts if fact.kind == "cyclic"}):
@@ -52,14 +58,16 @@ def _cyclic_differences(rows: Rows, facts: Sequence[ColumnFacts], conditions: in
             table = strength[np.ix_(rest, known)]
             child, parent = np.unravel_index(int(table.argmax()), table.shape)
             one, other = angles[rest[child]], angles[known[parent]]
-            cut = _emptiest(np.mod(rows[:, one] - rows[:, other], period), period)
+            cut = _emptiest(np.mod(rows[:, one] - rows[:, other], period), period, ends_only=one in mirrored)
             found.append(CyclicDifference(one, other, period, facts[one].origin, cut))
             known.append(rest[child])
     return found
 
 
-def _emptiest(angles: Rows, period: float) -> float:
-    """Where on the circle the fewest values lie."""
+def _emptiest(angles: Rows, period: float, *, ends_only: bool = False) -> float:
+    """Where on the circle the fewest values lie; with ``ends_only`` whether that is 0 or half the period."""
+    if ends_only:
+        return 0.0 if np.cos(2 * np.pi * angles / period).sum() < 0 else period / 2
     counts, edges = np.histogram(angles, _HISTOGRAM, (0.0, period))
     around = sum(np.roll(counts, shift) * weight for shift, weight in ((-2, 1), (-1, 2), (0, 3), (1, 2), (2, 1)))
     return float(edges[int(np.argmin(around))] + 0.5 * period / _HISTOGRAM)

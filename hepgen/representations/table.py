@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import awkward as ak
@@ -16,11 +17,16 @@ from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.representations.base import ConditionRange, Stage, Tensors
 from hepgen.representations.column_kinds import ColumnFacts
+from hepgen.representations.maps.gaussianise import log_normal
+from hepgen.representations.mirrors import MIRROR
 from hepgen.representations.table_fit import fit_table
 from hepgen.representations.table_layout import TableLayout
 from hepgen.representations.table_transform import TableTransform
 
-STAGE = "columns"
+DISCRETE = "discrete"
+"""Stage of the columns with a few values, and of which values are absent."""
+COLUMNS = "columns"
+"""Stage of all other columns, given the discrete ones."""
 
 
 class TableRepresentation:
@@ -31,15 +37,21 @@ class TableRepresentation:
     expressed through others where that keeps a law of the data: angles relative to each other, values that never exceed
     another, sums of flags. No value leaves the range that was seen, or that the recipe set.
 
-    Physical tensors: ``condition`` (events, conditions) and ``columns`` (events, columns that vary), both float64.
+    Stages: ``discrete`` for the columns with a few values and for which values are absent, ``columns`` for the rest given
+    those. A stage that has nothing to do is left out. Without conditions, and where every combination of the discrete
+    values is seen often enough, the combinations are the values of one number: they come as often as they did.
+
+    Physical tensors: ``condition`` (events, conditions) and ``columns`` (events, columns that vary), both float64; while
+    an event is decoded also ``discrete`` (events, discrete), float32, the latent values at the middle of the atoms.
 
     Args:
         schema: columns of the table.
         conditions: names of the columns that the others are conditioned on.
         options: overrides by column name: kind, period, low, high, unit (see ``hepgen.config.representation``).
+        mirror: groups of columns, globs too, that may change their sign together.
 
     Raises:
-        ConfigError: for a column that a table cannot hold, or an override of a column that is not there.
+        ConfigError: for a column that a table cannot hold, or an override or a mirror of a column that is not there.
     """
 
     kind: ClassVar[str] = "table"
@@ -49,6 +61,7 @@ class TableRepresentation:
         schema: Schema,
         conditions: tuple[str, ...] = (),
         options: Mapping[str, Mapping[str, Any]] | None = None,
+        mirror: Sequence[Sequence[str]] = (),
     ) -> None:
         self._options = {name: dict(values) for name, values in (options or {}).items()}
         units = {name: values["unit"] for name, values in self._options.items() if values.get("unit")}
@@ -59,13 +72,15 @@ class TableRepresentation:
         for name in self._options:
             if name not in known:
                 raise ConfigError(f"no column '{name}'", where="representation.columns", hint=suggest(name, known))
+        self._mirror = tuple(tuple(group) for group in mirror)
+        self._mirrored = [_matched(group, self._layout) for group in self._mirror]
         self._facts: list[ColumnFacts] = []
         self._transform: TableTransform | None = None
 
     @classmethod
     def build(cls, options: Mapping[str, Any], schema: Schema) -> TableRepresentation:
         """From the representation part of a recipe, as a mapping, and the schema of the training data."""
-        return cls(schema, tuple(options.get("conditions", ())), options.get("columns", {}))
+        return cls(schema, tuple(options.get("conditions", ())), options.get("columns", {}), options.get("mirror", ()))
 
     @property
     def schema(self) -> Schema:
@@ -86,8 +101,13 @@ class TableRepresentation:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        block = self.transform.columns
-        return (Stage(STAGE, block.size, self.transform.conditions.size, noise=len(block.noisy)),)
+        block, conditions = self.transform.columns, self.transform.conditions.size
+        first = block.discrete_size
+        every = (
+            Stage(DISCRETE, first, conditions, noise=first),
+            Stage(COLUMNS, len(block.rest), conditions + len(block.discrete), noise=len(block.mixed)),
+        )
+        return tuple(stage for stage in every if stage.features)
 
     @property
     def condition_names(self) -> tuple[str, ...]:
@@ -102,7 +122,7 @@ class TableRepresentation:
         )
 
     def fit(self, source: EventSource) -> None:
-        self._facts, self._transform = fit_table(source, self._layout, self._options)
+        self._facts, self._transform = fit_table(source, self._layout, self._options, self._mirrored)
         if self._transform.columns.size == 0:
             raise InputFileError("no column varies: there is nothing to learn", where=f"tree '{self.schema.tree}'")
 
@@ -130,44 +150,65 @@ class TableRepresentation:
         return self.transform.encode(tensors["condition"], tensors["columns"])
 
     def augment(self, cached: Tensors, noise: Tensor) -> Tensors:
-        return cached
+        return self.transform.mirror(cached, noise)
 
     def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
         self._check_stage(stage)
-        return self.transform(cached, noise), cached["condition"]
+        if stage == DISCRETE:
+            return self.transform.discrete(cached, noise), cached["condition"]
+        given = torch.cat([cached["condition"], cached["settled"]], dim=1)
+        return self.transform.rest(cached, noise), given
 
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
-        self._check_stage(stage)
-        return self.transform.log_abs_det(cached, noise)
+        x, _ = self.features(stage, cached, noise)
+        return cached["log_slope_discrete" if stage == DISCRETE else "log_slope"] - log_normal(x).sum(1)
 
     def start(self, condition: Tensor) -> Tensors:
-        return {"condition": condition}
+        return {"condition": condition, "discrete": torch.empty(len(condition), 0)}
 
     def stage_condition(self, stage: str, tensors: Tensors) -> Tensor:
         self._check_stage(stage)
-        return self.transform.encode_condition(tensors["condition"])
+        return torch.cat([self.transform.encode_condition(tensors["condition"]), tensors["discrete"]], dim=1)
 
     def decode(self, stage: str, x: Tensor, tensors: Tensors, noise: Tensor) -> Tensors:
         self._check_stage(stage)
-        return {**tensors, "columns": self.transform.inverse(x, tensors["condition"])}
+        if stage == DISCRETE:
+            tensors = {**tensors, "discrete": self.transform.columns.settle(x)}
+        if stage != self.stages[-1].name:
+            return tensors
+        rest = x if stage == COLUMNS else x[:, :0]
+        return {**tensors, "columns": self.transform.inverse(tensors["discrete"], rest, tensors["condition"])}
 
-    @staticmethod
-    def _check_stage(stage: str) -> None:
-        if stage != STAGE:
-            raise ValueError(f"a table has the stage '{STAGE}', not '{stage}'")
+    def _check_stage(self, stage: str) -> None:
+        known = [one.name for one in self.stages]
+        if stage not in known:
+            raise ValueError(f"this table has the stages {known}, not '{stage}'")
 
     def state(self) -> dict[str, Any]:
         return {
             "schema": self.schema.to_dict(),
             "conditions": list(self._names),
             "options": self._options,
+            "mirror": [list(group) for group in self._mirror],
             "columns": [fact.to_dict() for fact in self._facts],
             "transform": self.transform.state(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableRepresentation:
-        table = cls(Schema.from_dict(state["schema"]), tuple(state["conditions"]), state["options"])
+        table = cls(Schema.from_dict(state["schema"]), tuple(state["conditions"]), state["options"], state["mirror"])
         table._facts = [ColumnFacts.from_dict(fact) for fact in state["columns"]]
         table._transform = TableTransform.from_state(state["transform"])
         return table
+
+
+def _matched(patterns: Sequence[str], layout: TableLayout) -> tuple[int, ...]:
+    """Places, among the modelled elements, of those that any pattern matches."""
+    names = {name for element in layout.columns for name in (element.name, element.column)}
+    found: set[int] = set()
+    for pattern in patterns:
+        matched = set(fnmatch.filter(names, pattern))
+        if not matched:
+            raise ConfigError(f"no modelled column matches '{pattern}'", where=MIRROR, hint=suggest(pattern, names))
+        found |= {place for place, one in enumerate(layout.columns) if matched & {one.name, one.column}}
+    return tuple(sorted(found))

@@ -9,14 +9,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepgen.errors import InputFileError
+from hepgen.errors import ConfigError, InputFileError
 from hepgen.events.source import EventSource, pieces
-from hepgen.representations.accumulators import Distinct, DistinctValues, Moments, MomentsResult, RowSample
+from hepgen.representations.accumulators import (
+    Distinct,
+    DistinctRows,
+    DistinctValues,
+    Moments,
+    MomentsResult,
+    RowSample,
+)
 from hepgen.representations.column_kinds import MOST_DISCRETE, ColumnFacts, classify
 from hepgen.representations.find_relations import find_relations
 from hepgen.representations.maps import fitting
+from hepgen.representations.maps.combinations import Combinations
 from hepgen.representations.maps.distribution import Distribution
 from hepgen.representations.maps.gaussianise import Gaussianise
+from hepgen.representations.mirrors import MIRROR, mirror_centre, mirrored_facts, mirrored_relations
 from hepgen.representations.relations import OrderedShare, Relation
 from hepgen.representations.table_layout import WEIGHT, TableLayout
 from hepgen.representations.table_transform import ColumnBlock, TableTransform
@@ -25,24 +34,35 @@ Matrix = NDArray[np.float64]
 
 _SAMPLE_BYTES = 48 << 20
 _MOST_SAMPLED = 100_000
+_MOST_COMBINATIONS = 4096
+_ROWS_PER_COMBINATION = 20
 
 
 def fit_table(
-    source: EventSource, layout: TableLayout, options: Mapping[str, Mapping[str, Any]]
+    source: EventSource,
+    layout: TableLayout,
+    options: Mapping[str, Mapping[str, Any]],
+    mirrored: Sequence[Sequence[int]] = (),
 ) -> tuple[list[ColumnFacts], TableTransform]:
     """Facts of all elements of the layout, and the transform of those that are not constant.
 
     The transform's conditions are all conditions of the layout; its columns are the modelled ones that vary.
+    ``mirrored`` holds groups of columns, by their place among the modelled ones, that may change their sign together.
 
     Raises:
         InputFileError: for no events, infinite values or values outside set bounds.
+        ConfigError: for a column that cannot be mirrored.
     """
     facts, sample, weights = _survey(source, layout, options)
     first = len(layout.conditions)
+    facts = mirrored_facts(facts, [first + place for group in mirrored for place in group])
     varying = [i for i, fact in enumerate(facts) if i < first or fact.kind != "constant"]
     chosen = [facts[index] for index in varying]
+    mirrors = [[varying.index(first + place) for place in group if first + place in varying] for group in mirrored]
+    turning = {index for group in mirrors for index in group}
     sample = sample[:, varying]
-    relations = find_relations(sample, chosen, first)
+    relations = find_relations(sample, chosen, first, turning)
+    relations = mirrored_relations(relations, chosen, mirrors)
     groups = _absent_together(sample, chosen, first)
     survey = _Reduced(chosen, relations, groups)
     for rows, row_weights in _matrices(source, layout):
@@ -57,16 +77,26 @@ def fit_table(
     for index, fact in enumerate(chosen):
         present = ~absent[:, index]
         values, value_weights = reduced[present, index], weights[present]
+        if index in turning:
+            centre = mirror_centre(fact, children.get(index))
+            values, value_weights = np.concatenate([values, 2 * centre - values]), np.tile(value_weights, 2)
+            reach = max(high[index] - centre, centre - low[index])
+            low[index], high[index] = centre - reach, centre + reach
         columns.append(
             _fit_column(fact, children.get(index), values, value_weights, low[index], high[index], distinct[index])
         )
+        if index in turning and columns[-1].kind == "discrete":
+            raise ConfigError(f"column '{fact.name}' has too few values to be mirrored", where=MIRROR)
     blocks = []
     for start, stop in ((0, first), (first, len(chosen))):
         own = [group for group in groups if start <= group[0] < stop]
         flags = [_fit_flag(absent[:, group[0]], weights) for group in own]
         places = [[index - start for index in group] for group in own]
         blocks.append(ColumnBlock(chosen[start:stop], places, Gaussianise([*columns[start:stop], *flags])))
-    return facts, TableTransform(blocks[0], blocks[1], kept)
+    if first == 0:
+        blocks[1].combinations = survey.combinations(blocks[1])
+    inside = [[index - first for index in group] for group in mirrors]
+    return facts, TableTransform(blocks[0], blocks[1], kept, inside)
 
 
 def _matrices(source: EventSource, layout: TableLayout) -> Iterator[tuple[Matrix, Matrix | None]]:
@@ -124,6 +154,11 @@ class _Reduced:
         self._broken = np.zeros(len(relations), dtype=np.int64)
         self._groups = list(groups)
         self._agree = [True] * len(groups)
+        children = {relation.child: len(facts) + place for place, relation in enumerate(relations)}
+        discrete = [index for index, fact in enumerate(facts) if fact.kind == "discrete"]
+        self._discrete = {index: children.get(index, index) for index in discrete}
+        self._absentees = [index for index, fact in enumerate(facts) if fact.absent is not None]
+        self._occurred = DistinctRows(len(self._discrete) + len(self._absentees), _MOST_COMBINATIONS)
 
     def update(self, rows: Matrix, weights: Matrix | None) -> None:
         absent = _absent(rows, self._facts)
@@ -132,6 +167,8 @@ class _Reduced:
         values = np.column_stack([np.where(absent, np.nan, rows), *related])
         self._moments.update(values, weights)
         self._distinct.update(values, weights)
+        told = np.nan_to_num(values[:, list(self._discrete.values())])  # what is absent has no value of its own
+        self._occurred.update(np.column_stack([told, absent[:, self._absentees]]), weights)
         for index, relation in enumerate(self._relations):
             if isinstance(relation, OrderedShare):
                 self._broken[index] += int((rows[:, relation.child] > rows[:, relation.parent]).sum())
@@ -145,6 +182,22 @@ class _Reduced:
 
     def holding(self) -> list[Relation]:
         return [relation for relation, broken in zip(self._relations, self._broken, strict=True) if not broken]
+
+    def combinations(self, block: ColumnBlock) -> Combinations | None:
+        """The combinations of all discrete values of a block, if there are several values and each is seen often."""
+        found = self._occurred.result()
+        own = {place for place in block.discrete if place < len(self._facts)}
+        counted = all(len(block.gaussianise.distributions[place].atoms) == 1 for place in own - set(self._discrete))
+        if found is None or len(block.discrete) < 2 or not counted:
+            return None
+        reduced, absent = np.zeros((2, len(found.rows), len(self._facts)))
+        reduced[:, list(self._discrete)] = found.rows[:, : len(self._discrete)]
+        absent[:, self._absentees] = found.rows[:, len(self._discrete) :]
+        middles = block.middles(block.interval(torch.from_numpy(reduced), torch.from_numpy(absent > 0))).numpy()
+        every, place = np.unique(middles, axis=0, return_inverse=True)
+        if found.counts.sum() < _ROWS_PER_COMBINATION * len(every):
+            return None
+        return Combinations(every.tolist(), np.bincount(place.ravel(), found.weights, len(every)).tolist())
 
     def low_high_distinct(self, kept: Sequence[Relation]) -> tuple[list[float], list[float], list[Distinct | None]]:
         """Range and distinct values of every column, of what stands for it where a relation is kept."""

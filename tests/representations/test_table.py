@@ -17,8 +17,6 @@ from hepgen.events.schema import Column, Schema
 from hepgen.representations.base import Representation
 from hepgen.representations.table import TableRepresentation
 
-STAGE = "columns"
-
 
 def fitted(source: MemorySource, **options: Any) -> TableRepresentation:
     table = TableRepresentation.build({"kind": "table", **options}, source.schema)
@@ -26,25 +24,41 @@ def fitted(source: MemorySource, **options: Any) -> TableRepresentation:
     return table
 
 
-def noise_for(table: TableRepresentation, events: int, seed: int = 1) -> torch.Tensor:
-    return torch.rand(events, table.stages[0].noise, generator=torch.Generator().manual_seed(seed))
+def features(table: TableRepresentation, events: ak.Array, seed: int = 1) -> dict[str, torch.Tensor]:
+    """Latent values of every stage."""
+    random = torch.Generator().manual_seed(seed)
+    cached = table.encode(table.pack(events))
+    return {
+        stage.name: table.features(stage.name, cached, torch.rand(len(events), stage.noise, generator=random))[0]
+        for stage in table.stages
+    }
+
+
+def decoded(table: TableRepresentation, condition: torch.Tensor, x: dict[str, torch.Tensor]) -> ak.Array:
+    tensors = table.start(condition)
+    for stage in table.stages:
+        tensors = table.decode(stage.name, x[stage.name], tensors, torch.empty(len(condition), 0))
+    return table.unpack(tensors)
 
 
 def there_and_back(table: TableRepresentation, events: ak.Array, seed: int = 1) -> ak.Array:
-    physical = table.pack(events)
-    cached = table.encode(physical)
-    x, condition = table.features(STAGE, cached, noise_for(table, len(events), seed))
-    assert torch.isfinite(x).all()
-    assert x.shape == (len(events), table.stages[0].features)
-    start = table.start(physical["condition"])
-    assert torch.equal(table.stage_condition(STAGE, start), condition)
-    return table.unpack(table.decode(STAGE, x, start, torch.empty(len(events), 0)))
+    condition = table.pack(events)["condition"]
+    x = features(table, events, seed)
+    tensors = table.start(condition)
+    for stage in table.stages:
+        assert torch.isfinite(x[stage.name]).all()
+        assert x[stage.name].shape == (len(events), stage.features)
+        given = table.features(stage.name, table.encode(table.pack(events)), torch.zeros(len(events), stage.noise))[1]
+        assert given.shape == (len(events), stage.conditions)
+        assert torch.equal(table.stage_condition(stage.name, tensors), given)
+        tensors = table.decode(stage.name, x[stage.name], tensors, torch.empty(len(events), 0))
+    return decoded(table, condition, x)
 
 
 def from_noise(table: TableRepresentation, events: int = 2000, spread: float = 1.0) -> ak.Array:
-    z = spread * torch.randn(events, table.stages[0].features, generator=torch.Generator().manual_seed(3))
-    start = table.start(torch.zeros(events, len(table.condition_names), dtype=torch.float64))
-    return table.unpack(table.decode(STAGE, z, start, torch.empty(events, 0)))
+    random = torch.Generator().manual_seed(3)
+    z = {stage.name: spread * torch.randn(events, stage.features, generator=random) for stage in table.stages}
+    return decoded(table, torch.zeros(events, len(table.condition_names), dtype=torch.float64), z)
 
 
 def assert_same(first: ak.Array, second: ak.Array, angles: tuple[str, ...] = ()) -> None:
@@ -84,10 +98,10 @@ def test_ttbar_events_come_back(ttbar: MemorySource, ttbar_table: TableRepresent
 
 
 def test_latent_columns_of_ttbar_are_standard_normal(ttbar: MemorySource, ttbar_table: TableRepresentation) -> None:
-    x, _ = ttbar_table.features(STAGE, ttbar_table.encode(ttbar_table.pack(ttbar.events)), noise_for(ttbar_table, 1500))
-    assert x.dtype == torch.float32
-    assert x.mean(0).abs().max() < 0.1
-    assert (x.std(0) - 1).abs().max() < 0.1
+    for x in features(ttbar_table, ttbar.events).values():
+        assert x.dtype == torch.float32
+        assert x.mean(0).abs().max() < 0.1
+        assert (x.std(0) - 1).abs().max() < 0.1
 
 
 def test_kinds_and_relations_of_ttbar_are_found(ttbar_table: TableRepresentation) -> None:
@@ -101,6 +115,85 @@ def test_kinds_and_relations_of_ttbar_are_found(ttbar_table: TableRepresentation
         assert ("ordered share", f"jet{k}_pt", (f"jet{k - 1}_pt",)) in relations
     assert ("whole remainder", "n_btag", ("jet1_btag", "jet2_btag", "jet3_btag", "jet4_btag")) in relations
     assert sum(kind == "cyclic difference" for kind, _, _ in relations) == 5
+
+
+def test_discrete_columns_and_large_spikes_of_ttbar_come_first(ttbar_table: TableRepresentation) -> None:
+    discrete, columns = ttbar_table.stages
+    assert (discrete.name, columns.name) == ("discrete", "columns")
+    # four b-tags, two counts, and whether the lepton and the neutrino have exactly the mass of the W; 1,500 events are
+    # too few for all their combinations
+    assert (discrete.features, discrete.conditions) == (7, 0)
+    assert (columns.features, columns.conditions) == (24, 7)
+    (mass,) = (fact for fact in ttbar_table.columns if fact.name == "m_lv")
+    assert mass.absent == np.float32(80.4)
+
+
+def test_a_stage_without_dimensions_is_left_out() -> None:
+    rng = np.random.default_rng(2)
+    flags = {"a": rng.random(1000) < 0.2, "b": rng.integers(0, 4, 1000)}
+    smooth = {"x": rng.normal(size=1000)}
+    for columns, names in ((flags, ["discrete"]), (smooth, ["columns"]), (flags | smooth, ["discrete", "columns"])):
+        source = source_of(columns)
+        table = fitted(source)
+        assert [stage.name for stage in table.stages] == names
+        assert_same(source.events, there_and_back(table, source.events))
+    with pytest.raises(ValueError, match=r"stages \['columns'\], not 'discrete'"):
+        fitted(source_of(smooth)).features("discrete", {}, torch.empty(0, 0))
+
+
+def test_combinations_of_discrete_values_come_as_often_as_they_did() -> None:
+    rng = np.random.default_rng(2)
+    a, gone = rng.integers(0, 5, 4000), rng.random(4000) < 0.3
+    kinds = {"a": a, "twice": 2 * a - 3, "x": np.where(gone, np.nan, rng.normal(size=4000)), "late": gone & (a > 2)}
+    source = source_of(kinds)
+    table = fitted(source)
+    assert [stage.features for stage in table.stages] == [1, 1]
+    assert_same(source.events, there_and_back(table, source.events))
+    made = from_noise(table, 40_000)
+
+    def combinations(events: ak.Array) -> dict[tuple[int, ...], float]:
+        x = ak.to_numpy(events["x"])
+        columns = [ak.to_numpy(events[name]) for name in ("a", "twice", "late")]
+        rows = np.column_stack([*columns, np.isnan(x)])
+        found, counts = np.unique(rows, axis=0, return_counts=True)
+        return {tuple(row): count / len(rows) for row, count in zip(found.tolist(), counts, strict=True)}
+
+    true, generated = combinations(source.events), combinations(made)
+    assert generated.keys() == true.keys()
+    for row, share in true.items():
+        assert generated[row] == pytest.approx(share, abs=5 * math.sqrt(share / 40_000))
+
+
+def test_a_combination_that_was_not_seen_is_taken_for_one_that_was() -> None:
+    rng = np.random.default_rng(2)
+    a = rng.integers(0, 3, 1000)
+    table = fitted(source_of({"a": a, "b": a}))
+    back = there_and_back(table, ak.Array({"a": np.array([0, 2, 1]), "b": np.array([2, 0, 1])}))
+    assert ak.all(back["a"] == back["b"])
+
+
+@pytest.mark.parametrize("options", [{"conditions": ["c"]}, {}])
+def test_discrete_values_stay_apart_where_they_depend_on_a_condition_or_combine_in_too_many_ways(
+    options: dict[str, Any],
+) -> None:
+    rng = np.random.default_rng(2)
+    names = "abc" if options else "abcdefghijkl"
+    source = source_of({name: rng.integers(0, 2, 1000) for name in names})
+    table = fitted(source, **options)
+    assert table.stages[0].features == (2 if options else 12)
+    assert_same(source.events, there_and_back(table, source.events))
+
+
+def test_log_abs_det_of_discrete_columns_is_their_probability() -> None:
+    rng = np.random.default_rng(2)
+    charge = rng.choice([-1, 1], 4000, p=[0.3, 0.7])
+    table = fitted(source_of({"charge": charge, "sign": charge > 0}))
+    cached = table.encode(table.pack(ak.Array({"charge": [-1, 1], "sign": [False, True]})))
+    noise = torch.tensor([[0.2], [0.9]])
+    x, _ = table.features("discrete", cached, noise)
+    likelihood = table.log_abs_det("discrete", cached, noise) - 0.5 * (x**2 + math.log(2 * math.pi)).sum(1)
+    share = np.mean(charge == -1)
+    assert torch.exp(likelihood).tolist() == pytest.approx([share, 1 - share], rel=1e-5)
 
 
 def test_noise_decodes_to_lawful_ttbar_events(ttbar: MemorySource, ttbar_table: TableRepresentation) -> None:
@@ -149,7 +242,7 @@ def test_log_abs_det_is_the_slope_of_the_features() -> None:
 
     slopes = [torch.linalg.slogdet(torch.autograd.functional.jacobian(latent, row))[1] for row in columns]
     cached = {name: values[inner] for name, values in table.encode(physical).items()}
-    found = table.log_abs_det(STAGE, cached, torch.empty(50, 0))
+    found = table.log_abs_det("columns", cached, torch.empty(50, 0))
     torch.testing.assert_close(found.double(), torch.stack(slopes), rtol=1e-4, atol=1e-4)
 
 
@@ -250,6 +343,81 @@ def test_an_angle_is_modelled_relative_to_a_condition() -> None:
     (relation,) = table.transform.relations
     assert (relation.child, relation.sources) == (1, (0,))
     assert_same(source.events, there_and_back(table, source.events), ("jet_phi",))
+
+
+ETAS = tuple(f"{name}_eta" for name in ("lepton", "jet1", "jet2", "jet3", "jet4"))
+PHIS = tuple(f"{name}_phi" for name in ("lepton", "met", "jet1", "jet2", "jet3", "jet4"))
+
+
+def test_mirrored_columns_change_their_sign_together_and_nothing_else_changes(ttbar: MemorySource) -> None:
+    table = fitted(ttbar, mirror=[["*_eta"], ["*_phi"]])
+    assert_same(ttbar.events, there_and_back(table, ttbar.events), PHIS)
+    physical = table.pack(ttbar.events)
+    cached = table.encode(physical)
+    random = torch.rand(1500, table.stages[1].noise, generator=torch.Generator().manual_seed(1))
+    discrete = table.decode(
+        "discrete", features(table, ttbar.events)["discrete"], table.start(physical["condition"]), random
+    )
+    seen = set()
+    for mirrors in range(4):
+        turned = table.augment(cached, torch.full((1500,), (mirrors + 0.5) / 4))
+        x, given = table.features("columns", turned, random)
+        assert torch.equal(given, table.stage_condition("columns", discrete))
+        made = table.unpack(table.decode("columns", x, discrete, random))
+        signs = {}
+        for name in ttbar.schema.names:
+            before, after = ak.to_numpy(ttbar.events[name]), ak.to_numpy(made[name])
+            if name not in ETAS + PHIS:
+                np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
+                continue
+            away = {sign: np.abs(after - sign * before) for sign in (1, -1)}
+            away = {
+                sign: np.minimum(one, np.abs(one - 2 * np.pi)) if name in PHIS else one for sign, one in away.items()
+            }
+            signs[name] = min(away, key=lambda sign: float(np.median(away[sign])))
+            assert np.quantile(away[signs[name]], 0.99) < 0.15
+        assert len({signs[name] for name in ETAS}) == len({signs[name] for name in PHIS}) == 1
+        seen.add((signs["lepton_eta"], signs["lepton_phi"]))
+    assert len(seen) == 4
+    assert table.augment(cached, torch.full((1500,), 0.999999999))["signs"].shape == (1500, 24)
+
+
+def test_what_is_generated_from_a_mirrored_table_is_symmetric() -> None:
+    rng = np.random.default_rng(2)
+    source = source_of({"eta": rng.normal(0.3, 1, 3000), "pt": rng.exponential(size=3000)})
+    made = from_noise(fitted(source, mirror=[["eta"]]), 20_000)
+    eta = ak.to_numpy(made["eta"])
+    assert abs(eta.mean()) < 4 * eta.std() / 20_000**0.5
+    assert abs(eta).max() <= np.abs(ak.to_numpy(source.events["eta"])).max()
+
+
+def test_a_table_without_mirrors_is_not_augmented(ttbar: MemorySource, ttbar_table: TableRepresentation) -> None:
+    cached = ttbar_table.encode(ttbar_table.pack(ttbar.events))
+    assert ttbar_table.augment(cached, torch.full((1500,), 0.9)) is cached
+
+
+@pytest.mark.parametrize(
+    ("mirror", "options", "words"),
+    [
+        (["et"], {}, "no modelled column matches 'et'"),
+        (["flag"], {}, "'flag' is discrete: it cannot be mirrored"),
+        (["phi"], {}, "are not mirrored together"),
+        (["eta"], {"eta": {"low": -9.0, "high": 10.0}}, "bounds -9 to 10 of 'eta' are not symmetric"),
+        (["day"], {"day": {"kind": "cyclic", "period": 7.0, "low": 1.0}}, "begins its period at 1"),
+        (["coarse"], {"coarse": {"kind": "continuous"}}, "too few values"),
+    ],
+)
+def test_what_cannot_be_mirrored_is_refused(mirror: list[str], options: dict[str, Any], words: str) -> None:
+    rng = np.random.default_rng(2)
+    phi = rng.uniform(-np.pi, np.pi, 1000)
+    source = source_of({
+        "eta": rng.normal(size=1000), "flag": rng.integers(0, 2, 1000), "day": rng.uniform(1, 8, 1000),
+        "phi": phi, "met_phi": np.mod(phi + rng.normal(size=1000) + np.pi, 2 * np.pi) - np.pi,
+        "coarse": rng.choice([-1.5, 1.5], 1000),
+    })  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        fitted(source, mirror=[mirror], columns=options)
+    assert words in str(caught.value)
 
 
 def test_event_weights_count_in_the_fit_and_are_not_modelled() -> None:

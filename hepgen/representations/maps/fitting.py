@@ -72,8 +72,8 @@ def continuous(
         bounds: what may be generated, if that is more than what occurs.
     """
     weights = np.abs(weights)
-    spikes, spike_weights = _spikes(values, weights)
-    smooth = ~np.isin(values, spikes)
+    found, spike_weights = find_spikes(values, weights)
+    smooth = ~np.isin(values, found)
     if len(np.unique(values[smooth])) < 3:
         return discrete(*_counts(np.concatenate([values, [low, high]]), np.concatenate([weights, [0.0, 0.0]])))
     inside, height = _cumulate(values[smooth], weights[smooth])
@@ -89,14 +89,14 @@ def continuous(
     steps = int(np.clip(0.5 * np.sqrt(len(values)), 16, 64))
     grid = ndtr(np.linspace(ndtri(edge), -ndtri(edge), steps + 1))
     start = np.unique(np.concatenate([[0], np.searchsorted(levels, grid[1:-1]), [len(points) - 1]]))
-    room = MOST_SEGMENTS - 2 * len(spikes) - 2
+    room = MOST_SEGMENTS - 2 * len(found) - 2
     chosen = _refine(stretched, levels, start, _tolerance(weights[smooth]), room)
     knots, heights = points[chosen], levels[chosen]
     if bounds is not None and bounds[0] < knots[0]:
         knots, heights = np.concatenate([[bounds[0]], knots]), np.concatenate([[_OUTSIDE], heights])
     if bounds is not None and bounds[1] > knots[-1]:
         knots, heights = np.concatenate([knots, [bounds[1]]]), np.concatenate([heights, [1 - _OUTSIDE]])
-    return _with_spikes(knots, heights, spikes, spike_weights / weights.sum(), centre, scale)
+    return _with_spikes(knots, heights, found, spike_weights / weights.sum(), centre, scale)
 
 
 def _with_spikes(
@@ -114,8 +114,13 @@ def _with_spikes(
     return Distribution("continuous", _plain(every), _plain(_rising(height, first, last)), atoms, centre, scale)
 
 
-def _spikes(values: Values, weights: Values) -> tuple[Values, Values]:
-    """Values that occur far more often than their neighbours, ascending, and the weight of each."""
+def find_spikes(values: Values, weights: Values) -> tuple[Values, Values]:
+    """Values that occur far more often than their neighbours, ascending, and the weight of each.
+
+    Args:
+        values: a sample, shape (events,).
+        weights: of each value, shape (events,).
+    """
     distinct, inverse = np.unique(values, return_inverse=True)
     counts = np.bincount(inverse)
     candidates = np.flatnonzero(counts > max(SPIKE_WEIGHT * len(values), 10))
