@@ -50,6 +50,7 @@ def propose_recipe(files: Sequence[str], described: Description, binning: str | 
         "data": data,
         "representation": representation,
         "generator": "coupling",
+        **({"training": {"calibrate": True}} if representation["kind"] == "table" else {}),
     }
     parse_recipe(recipe)
     head = ["printed by `hepgen inspect --config`; `hepgen config schema` lists every key", *notes]

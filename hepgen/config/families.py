@@ -28,7 +28,7 @@ class CouplingOptions(Part):
     bound: float = Field(6.0, gt=0)
     """The splines act on [-bound, bound] of the standardised features; outside, the map is the identity."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Probability of dropout in the coupling networks, in training only."""
+    """Probability of dropout in the coupling networks, in training only; it fades with the learning rate."""
     activation: Activation = "relu"
     """Activation function of the coupling networks."""
 

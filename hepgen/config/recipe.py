@@ -46,6 +46,8 @@ class TrainingRecipe(Part):
     """Stop after this many validations without a better one; never if not set."""
     validate_every: int = Field(500, ge=1)
     """Steps between validations."""
+    calibrate: bool = False
+    """After the training, map the quantiles of each generated feature onto those of the training events."""
     checkpoint_every: float = Field(300.0, gt=0)
     """Seconds between checkpoints."""
     compile: bool = False

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from hepgen.generators.networks.dropout import Dropout
+
 
 @dataclass(frozen=True)
 class NoiseSpec:
@@ -83,6 +85,12 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def objectives(self) -> list[Objective]:
         """What training minimises, in the order of a round."""
+
+    def anneal(self, factor: float) -> None:
+        """Told before every step the factor of the learning rate, in [0, 1]: dropout fades with it."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.fade(factor)
 
     def log_prob(self, x: Tensor, condition: Tensor) -> Tensor:
         """log p(x | condition), shape (events,), where the family has one."""

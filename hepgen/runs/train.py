@@ -111,6 +111,9 @@ def train_run(
                     generator = part.build()
                     generator.load_state_dict(weights, strict=False)
                     draft.generators[part.stage] = generator.eval().requires_grad_(False).to(chosen)
+                    if recipe.training_of(part.stage).calibrate:
+                        watcher.message(f"{part.stage}: calibrating the distributions of {part.features} features")
+                        draft.calibrations[part.stage] = trainer.calibration(generator)
         finally:
             session.close()
     session.content["training"]["steps"] = {name: stage.steps for name, stage in plan.stages.items()}

@@ -21,8 +21,10 @@ from hepgen.representations import registry
 from hepgen.representations.base import Representation, Tensors
 from hepgen.surrogate.bundle import Bundle, read_bundle, write_bundle
 from hepgen.surrogate.card import write_card
+from hepgen.training.calibration import Calibration
 from hepgen.training.checkpoint import CheckpointStore
 
+_CALIBRATION = "calibration."
 DRAFT = "draft"
 """Folder in ``RUN/checkpoints`` that holds the bundle of an unfinished run, all but its weights."""
 
@@ -79,6 +81,7 @@ class Surrogate:
             (columns, and counts of training events), ``condition_dtype`` (of the
             physical conditions).
         model_sha256: hash of the weights file, empty for a draft.
+        calibrations: by stage, where there is one: what is done to the features that its generator makes.
     """
 
     representation: Representation
@@ -90,6 +93,7 @@ class Surrogate:
     conditions: NDArray[np.float64]
     data: dict[str, Any] = field(default_factory=dict)
     model_sha256: str = ""
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
 
     @property
     def block_size(self) -> int:
@@ -128,6 +132,8 @@ class Surrogate:
                 context = self.representation.stage_condition(stage.name, tensors).to(device, torch.float32)
                 x = self.generators[stage.name].sample({name: n.to(device) for name, n in given.items()}, context)
                 x = x.cpu()
+                if stage.name in self.calibrations:
+                    x = self.calibrations[stage.name](x)
                 good &= torch.isfinite(x).all(1)
                 tensors = self.representation.decode(stage.name, x, tensors, unnoise)
             for tensor in tensors.values():
@@ -157,6 +163,8 @@ class Surrogate:
             for name in self.generators[part.stage].sampling_parameters():
                 tensor = state[name]
                 tensors[part.prefix + name] = tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
+            for name, tensor in self._calibration_tensors(part.stage).items():
+                tensors[part.prefix + name] = tensor
         return Bundle(
             config,
             {**self.representation.state(), "kind": self.representation.kind},
@@ -165,6 +173,12 @@ class Surrogate:
             tensors if self.generators else None,
             write_card(self.recipe, parts, self.representation.validity, self.schema.names, self.provenance, scores),
         )
+
+    def _calibration_tensors(self, stage: str) -> dict[str, Tensor]:
+        """Named tensors of the calibration of a stage, always float32: a coarser knot would bend the distribution."""
+        if stage not in self.calibrations:
+            return {}
+        return {_CALIBRATION + name: tensor for name, tensor in self.calibrations[stage].state_dict().items()}
 
     def save(
         self, folder: str | Path, *, scores: Mapping[str, Mapping[str, Any]] | None = None, dtype: str = "float32"
@@ -215,7 +229,7 @@ class Surrogate:
         representation = registry.from_state(bundle.representation)
         config = bundle.config
         parts = [Part(**part) for part in config["parts"]]
-        generators = {}
+        generators, calibrations = {}, {}
         for part in parts if bundle.tensors is not None else ():
             own = {
                 name.removeprefix(part.prefix): tensor
@@ -235,6 +249,8 @@ class Surrogate:
                     hint="copy the model anew, or use the version of hepgen that made it",
                 )
             generators[part.stage] = generator.eval().requires_grad_(False)
+            if _CALIBRATION + "made" in own:
+                calibrations[part.stage] = Calibration(own[_CALIBRATION + "made"], own[_CALIBRATION + "true"])
         names = bundle.validity["names"]
         table = np.array(bundle.validity["table"], dtype=np.float64).reshape(len(bundle.validity["table"]), len(names))
         return cls(
@@ -247,6 +263,7 @@ class Surrogate:
             table,
             config["data"],
             bundle.model_sha256,
+            calibrations,
         )
 
 

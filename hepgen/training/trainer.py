@@ -20,6 +20,7 @@ from hepgen.generators.base import Generator, Objective, StageBatch
 from hepgen.representations.base import Representation
 from hepgen.training.averaging import AveragedGenerator
 from hepgen.training.cache import WEIGHT, EncodedCache, Rows
+from hepgen.training.calibration import Calibration
 from hepgen.training.diagnosis import diagnose
 from hepgen.training.optimizers import (
     build_optimizer,
@@ -29,11 +30,14 @@ from hepgen.training.optimizers import (
     set_rate,
 )
 from hepgen.training.progress import Silent
-from hepgen.training.seeds import INITIAL, TRAIN, VALIDATE, Shuffle, draw, seed_torch, stream, uniform
+from hepgen.training.seeds import CALIBRATE, INITIAL, TRAIN, VALIDATE, Shuffle, draw, seed_torch, stream, uniform
 
 _MAX_SKIPPED = 20
 _VALIDATION_ROWS = 20_000
 _VALIDATION_CHUNK = 1000
+_CALIBRATION_ROWS = 50_000
+_CALIBRATION_NUMBERS = 2**25
+_CALIBRATION_REPEATS = 4
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ class StageTrainer:
         position = self.step * len(self._phases)
         phase = min(position // self.steps, len(self._phases) - 1)
         factor = schedule(position - phase * self.steps, self.steps, self.settings.warmup)
+        self.generator.anneal(factor)
         result: dict[str, float] = {}
         batch_number = 0
         for objective in self._objectives:
@@ -211,6 +216,31 @@ class StageTrainer:
             condition.to(self._device),
             None if weight is None else (weight / self._train.mean_weight).to(self._device),
         )
+
+    def calibration(self, generator: Generator) -> Calibration:
+        """The map that gives each generated feature the law that it has in the training events.
+
+        Conditions, and what earlier stages made, are those of the events.
+        """
+        random = stream(self._seed, CALIBRATE, self.number)
+        most = int(np.clip(_CALIBRATION_NUMBERS // self.stage.features, 2000, _CALIBRATION_ROWS))
+        rows = np.sort(random.choice(self._train.size, min(self._train.size, most), replace=False))
+        true: list[Tensor] = []
+        weights: list[Tensor] = []
+        made: list[list[Tensor]] = [[] for _ in range(_CALIBRATION_REPEATS)]
+        for chosen in np.array_split(rows, max(1, len(rows) // _VALIDATION_CHUNK)):
+            batch = self._batch(self._train, chosen, random, augment=True)
+            true.append(batch.x.cpu())
+            if batch.weight is not None:
+                weights.append(batch.weight.cpu())
+            for events in made:
+                noise = draw(random, generator.noise_spec(), len(chosen))
+                with torch.inference_mode():
+                    x = generator.sample({name: n.to(self._device) for name, n in noise.items()}, batch.condition)
+                events.append(x.cpu())
+        generated = torch.cat([part for events in made for part in events])
+        weight = torch.cat(weights).numpy() if weights else None
+        return Calibration.fit(generated.numpy(), torch.cat(true).numpy(), weight)
 
     def judge(self) -> float:
         """The physics score, or the mean validation loss, of the averaged weights; the same noise at every call."""

@@ -13,6 +13,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
+import torch
+from scipy.stats import ks_2samp
 from toys import SCHEMA, toy_events
 
 from hepgen.config.families import FAMILIES, Family
@@ -231,6 +233,32 @@ def test_the_clock_takes_no_more_passes_than_the_recipe_allows(data: Path, tmp_p
     assert plan["stages"]["second"]["steps"] > 2 * events / 64
     # what the first leaves is there for the second
     assert plan["stages"]["second"]["budget"] > 2.0
+
+
+def test_calibrated_features_have_the_law_of_the_events_after_a_short_training(data: Path, tmp_path: Path) -> None:
+    events = toy_events(1500)
+    condition = torch.from_numpy(ak.to_numpy(events["energy"]).astype("f4"))[:, None]
+    random = torch.Generator()
+
+    def noise(stage: int) -> Any:
+        return {"z": torch.randn(1500, (1, 2)[stage], generator=random)}, torch.zeros(1500, 2)
+
+    away = {}
+    for calibrate in (False, True):
+        run = tmp_path / str(calibrate)
+        trained = train_run(recipe(data, training={"steps": 1, "calibrate": calibrate}), run, seed=1, device="cpu")
+        loaded = Surrogate.load(run)
+        assert sorted(loaded.calibrations) == (["first", "second"] if calibrate else [])
+        samples = []
+        for surrogate in (trained, loaded):
+            random.manual_seed(1)
+            samples.append(surrogate.sample(condition, noise)[0])
+        assert all(torch.equal(samples[0][name], samples[1][name]) for name in samples[0])
+        away[calibrate] = ks_2samp(samples[0]["v"].numpy().ravel(), ak.to_numpy(events["v"]).ravel()).statistic
+    assert away[True] < 0.6 * away[False]
+    first = weights(tmp_path / "True")
+    train_run(recipe(data, training={"steps": 1, "calibrate": True}), tmp_path / "again", seed=1, device="cpu")
+    assert weights(tmp_path / "again") == first
 
 
 def test_little_memory_gives_the_same_weights(data: Path, tmp_path: Path) -> None:

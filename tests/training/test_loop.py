@@ -15,6 +15,7 @@ from toys import Gaussian, Players, ToyRepresentation, toy_source
 
 from hepgen.errors import Interrupted, TrainingError
 from hepgen.generators.base import Generator, Objective, StageBatch
+from hepgen.generators.networks.dropout import Dropout
 from hepgen.training.cache import EncodedCache, encode_source
 from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.loop import StageRun
@@ -256,3 +257,23 @@ def test_exact_values_are_spread_by_noise_only_for_the_families_that_want_it(par
     exact, _ = parts[0].features("first", parts[1].gather(np.arange(1000)), still)
     away = float((x - exact.T).abs().min(1).values.max())
     assert (away > 1e-5) == family.dequantised
+
+
+class Dropping(Gaussian):
+    """The toy with a dropout that nothing passes through."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.dropout = Dropout(0.5)
+
+
+def test_dropout_is_gone_when_the_learning_rate_is(parts: Any) -> None:
+    trainer = _trainer(parts, Dropping)
+    trainer.reset(40)
+    strengths = []
+    for _ in range(40):
+        trainer.run_step()
+        strengths.append(trainer.generator.dropout.strength)
+    assert strengths[0] == 1.0
+    assert strengths == sorted(strengths, reverse=True)
+    assert strengths[32:] == [0.0] * 8

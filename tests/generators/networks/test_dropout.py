@@ -45,5 +45,15 @@ def test_nothing_is_dropped_outside_training_or_without_a_probability() -> None:
     assert Dropout(0.0)(x) is x
 
 
+def test_it_fades_in_quarters() -> None:
+    torch.manual_seed(4)
+    dropout, x = Dropout(0.8), torch.ones(100_000)
+    for factor, share in ((1.0, 0.8), (0.7, 0.6), (0.5, 0.4), (0.2, 0.2), (0.1, 0.0)):
+        dropout.fade(factor)
+        dropped = dropout(x)
+        assert (dropped == 0).float().mean().item() == pytest.approx(share, abs=0.01)
+        assert dropped.mean().item() == pytest.approx(1, abs=0.03)
+
+
 def test_an_empty_tensor_stays_empty() -> None:
     assert Dropout(0.5)(torch.ones(0, 3)).shape == (0, 3)
