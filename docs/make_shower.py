@@ -23,13 +23,13 @@ ENERGY = 16384.0
 RADII = {0: 100.0, 1: 70.0, 2: 80.0, 3: 600.0, 12: 1000.0}  # mm: where the layers have their energy
 
 
-def typical_shower(path: str) -> np.ndarray:
-    """The shower of this energy whose total is nearest to the mean: neither file is searched for a pretty one."""
+def typical_shower(path: str, layers: tuple[slice, ...]) -> np.ndarray:
+    """The shower of this energy whose layers are nearest to their means: neither file is searched for a pretty one."""
     batches = list(open_events(path).batches(["incident_energy", "voxel_energy"]))
     events = ak.concatenate(batches)
     voxels = ak.to_numpy(events["voxel_energy"][events["incident_energy"] == ENERGY])
-    totals = voxels.sum(1)
-    return voxels[np.abs(totals - totals.mean()).argmin()]
+    energies = np.stack([voxels[:, part].sum(1) for part in layers], axis=1)
+    return voxels[(((energies - energies.mean(0)) / energies.std(0)) ** 2).sum(1).argmin()]
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     axes = figure.subplots(2, binning.num_layers, subplot_kw={"projection": "polar"})
     norm = LogNorm(0.1, 3000)
     for row, (name, path) in enumerate((("simulated", simulated), ("generated", generated))):
-        shower = typical_shower(path)
+        shower = typical_shower(path, binning.layer_slices)
         for place, (layer, part) in enumerate(zip(binning.layers, binning.layer_slices, strict=True)):
             axis = axes[row][place]
             grid = shower[part].reshape(layer.num_alpha, layer.num_r).T
