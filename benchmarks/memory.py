@@ -31,7 +31,9 @@ options: {{coupling: {{layers: 2, hidden: [32], bins: 4}}}}
 training: {{steps: 50, validate_every: 1000}}
 """
 # What a training loads: torch loads its compiler with the first optimizer, hepgen numba with the first spline.
-IMPORTS = "import torch, torch._dynamo, numba, uproot, awkward, h5py, numpy, pydantic, hepgen.runs, hepgen.events.summary"
+IMPORTS = (
+    "import torch, torch._dynamo, numba, uproot, awkward, h5py, numpy, pydantic, hepgen.runs, hepgen.events.summary"
+)
 
 
 def peak(command: list[str]) -> int:

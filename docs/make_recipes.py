@@ -59,8 +59,7 @@ SECTIONS: tuple[tuple[str, str, type[Part]], ...] = (
     ("representation, kind: calorimeter", "Stages: `energies`, then `shapes`.", CalorimeterRecipe),
     (
         "representation, kind: table",
-        "Stages: `discrete` for columns with a few values and for which values are absent, then `columns` for the rest. A "
-        "stage without anything to do is left out.",
+        "Stages: `discrete` (columns with a few values, and which values are absent), then `columns`, the rest.",
         TableRecipe,
     ),
     ("representation.columns.NAME", "For `kind: table`.", ColumnOptions),
