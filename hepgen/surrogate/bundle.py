@@ -25,7 +25,7 @@ from hepgen.training.files import (
     write_tensors,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WEIGHTS = "model.safetensors"
 _DOCUMENTS = ("representation", "provenance", "validity")
 

@@ -61,7 +61,7 @@ def work(workplace: Path, tmp_path: Path) -> Path:
 def test_train_keeps_words_from_data(workplace: Path) -> None:
     summary = json.loads((workplace / "train.json").read_text())
     assert summary["seed"] == "1"
-    assert list(summary["steps"].values()) == [20]
+    assert summary["steps"] == {"discrete": 20, "columns": 20}
     assert summary["peak_memory"] > 0
     log = (workplace / "train.log").read_text()
     assert "next: hepgen sample" in log
@@ -107,8 +107,9 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(call, work: Path) -> None:
 
 
 def test_max_time_exits_85_and_what_is_there_can_be_sampled(call, work: Path) -> None:
-    arguments = ("train", "recipe.yaml", "-o", "long", "--set", "training.steps=100000")
-    done = call(*arguments, "--max-time", "2s")
+    steps = ("--set", "training.steps=100000", "--set", "stages.discrete.training.steps=1")
+    arguments = ("train", "recipe.yaml", "-o", "long", *steps)
+    done = call(*arguments, "--max-time", "5s")
     assert (done.returncode, done.stdout) == (85, "")
     assert done.stderr.splitlines()[-3].startswith("stopped: ")
     sampled = call("sample", "long", "-n", "10", "-o", "some.root")

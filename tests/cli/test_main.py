@@ -150,7 +150,8 @@ def test_failures_of_the_machine_are_told_from_bugs(run, raised: str, code: int)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_that_find_nothing_to_save(number: int, code: int, tmp_path: Path) -> None:
     program = (
-        "import sys, time, hepgen.config.load, hepgen.cli.main\n"
+        "import signal, sys, time, hepgen.config.load, hepgen.cli.main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the tests run in the background
         "def wait():\n"
         "    try:\n        print('ready', file=sys.stderr, flush=True); time.sleep(60)\n"
         "    finally:\n        open('cleaned', 'w').close()\n"
