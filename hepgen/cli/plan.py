@@ -74,8 +74,8 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
         )
         by_clock = budget is not None or (training.steps is None and training.epochs is None)
         steps = training.steps
-        if steps is None and training.epochs is not None:
-            steps = max(1, round(training.epochs * training_rows["train"] / training.batch_size))
+        epochs = training.max_epochs if by_clock else training.epochs
+        most = None if epochs is None else max(1, round(epochs * training_rows["train"] / training.batch_size))
         rows.append(
             {
                 "stage": stage.name,
@@ -83,7 +83,8 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
                 "features": stage.features,
                 "conditions": stage.conditions,
                 "parameters": sum(parameter.numel() for parameter in network.parameters()),
-                "steps": None if by_clock else steps,
+                "steps": None if by_clock else steps or most,
+                "most_steps": most if by_clock else None,
                 "seconds": timed * part[stage.name] if by_clock else None,
             }
         )
@@ -108,16 +109,19 @@ def print_plan(sink: Output, plan: dict[str, Any]) -> None:
         counted += f"; training rows, one per {plan['objects']['name']}: {_counts(plan['objects'])}"
     sink.data(f"{plan['name']}: {len(plan['files'])} file(s), {counted}; {len(plan['columns'])} columns")
     keys = ("stage", "generator", "features", "conditions", "parameters")
-    rows = [
-        [
-            *(str(row[key]) for key in keys),
-            str(row["steps"]) if row["seconds"] is None else f"as fit into {format_duration(row['seconds'])}",
-        ]
-        for row in plan["stages"]
-    ]
+    rows = [[*(str(row[key]) for key in keys), _steps(row)] for row in plan["stages"]]
     sink.table("", [*keys, "steps"], rows)
+    limited = any(row["most_steps"] is not None for row in plan["stages"])
     time = "by steps" if plan["seconds"] is None else format_duration(plan["seconds"])
+    time = f"at most {time}" if limited else time
     sink.data(f"encoded events: about {format_size(plan['encoded_bytes'])}; training time: {time}")
+
+
+def _steps(row: dict[str, Any]) -> str:
+    if row["seconds"] is None:
+        return str(row["steps"])
+    most = "" if row["most_steps"] is None else f", at most {row['most_steps']}"
+    return f"as fit into {format_duration(row['seconds'])}{most}"
 
 
 def _counts(numbers: dict[str, Any]) -> str:

@@ -69,6 +69,14 @@ def test_train_keeps_words_from_data(workplace: Path) -> None:
     assert "Traceback" not in log
 
 
+def test_a_dry_run_says_how_many_steps_the_passes_allow(call, work: Path) -> None:
+    arguments = ("train", "recipe.yaml", "--dry-run", "--budget", "1h", "--set", "stages.columns.training.max_epochs=2")
+    plan = json.loads(call(*arguments, "--json").stdout)
+    discrete, columns = plan["stages"]
+    assert (discrete["most_steps"], columns["most_steps"]) == (None, round(2 * plan["events"]["train"] / 128))
+    assert f", at most {columns['most_steps']}" in call(*arguments).stdout
+
+
 def test_train_needs_a_folder(call, work: Path) -> None:
     done = call("train", "recipe.yaml")
     assert (done.returncode, done.stdout) == (2, "")
