@@ -75,7 +75,7 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
         by_clock = budget is not None or (training.steps is None and training.epochs is None)
         steps = training.steps
         epochs = training.max_epochs if by_clock else training.epochs
-        most = None if epochs is None else max(1, round(epochs * training_rows["train"] / training.batch_size))
+        most = None if epochs is None else training.steps_in(epochs, training_rows["train"])
         rows.append(
             {
                 "stage": stage.name,

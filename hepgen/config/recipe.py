@@ -53,6 +53,10 @@ class TrainingRecipe(Part):
     compile: bool = False
     """Compile the networks with torch.compile; without a C++ compiler the run goes on uncompiled."""
 
+    def steps_in(self, epochs: float, events: int, batches_per_step: int = 1) -> int:
+        """Number of steps that this many passes over the training events take."""
+        return max(1, round(epochs * events / self.batch_size / batches_per_step))
+
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if self.steps is not None and self.epochs is not None:

@@ -295,11 +295,16 @@ class RowSample:
         rows, weights = self.result()
         values, weights = rows[:, column], np.abs(weights)
         kept = ~np.isnan(values) & (weights > 0)
-        order = np.argsort(values[kept], kind="stable")
-        values, weights = values[kept][order], weights[kept][order]
-        centres = np.cumsum(weights) - 0.5 * weights
-        found: Rows = np.interp(np.asarray(probabilities) * weights.sum(), centres, values)
-        return found
+        return weighted_quantiles(values[kept], weights[kept], probabilities)
+
+
+def weighted_quantiles(values: Rows, weights: Rows, probabilities: list[float] | Rows) -> Rows:
+    """Quantiles of a sample of shape (events,) whose weights are not negative; each value stands for its middle."""
+    order = np.argsort(values, kind="stable")
+    values, weights = values[order], weights[order]
+    centres = np.cumsum(weights) - 0.5 * weights
+    found: Rows = np.interp(np.asarray(probabilities) * weights.sum(), centres, values)
+    return found
 
 
 def _splitmix64(counter: NDArray[np.uint64]) -> NDArray[np.uint64]:

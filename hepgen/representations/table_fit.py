@@ -64,7 +64,7 @@ def fit_table(
     relations = find_relations(sample, chosen, first, turning)
     relations = mirrored_relations(relations, chosen, mirrors)
     groups = _absent_together(sample, chosen, first)
-    survey = _Reduced(chosen, relations, groups)
+    survey = _Reduced(chosen, relations, groups, combine=first == 0)
     for rows, row_weights in _matrices(source, layout):
         survey.update(rows[:, varying], row_weights)
     kept = survey.holding()
@@ -93,8 +93,7 @@ def fit_table(
         flags = [_fit_flag(absent[:, group[0]], weights) for group in own]
         places = [[index - start for index in group] for group in own]
         blocks.append(ColumnBlock(chosen[start:stop], places, Gaussianise([*columns[start:stop], *flags])))
-    if first == 0:
-        blocks[1].combinations = survey.combinations(blocks[1])
+    blocks[1].combinations = survey.combinations(blocks[1])
     inside = [[index - first for index in group] for group in mirrors]
     return facts, TableTransform(blocks[0], blocks[1], kept, inside)
 
@@ -144,7 +143,7 @@ class _Reduced:
     """Second pass: ranges and distinct values after each relation, and whether relations hold in every event."""
 
     def __init__(
-        self, facts: Sequence[ColumnFacts], relations: Sequence[Relation], groups: Sequence[list[int]]
+        self, facts: Sequence[ColumnFacts], relations: Sequence[Relation], groups: Sequence[list[int]], *, combine: bool
     ) -> None:
         self._facts = facts
         self._relations = relations
@@ -158,7 +157,8 @@ class _Reduced:
         discrete = [index for index, fact in enumerate(facts) if fact.kind == "discrete"]
         self._discrete = {index: children.get(index, index) for index in discrete}
         self._absentees = [index for index, fact in enumerate(facts) if fact.absent is not None]
-        self._occurred = DistinctRows(len(self._discrete) + len(self._absentees), _MOST_COMBINATIONS)
+        told = len(self._discrete) + len(self._absentees)
+        self._occurred = DistinctRows(told, _MOST_COMBINATIONS) if combine and told else None
 
     def update(self, rows: Matrix, weights: Matrix | None) -> None:
         absent = _absent(rows, self._facts)
@@ -167,8 +167,9 @@ class _Reduced:
         values = np.column_stack([np.where(absent, np.nan, rows), *related])
         self._moments.update(values, weights)
         self._distinct.update(values, weights)
-        told = np.nan_to_num(values[:, list(self._discrete.values())])  # what is absent has no value of its own
-        self._occurred.update(np.column_stack([told, absent[:, self._absentees]]), weights)
+        if self._occurred is not None:
+            told = np.nan_to_num(values[:, list(self._discrete.values())])  # what is absent has no value of its own
+            self._occurred.update(np.column_stack([told, absent[:, self._absentees]]), weights)
         for index, relation in enumerate(self._relations):
             if isinstance(relation, OrderedShare):
                 self._broken[index] += int((rows[:, relation.child] > rows[:, relation.parent]).sum())
@@ -185,7 +186,7 @@ class _Reduced:
 
     def combinations(self, block: ColumnBlock) -> Combinations | None:
         """The combinations of all discrete values of a block, if there are several values and each is seen often."""
-        found = self._occurred.result()
+        found = None if self._occurred is None else self._occurred.result()
         own = {place for place in block.discrete if place < len(self._facts)}
         counted = all(len(block.gaussianise.distributions[place].atoms) == 1 for place in own - set(self._discrete))
         if found is None or len(block.discrete) < 2 or not counted:

@@ -73,9 +73,12 @@ class ColumnBlock(nn.Module):
         self.rest_order = torch.argsort(torch.tensor(self.smooth + self.mixed)).tolist()
         self.order = torch.argsort(torch.tensor(self.discrete + self.rest)).tolist()
         self.atoms = Gaussianise([distributions[place] for place in self.discrete])
-        hidden_by = [group_of[place] if place < len(self.facts) else len(self.groups) for place in self.discrete]
-        known = {place - len(self.facts): index for index, place in enumerate(self.discrete)}
-        self._hidden_by = [(index, known[group]) for index, group in enumerate(hidden_by) if group < len(self.groups)]
+        # discrete columns that can be absent, each with its indicator, by their places among the discrete ones
+        self._hidden_by = [
+            (index, self.discrete.index(len(self.facts) + group_of[place]))
+            for index, place in enumerate(self.discrete)
+            if place < len(self.facts) and grouped[place]
+        ]
 
     @property
     def size(self) -> int:

@@ -238,16 +238,12 @@ def _wanted(
 ) -> Callable[[StageTrainer], StagePlan | TimeLimit]:
     """How long a stage is trained: by the clock, or by the recipe's steps or epochs."""
     training = recipe.training_of(stages[number].name)
-
-    def steps(epochs: float, trainer: StageTrainer) -> int:
-        return max(1, round(epochs * events / training.batch_size / trainer.batches_per_step))
-
     if budget is None and (training.steps is not None or training.epochs is not None):
 
         def by_recipe(trainer: StageTrainer) -> StagePlan:
             if training.steps is not None:
                 return StagePlan(training.steps)
-            return StagePlan(steps(training.epochs or 1.0, trainer))
+            return StagePlan(training.steps_in(training.epochs or 1.0, events, trainer.batches_per_step))
 
         return by_recipe
     if budget is None and number == 0:
@@ -261,6 +257,6 @@ def _wanted(
 
     def by_clock(trainer: StageTrainer) -> TimeLimit:
         most = training.max_epochs
-        return TimeLimit(seconds, None if most is None else steps(most, trainer))
+        return TimeLimit(seconds, None if most is None else training.steps_in(most, events, trainer.batches_per_step))
 
     return by_clock

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from torch import Tensor, nn
 
+from hepgen.representations.accumulators import weighted_quantiles
+
 _KNOTS = 61
 _FARTHEST = 3.0  # in widths of a normal
 _BEYOND = 20  # events that lie outside the outermost knots on each side
@@ -65,8 +67,7 @@ class Calibration(nn.Module):
         """(events, features) to the same shape."""
         values = x.T.contiguous()
         right = torch.searchsorted(self.made, values).clamp(1, self.made.shape[1] - 1)
-        ends = [table.gather(1, place) for table in (self.made, self.true) for place in (right - 1, right)]
-        a, b, c, d = ends
+        a, b, c, d = (table.gather(1, place) for table in (self.made, self.true) for place in (right - 1, right))
         inside = torch.clamp((values - a) / (b - a), 0.0, 1.0)
         beyond = torch.clamp(values - self.made[:, -1:], min=0.0) + torch.clamp(values - self.made[:, :1], max=0.0)
         return (c + inside * (d - c) + beyond).T
@@ -77,9 +78,5 @@ def _quantiles(values: Values, levels: NDArray[np.float64], weight: Values | Non
     if weight is None:
         found: NDArray[np.float64] = np.quantile(values, levels, axis=0)
         return found
-    columns = []
-    for column in values.T:
-        order = np.argsort(column, kind="stable")
-        total = np.cumsum(np.abs(weight[order], dtype=np.float64))
-        columns.append(np.interp(levels, (total - 0.5 * np.abs(weight[order])) / total[-1], column[order]))
-    return np.stack(columns, axis=1)
+    counted = np.abs(weight, dtype=np.float64)
+    return np.stack([weighted_quantiles(column, counted, levels) for column in values.T], axis=1)
