@@ -98,6 +98,8 @@ class SamplingRecipe(Part):
 
     block_size: int = Field(1000, ge=1)
     """Events per block, the unit of random numbers: changing it changes which events a seed gives."""
+    unweight: bool = False
+    """Tables: accept rows by a fitted chance that gives all columns, derived ones too, their distribution in the training."""
 
 
 class Recipe(Part):
@@ -142,6 +144,12 @@ class Recipe(Part):
         total = sum(stage.share or 0.0 for stage in self.stages.values())
         if total > 1 + 1e-9:
             raise ValueError(f"the shares of the stages add up to {total:g}, which is more than 1")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_can_be_accepted(self) -> Self:
+        if self.sampling.unweight and (self.representation.kind != "table" or self.data.objects is not None):
+            raise ValueError("sampling.unweight is for tables with one row per event")
         return self
 
     def generator_of(self, stage: str) -> str:

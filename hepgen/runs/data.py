@@ -61,6 +61,13 @@ class RunData:
             facts["objects"] = _object_facts(self.recipe, self.exploded, self.events, self.rule)
         return facts
 
+    def written(self) -> EventSource:
+        """The training events with every column of the output that is generated or computed, and their weights."""
+        names = [name for name in self.output.names if _is_learned(self.recipe, self.output, name)]
+        names += [name for name in self.recipe.data.derived if name not in names]
+        names += [WEIGHT] if WEIGHT in self.events.schema else []
+        return select_events(split_source(self.events, self.rule, "train"), columns=names)
+
 
 def batch_memory(memory: int) -> int:
     """Bytes of one batch in a training that may take ``memory``: its decoding holds several times as much."""
@@ -107,16 +114,14 @@ def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = Tr
     _check_derived(recipe, chosen)
     rows: EventSource = events if exploded is None else exploded
     names = [*learned.names, *([WEIGHT] if WEIGHT in rows.schema else [])]
-    parts = {part: _only(split_source(rows, rule, part), names) for part in ("train", "validation", "test")}
+    parts = {
+        part: select_events(split_source(rows, rule, part), columns=names) for part in ("train", "validation", "test")
+    }
     inputs = [
         describe_input(path, files.schema.tree, entries) if hashes else {"path": path, "entries": entries}
         for path, entries in zip(files.files, files.entries, strict=True)
     ]
     return RunData(recipe, chosen, learned, events, **parts, rule=rule, inputs=inputs, exploded=exploded)
-
-
-def _only(source: EventSource, names: list[str]) -> EventSource:
-    return select_events(source, columns=names)
 
 
 def _chosen(recipe: Recipe, schema: Schema) -> Schema:

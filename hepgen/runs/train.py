@@ -23,6 +23,7 @@ from hepgen.runs.heap import release_heap
 from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
 from hepgen.runs.scoring import physics_distance
 from hepgen.runs.session import Session
+from hepgen.runs.unweighting import fit_acceptance
 from hepgen.surrogate.bundle import read_bundle, write_bundle
 from hepgen.surrogate.surrogate import Part, Surrogate
 from hepgen.training.cache import WEIGHT, EncodedCache, encode_source
@@ -116,6 +117,10 @@ def train_run(
                         draft.calibrations[part.stage] = trainer.calibration(generator)
         finally:
             session.close()
+    if recipe.sampling.unweight:
+        watcher.message("fitting which events to accept")
+        draft.acceptance = fit_acceptance(draft, data, session.seed)
+        watcher.message(f"{100 * draft.acceptance.efficiency:.0f} % of the generated events are accepted")
     session.content["training"]["steps"] = {name: stage.steps for name, stage in plan.stages.items()}
     session.content["training"]["seconds"] = plan.spent
     folder.write_provenance(session.content)

@@ -14,13 +14,20 @@ from hepgen.sampling.seeds import BlockNoise
 from hepgen.surrogate.surrogate import Surrogate
 
 MAX_RETRIES = 20
+MAX_DRAWS = 1000
 
 
 @dataclass
-class Redrawn:
-    """Counts the events that had to be drawn again because they were not finite."""
+class Draws:
+    """Counts what a sampling drew.
 
-    events: int = 0
+    Attributes:
+        passes: forward passes.
+        redrawn: events that had to be drawn again because they were not finite.
+    """
+
+    passes: int = 0
+    redrawn: int = 0
 
 
 def sample_block(
@@ -30,35 +37,50 @@ def sample_block(
     seed: int,
     *,
     part: int | None = None,
-    redrawn: Redrawn | None = None,
+    draws: Draws | None = None,
 ) -> Tensors:
-    """Physical tensors of one forward pass of a block.
+    """Physical tensors of a block of events, finite and accepted.
 
-    The pass has ``surrogate.block_size`` rows whatever is asked for, so that an event does not depend on how many there
-    are; missing conditions are filled by beginning again with the first.
+    Each forward pass has ``surrogate.block_size`` rows whatever is asked for, so that an event does not depend on how
+    many there are; missing conditions are filled by beginning again with the first. What a pass gives fills the events
+    that are still to come, in order; with conditions, a row can only become the event of the same row.
 
     Args:
         condition: (events, conditions) with 1 to block_size events.
         part: which pass of the block, in object mode.
+        draws: counts.
 
     Raises:
-        ModelError: if some event is still not finite after 20 redraws.
+        ModelError: if some event is still not finite after 20 draws, or not accepted after 1000.
     """
     count, size = len(condition), surrogate.block_size
+    counted = draws or Draws()
     filled = np.resize(condition, (size, condition.shape[1])) if count < size else condition
     rows = torch.from_numpy(filled.astype(surrogate.data.get("condition_dtype", "float32"), copy=False))
-    tensors, good = surrogate.sample(rows, BlockNoise(surrogate, seed, block, 0, part))
-    for retry in range(1, MAX_RETRIES + 1):
-        bad = ~good[:count]
-        if not bool(bad.any()):
+    exchangeable = condition.shape[1] == 0
+    pending = torch.arange(count)
+    found: Tensors = {}
+    limit = MAX_RETRIES if surrogate.acceptance is None else MAX_DRAWS
+    for retry in range(limit + 1):
+        noise = BlockNoise(surrogate, seed, block, retry, part)
+        tensors, good = surrogate.sample(rows, noise)
+        counted.passes += 1
+        counted.redrawn += int((~good[pending]).sum())
+        if surrogate.acceptance is not None:
+            finite = good.nonzero().squeeze(1)
+            sound = {name: tensor[finite] for name, tensor in tensors.items()}
+            good[finite] = surrogate.accepted(sound, noise.accept()[finite])
+        taken = good.nonzero().squeeze(1)[: len(pending)] if exchangeable else pending[good[pending]]
+        if retry == 0 and bool(good[:count].all()):
             return {name: tensor[:count] for name, tensor in tensors.items()}
-        if redrawn is not None:
-            redrawn.events += int(bad.sum())
-        again, fine = surrogate.sample(rows, BlockNoise(surrogate, seed, block, retry, part))
+        places = pending[: len(taken)] if exchangeable else taken
         for name, tensor in tensors.items():
-            tensors[name] = torch.where((~good).reshape(-1, *[1] * (tensor.ndim - 1)), again[name], tensor)
-        good = good | fine
+            found.setdefault(name, torch.empty((count, *tensor.shape[1:]), dtype=tensor.dtype))[places] = tensor[taken]
+        pending = pending[len(taken) :] if exchangeable else pending[~good[pending]]
+        if len(pending) == 0:
+            return found
     raise ModelError(
-        f"{int((~good[:count]).sum())} events of block {block} are not finite after {MAX_RETRIES} draws",
+        f"{len(pending)} events of block {block} are not finite{' or not accepted' * (limit > MAX_RETRIES)} after "
+        f"{limit} draws",
         hint="the surrogate is not fit for these conditions: train it longer, or stay within its validity range",
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepgen.errors import InputFileError, UsageError
 from hepgen.events.objects import nest
 from hepgen.events.source import EventSource, record
-from hepgen.sampling.blocks import Redrawn, sample_block
+from hepgen.sampling.blocks import Draws, sample_block
 from hepgen.sampling.conditions import RowReader, check_range, parse_law
 from hepgen.sampling.seeds import condition_stream
 from hepgen.surrogate.surrogate import Surrogate
@@ -45,12 +45,12 @@ class ObjectBlocks:
         keep: Sequence[str] = (),
         set_conditions: Sequence[str] = (),
         extrapolate: bool = False,
-        redrawn: Redrawn | None = None,
+        draws: Draws | None = None,
     ) -> None:
         self._surrogate = surrogate
         self._seed = seed
         self._extrapolate = extrapolate
-        self._redrawn = redrawn
+        self._draws = draws
         self._repeat = per_condition
         self._keep = list(keep)
         data = surrogate.data["objects"]
@@ -119,7 +119,7 @@ class ObjectBlocks:
         size = self._surrogate.block_size
         parts = [
             sample_block(self._surrogate, block, condition[start : start + size], self._seed, part=start // size,
-                         redrawn=self._redrawn)
+                         draws=self._draws)
             for start in range(0, max(rows, 1), size)
             if rows
         ]  # fmt: skip

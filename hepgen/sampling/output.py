@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
-from hepgen.events.expressions import Expression
 from hepgen.events.schema import LUMI_COLUMNS, RUN_COLUMNS, Column, Schema, is_identity
 from hepgen.events.select import apply_derived
 from hepgen.events.source import record
@@ -58,7 +57,6 @@ class OutputColumns:
         self._surrogate = surrogate
         self._seed = seed
         data = surrogate.data
-        self._derived = {name: Expression.parse(text) for name, text in data.get("derived", {}).items()}
         weight = data.get("weight") or {}
         self._weight_column: str | None = weight.get("column")
         if sumw is not None and self._weight_column is None:
@@ -104,9 +102,9 @@ class OutputColumns:
         """Columns of the schema for generated ``events`` of a block, the first of which has the number ``first``."""
         count = len(events)
         columns = {name: events[name] for name in events.fields}
-        if self._derived:
-            computed = apply_derived(events, self._derived, self.schema)
-            columns.update({name: computed[name] for name in self._derived})
+        if derived := self._surrogate.derived:
+            computed = apply_derived(events, derived, self.schema)
+            columns.update({name: computed[name] for name in derived})
         for column in self.schema:
             if kept is not None and column.name in kept.fields:
                 columns[column.name] = kept[column.name]

@@ -18,7 +18,7 @@ import hepgen
 from hepgen.errors import UsageError
 from hepgen.events.source import EventSource
 from hepgen.events.writer import create_writer
-from hepgen.sampling.blocks import Redrawn, sample_block
+from hepgen.sampling.blocks import Draws, sample_block
 from hepgen.sampling.conditions import Conditions, DrawnConditions, SourceConditions, parse_law
 from hepgen.sampling.objects import ObjectBlocks
 from hepgen.sampling.output import OutputColumns
@@ -98,7 +98,7 @@ class Sampling:
     ) -> None:
         self.surrogate = surrogate
         self.seed = fresh_seed() if seed is None else seed
-        self.redrawn = Redrawn()
+        self.draws = Draws()
         self._objects: ObjectBlocks | None = None
         if conditions is None and (keep or per_condition != 1):
             raise UsageError("--keep and --per-condition need --conditions", where="hepgen sample")
@@ -109,7 +109,7 @@ class Sampling:
         if surrogate.data.get("objects"):
             self._objects = ObjectBlocks(
                 surrogate, self.seed, conditions, per_condition=per_condition, keep=keep, set_conditions=set_conditions,
-                extrapolate=extrapolate, redrawn=self.redrawn,
+                extrapolate=extrapolate, draws=self.draws,
             )  # fmt: skip
             available = self._objects.events
         else:
@@ -156,7 +156,7 @@ class Sampling:
                 events, kept = self._objects.block(block, first, count)
             else:
                 rows, kept = self._conditions.block(block, first, count)
-                tensors = sample_block(self.surrogate, block, rows, self.seed, redrawn=self.redrawn)
+                tensors = sample_block(self.surrogate, block, rows, self.seed, draws=self.draws)
                 events = self.surrogate.representation.unpack(tensors)
             yield self.columns.assemble(events, block, first, kept)
 
@@ -239,12 +239,12 @@ def sample_to_file(
                 "complete": 1,
             }
         )
-    if sampling.redrawn.events:
-        watcher.message(f"{sampling.redrawn.events} events were not finite and were drawn again")
+    if sampling.draws.redrawn:
+        watcher.message(f"{sampling.draws.redrawn} events were not finite and were drawn again")
     seconds = time.perf_counter() - wall
     return SampleSummary(
         str(path), done, sampling.seed, seconds, done / max(1e-9, seconds),
-        (time.process_time() - cpu) / max(1, done), peak_memory(), sampling.redrawn.events,
+        (time.process_time() - cpu) / max(1, done), peak_memory(), sampling.draws.redrawn,
         blocks.start, max(blocks.start, blocks.stop - 1), tuple(writer.notes),
     )  # fmt: skip
 

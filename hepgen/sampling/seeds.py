@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from torch import Tensor
 
 from hepgen.representations.base import Stage
 from hepgen.surrogate.surrogate import StageNoise, Surrogate
@@ -16,6 +17,7 @@ from hepgen.training.seeds import draw, stream, uniform
 
 _DECODE = 1
 _CONDITIONS = 2
+_ACCEPT = 3
 
 
 def run_number(seed: int) -> int:
@@ -72,3 +74,8 @@ class BlockNoise:
         key = (self._block, number, self._retry)
         noise = draw(stream(self._seed, *key, *more), self._surrogate.generators[stage.name].noise_spec(), rows)
         return noise, uniform(stream(self._seed, *key, _DECODE, *self._tail), rows, stage.unnoise)
+
+    def accept(self) -> Tensor:
+        """The random numbers that decide which events are kept, (block_size,)."""
+        key = (self._block, 0, self._retry, _ACCEPT, *self._tail)
+        return uniform(stream(self._seed, *key), self._surrogate.block_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from torch import Tensor
 
 from hepgen.config.families import find_family
 from hepgen.errors import ModelError
+from hepgen.events.expressions import Expression
 from hepgen.events.schema import Schema
+from hepgen.events.select import apply_derived
 from hepgen.generators.base import Generator
 from hepgen.representations import registry
 from hepgen.representations.base import Representation, Tensors
+from hepgen.surrogate.acceptance import Acceptance, columns_of
 from hepgen.surrogate.bundle import Bundle, read_bundle, write_bundle
 from hepgen.surrogate.card import write_card
 from hepgen.training.calibration import Calibration
@@ -82,6 +86,7 @@ class Surrogate:
             physical conditions).
         model_sha256: hash of the weights file, empty for a draft.
         calibrations: by stage, where there is one: what is done to the features that its generator makes.
+        acceptance: by what chance a generated event is kept; None keeps all.
     """
 
     representation: Representation
@@ -94,6 +99,7 @@ class Surrogate:
     data: dict[str, Any] = field(default_factory=dict)
     model_sha256: str = ""
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    acceptance: Acceptance | None = None
 
     @property
     def block_size(self) -> int:
@@ -141,6 +147,19 @@ class Surrogate:
                     good &= ~torch.isinf(tensor).reshape(len(tensor), -1).any(1)
         return tensors, good
 
+    @cached_property
+    def derived(self) -> dict[str, Expression]:
+        """Columns that are computed from generated ones, and their helpers, in the order in which they need each other."""
+        return {name: Expression.parse(text) for name, text in self.data.get("derived", {}).items()}
+
+    def accepted(self, tensors: Tensors, uniform: Tensor) -> Tensor:
+        """Which generated events are kept, (events,): a pure function of the events, finite, and of uniform noise."""
+        if self.acceptance is None:
+            return torch.ones(len(uniform), dtype=torch.bool)
+        events = apply_derived(self.representation.unpack(tensors), self.derived, self.schema)
+        kept = self.acceptance.accept(columns_of(events), uniform.double().numpy())
+        return torch.from_numpy(kept)
+
     def bundle(self, scores: Mapping[str, Mapping[str, Any]] | None = None, dtype: str = "float32") -> Bundle:
         """The content of the bundle's files, with weights in ``dtype`` (float32 or float16) if there are generators."""
         parts = [asdict(part) for part in self.parts]
@@ -151,6 +170,7 @@ class Surrogate:
             "schema": self.schema.to_dict(),
             "recipe": self.recipe,
             "data": self.data,
+            "acceptance": None if self.acceptance is None else self.acceptance.to_dict(),
         }
         validity = {
             "ranges": [asdict(one) for one in self.representation.validity],
@@ -264,6 +284,7 @@ class Surrogate:
             config["data"],
             bundle.model_sha256,
             calibrations,
+            None if config.get("acceptance") is None else Acceptance.from_dict(config["acceptance"]),
         )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from hepgen.generators.base import NoiseSpec
 
 # First words of the keys, so that the streams of training never meet those of sampling (whose keys start with a block).
-TRAIN, SHUFFLE, VALIDATE, SCORE, INITIAL, TABLE, CALIBRATE = (0x7472_0000 + k for k in range(7))
+TRAIN, SHUFFLE, VALIDATE, SCORE, INITIAL, TABLE, CALIBRATE, ACCEPT = (0x7472_0000 + k for k in range(8))
 
 _ROUNDS = 6
 

@@ -24,6 +24,7 @@ from hepgen.events.schema import schema_of
 from hepgen.events.writer import create_writer
 from hepgen.representations.registry import KINDS
 from hepgen.runs.train import train_run
+from hepgen.sampling.run import sample_events
 from hepgen.surrogate.surrogate import Surrogate
 from hepgen.training.loop import StageRun
 
@@ -157,6 +158,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_train
 from hepgen.runs.train import train_run
+from hepgen.sampling.run import sample_events
 test_train.register(lambda holder, key, value: holder.__setitem__(key, value))
 often = {{"checkpoint_every": 1e-9, "steps": 12}}
 recipe = test_train.recipe(Path(sys.argv[1]), generator=sys.argv[3], training=often)
@@ -318,3 +320,39 @@ def test_weights_and_derived_columns_are_kept_apart(tmp_path: Path) -> None:
     bad = recipe(path, weight="w", derived={"twice": "2 * w"})
     with pytest.raises(ConfigError, match="'twice' is made of 'w', which is not generated"):
         train_run(bad, tmp_path / "other", seed=1, device="cpu")
+
+
+def test_unweighting_gives_derived_columns_their_law_and_is_kept_with_the_model(tmp_path: Path) -> None:
+    events = toy_events(3000)
+    events["product"] = events["y"] ** 2
+    path = tmp_path / "events.root"
+    with create_writer(path, schema_of(events)) as writer:
+        writer.write(events)
+    away = {}
+    for unweight in (False, True):
+        changed = recipe(
+            path,
+            derived={"product": "y * y"},
+            sampling={"block_size": 500, "unweight": unweight},
+            training={"steps": 1},
+        )
+        trained = train_run(changed, tmp_path / str(unweight), seed=1, device="cpu")
+        loaded = Surrogate.load(tmp_path / str(unweight))
+        assert loaded.acceptance == trained.acceptance
+        assert (loaded.acceptance is not None) == unweight
+        made = ak.concatenate(list(sample_events(loaded, 3000, seed=2)))
+        square = ak.to_numpy(events["y"]) ** 2
+        away[unweight] = ks_2samp(ak.to_numpy(made["product"]), square).statistic
+    assert away[True] < 0.06
+    assert away[False] > 0.1
+    again = train_run(changed, tmp_path / "again", seed=1, device="cpu")
+    assert again.acceptance == trained.acceptance
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data": {"objects": "Muon"}}, {"representation": {"kind": "calorimeter", "binning": "b.xml"}}]
+)
+def test_only_rows_of_tables_are_unweighted(changes: dict[str, Any]) -> None:
+    content = {"name": "t", "representation": {"kind": "table"}, "sampling": {"unweight": True}}
+    with pytest.raises(ValueError, match=r"sampling\.unweight is for tables with one row per event"):
+        Recipe.model_validate({**content, **changes})

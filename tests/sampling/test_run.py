@@ -15,11 +15,13 @@ from toys import SCHEMA, Gaussian, toy_events, toy_surrogate
 from hepgen.errors import ModelError, UsageError
 from hepgen.events.reader import open_events
 from hepgen.events.records import read_run_records
-from hepgen.events.schema import Column
+from hepgen.events.schema import Column, Schema
 from hepgen.events.source import MemorySource
+from hepgen.representations.table import TableRepresentation
 from hepgen.sampling.run import Sampling, sample_events, sample_to_file
 from hepgen.sampling.seeds import event_numbers
-from hepgen.surrogate.surrogate import Surrogate
+from hepgen.surrogate.acceptance import Acceptance, Term
+from hepgen.surrogate.surrogate import Part, Surrogate
 
 
 def generated(surrogate: Surrogate, number: float | None, **options: object) -> ak.Array:
@@ -88,13 +90,71 @@ def test_events_that_are_not_finite_are_drawn_again_and_counted() -> None:
     events = ak.concatenate(list(sampling.batches()))
     assert np.isfinite(ak.to_numpy(events["y"])).all()
     same = ak.to_numpy(good["y"]) == ak.to_numpy(events["y"])
-    assert 0 < (~same).sum() <= sampling.redrawn.events < 40
+    assert 0 < (~same).sum() <= sampling.draws.redrawn < 40
     Stumbling.limit = -100.0
     try:
         with pytest.raises(ModelError, match="not finite after 20 draws"):
             generated(surrogate, 10, seed=1)
     finally:
         Stumbling.limit = 1.5
+
+
+class Noise(Gaussian):
+    """Gives its noise."""
+
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+        return noise["z"]
+
+
+def table_of_noise() -> Surrogate:
+    """A normal column without conditions, in blocks of 50."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=2000).astype("f4")
+    source = MemorySource(ak.zip({"x": x}, depth_limit=1), Schema((Column("x", "float32"),), tree="events"))
+    representation = TableRepresentation(source.schema)
+    representation.fit(source)
+    (stage,) = representation.stages
+    recipe = {"representation": {"kind": "table"}, "sampling": {"block_size": 50}}
+    generators = {stage.name: Noise(1, 1)}
+    parts = [Part(stage.name, "coupling", {}, 1, 0)]
+    return Surrogate(representation, parts, generators, source.schema, recipe, {}, np.empty((0, 0)))
+
+
+def test_accepted_events_fill_a_block_and_depend_neither_on_the_number_nor_on_the_shard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    surrogate = table_of_noise()
+    plain = generated(surrogate, 230, seed=7)["x"].to_list()
+    surrogate.acceptance = Acceptance((Term("x", (-1e-3, 1e-3), (-50.0, 0.0)),), 0.0, 0.5)
+    sampling = Sampling(surrogate, 230, seed=7)
+    whole = ak.concatenate(list(sampling.batches()))["x"].to_list()
+    assert len(whole) == 230
+    assert min(whole) > -1e-3
+    assert 2 * 5 <= sampling.draws.passes <= 4 * 5
+    assert sampling.draws.redrawn == 0
+    first = [x for x in plain[:50] if x > 1e-3]
+    assert whole[: len(first)] == first
+    assert generated(surrogate, 61, seed=7)["x"].to_list() == whole[:61]
+    parts = [generated(surrogate, 230, seed=7, shard=(part, 3))["x"].to_list() for part in range(3)]
+    assert parts[0] + parts[1] + parts[2] == whole
+    surrogate.acceptance = Acceptance((Term("x", (0.0, 1.0), (0.0, 0.0)),), 50.0, 0.0)
+    monkeypatch.setattr("hepgen.sampling.blocks.MAX_DRAWS", 30)
+    with pytest.raises(ModelError, match="50 events of block 0 are not finite or not accepted after 30 draws"):
+        generated(surrogate, 50, seed=7)
+
+
+def test_an_accepted_event_keeps_its_condition() -> None:
+    surrogate = toy_surrogate()
+    source = MemorySource(toy_events(120), SCHEMA)
+    plain = generated(surrogate, None, seed=7, conditions=source)
+    middle = float(np.median(plain["y"]))
+    surrogate.acceptance = Acceptance((Term("y", (middle - 1e-3, middle + 1e-3), (-50.0, 0.0)),), 0.0, 0.5)
+    whole = generated(surrogate, None, seed=7, conditions=source)
+    assert whole["energy"].to_list() == toy_events(120)["energy"].to_list()
+    assert ak.min(whole["y"]) > middle - 1e-3
+    same = ak.to_numpy(plain["y"]) > middle + 1e-3
+    assert whole[same].to_list() == plain[same].to_list()
+    assert generated(surrogate, 70, seed=7, conditions=source).to_list() == whole[:70].to_list()
 
 
 @pytest.mark.parametrize("name", ["out.root", "out.h5"])
