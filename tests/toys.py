@@ -53,7 +53,7 @@ class ToyRepresentation:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        return (Stage("first", 1, 1, noise=1), Stage("second", 2, 2, unnoise=1))
+        return (Stage("first", 1, 1, noise=1), Stage("second", 2, 2, unnoise=1, observables=1))
 
     @property
     def condition_names(self) -> tuple[str, ...]:
@@ -103,6 +103,9 @@ class ToyRepresentation:
             return cached["y"] + 1e-3 * noise, cached["c"]
         return cached["v"], torch.cat([cached["c"], cached["y"]], 1)
 
+    def observables(self, stage: str, x: Tensor, cached: Tensors) -> Tensor:
+        return x[:, :0] if stage == "first" else x.sum(1, keepdim=True) - cached["y"]
+
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
         return torch.zeros(len(noise))
 
@@ -134,7 +137,7 @@ class Gaussian(Generator):
 
     family: ClassVar[str] = "gaussian"
 
-    def __init__(self, features: int, conditions: int, options: Any = None) -> None:
+    def __init__(self, features: int, conditions: int, options: Any = None, observables: int = 0) -> None:
         super().__init__(features, conditions)
         self.network = nn.Sequential(
             nn.Linear(conditions, 16), nn.Tanh(), nn.Dropout(0.01), nn.Linear(16, 2 * features)
@@ -163,10 +166,11 @@ class Players(Generator):
     family: ClassVar[str] = "players"
     select_by_score: ClassVar[bool] = True
 
-    def __init__(self, features: int, conditions: int, options: Any = None) -> None:
+    def __init__(self, features: int, conditions: int, options: Any = None, observables: int = 0) -> None:
         super().__init__(features, conditions)
         self.player = nn.Sequential(nn.Linear(conditions + 4, 16), nn.ReLU(), nn.Linear(16, features))
-        self.critic = nn.Sequential(nn.Linear(conditions + features, 16), nn.ReLU(), nn.Linear(16, 1), nn.Tanh())
+        seen = conditions + features + observables
+        self.critic = nn.Sequential(nn.Linear(seen, 16), nn.ReLU(), nn.Linear(16, 1), nn.Tanh())
 
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("z", (4,)),)
@@ -180,7 +184,7 @@ class Players(Generator):
 
     def objectives(self) -> list[Objective]:
         def judged(x: Tensor, batch: StageBatch) -> Tensor:
-            value: Tensor = self.critic(torch.cat([x, batch.condition], 1))[:, 0]
+            value: Tensor = self.critic(torch.cat([x, batch.observe(x), batch.condition], 1))[:, 0]
             return value
 
         def criticise(batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:

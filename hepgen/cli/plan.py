@@ -70,8 +70,9 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
     for stage in stages:
         family, training = recipe.generator_of(stage.name), recipe.training_of(stage.name)
         network = build_generator(
-            family, stage.features, stage.conditions, recipe.options_of(stage.name).model_dump(mode="json")
-        )
+            family, stage.features, stage.conditions, recipe.options_of(stage.name).model_dump(mode="json"),
+            stage.observables,
+        )  # fmt: skip
         by_clock = budget is not None or (training.steps is None and training.epochs is None)
         steps = training.steps
         epochs = training.max_epochs if by_clock else training.epochs

@@ -46,6 +46,8 @@ class GanOptions(Part):
     """Steps of the critic for each step of the generator."""
     gradient_penalty: float = Field(10.0, ge=0)
     """Weight of the gradient penalty of the critic."""
+    observables: float = Field(4.0, ge=0)
+    """Weight of the observables of a shower (centres, widths) beside its features in what the critic sees; 0: not seen."""
     learning_rate: float = Field(2e-4, gt=0)
     """Learning rate of generator and critic; replaces the one of ``training``."""
     activation: Activation = "leaky_relu"

@@ -21,6 +21,10 @@ class NoiseSpec:
     law: str = "normal"  # or "uniform", on [0, 1)
 
 
+def _nothing(x: Tensor) -> Tensor:
+    return x[:, :0]
+
+
 @dataclass
 class StageBatch:
     """What a generator is trained on.
@@ -29,11 +33,13 @@ class StageBatch:
         x: (events, features), generator space.
         condition: (events, conditions).
         weight: (events,), mean 1 over the training sample; may be negative.
+        observe: features of these events, true or made, to their observables, (events, observables), differentiable.
     """
 
     x: Tensor
     condition: Tensor
     weight: Tensor | None = None
+    observe: Callable[[Tensor], Tensor] = _nothing
 
 
 @dataclass
@@ -59,6 +65,7 @@ class Generator(nn.Module, ABC):
     Args:
         features: number of features, columns of x.
         conditions: number of conditioning features, columns of condition; may be 0.
+        observables: number of observables that a batch gives; most families have no use for them.
         options: the family's options, an instance of its pydantic model in ``hepgen.config.families``.
     """
 

@@ -118,7 +118,7 @@ class CouplingFlow(Generator):
 
     family: ClassVar[str] = "coupling"
 
-    def __init__(self, features: int, conditions: int, options: CouplingOptions) -> None:
+    def __init__(self, features: int, conditions: int, options: CouplingOptions, observables: int = 0) -> None:
         super().__init__(features, conditions)
         shuffle = torch.Generator().manual_seed(PERMUTATION_SEED)
         orders = [torch.randperm(features, generator=shuffle) for _ in range((options.layers + 1) // 2)]

@@ -31,6 +31,7 @@ class Stage:
         noise: number of uniform random numbers per event that dequantise the features in training.
         unnoise: number of uniform random numbers per event that decoding takes (0 where decoding is deterministic).
         still: the random number in the place of all that dequantise, for generators that learn exact values as such.
+        observables: number of observables, see ``Representation.observables``.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Stage:
     noise: int = 0
     unnoise: int = 0
     still: float = 0.5
+    observables: int = 0
 
     @property
     def size(self) -> float:
@@ -96,6 +98,13 @@ class Representation(Protocol):
 
     def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Generator-space features (events, stage.features) and conditions (events, stage.conditions)."""
+        ...
+
+    def observables(self, stage: str, x: Tensor, cached: Tensors) -> Tensor:
+        """What physics looks at in features of events with the conditions of ``cached``: (events, stage.observables).
+
+        Differentiable in x and of about unit width, for networks that judge features and would not see it in them.
+        """
         ...
 
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:

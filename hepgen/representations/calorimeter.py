@@ -16,6 +16,7 @@ from hepgen.physics.binning import Binning
 from hepgen.representations.base import ConditionRange, Stage, Tensors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
+from hepgen.representations.shower_shapes import ShowerShapes
 
 # Generated features further out than this many widths are pulled in: no float32 overflows on the way to an energy.
 _FARTHEST = 20.0
@@ -50,6 +51,7 @@ class CalorimeterRepresentation:
         self.threshold = threshold
         self.layer_noise = layer_noise
         self._energy, self._voxels, self._extra, self._augment = energy, voxels, conditions, augment
+        self._shapes = ShowerShapes(binning)
         self._scales: FittedScales | None = None
         self._layer_of_voxel = torch.from_numpy(binning.layer_of_voxel)
         self._symmetries = torch.from_numpy(np.stack([binning.rotation(k, reflect=m) for k, m in self._turns()]))
@@ -100,6 +102,7 @@ class CalorimeterRepresentation:
                 conditions + 2 * layers,
                 noise=self.binning.num_voxels + layers,
                 still=_STILL,
+                observables=self._shapes.count,
             ),
         )
 
@@ -184,6 +187,18 @@ class CalorimeterRepresentation:
         raw = self.raw_features(stage, cached, noise)
         x = self.scales.features[stage].forward(raw, cached["condition"][:, 0].log())
         return x, self.stage_condition(stage, cached)
+
+    def observables(self, stage: str, x: Tensor, cached: Tensors) -> Tensor:
+        if stage != "shapes":
+            return x[:, :0]
+        log_incident = cached["condition"][:, 0].log()
+        raw = self.scales.features[stage].inverse(x.clamp(-_FARTHEST, _FARTHEST), log_incident)
+        found = self.scales.observables.forward(self._shapes(raw), log_incident)
+        return found.clamp(-_FARTHEST, _FARTHEST)
+
+    def raw_observables(self, raw: Tensor) -> Tensor:
+        """Observables of the shapes before they are standardised, of the features before they are."""
+        return self._shapes(raw)
 
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
         scale = self.scales.features[stage].log_abs_det(cached["condition"][:, 0].log())

@@ -60,11 +60,13 @@ class FittedScales:
     conditions: Affine
     layers: Affine
     features: dict[str, ConditionalStandardise]
+    observables: ConditionalStandardise
 
     def state(self) -> dict[str, Any]:
         return {
             "validity": [vars(one) for one in self.validity], "conditions": self.conditions.state(),
             "layers": self.layers.state(), "features": {name: one.state() for name, one in self.features.items()},
+            "observables": self.observables.state(),
         }  # fmt: skip
 
     @classmethod
@@ -77,6 +79,7 @@ class FittedScales:
             Affine.from_state(state["conditions"]),
             Affine.from_state(state["layers"]),
             {name: ConditionalStandardise.from_state(one) for name, one in state["features"].items()},
+            ConditionalStandardise.from_state(state["observables"]),
         )
 
 
@@ -131,7 +134,13 @@ class CalorimeterFit:
         # A little below the smallest voxel, which must survive the rounding of a round trip.
         threshold = self._representation.threshold or self._smallest * (1 - 1e-5)
         unit = Affine(torch.zeros(1), torch.ones(1))
-        return threshold, FittedScales(tuple(validity), Affine.of(self._moments, log_first=True), unit, features)
+        return threshold, FittedScales(
+            tuple(validity),
+            Affine.of(self._moments, log_first=True),
+            unit,
+            features,
+            ConditionalStandardise(knots.tolist()),
+        )
 
     def update(self, cached: Tensors) -> None:
         """Second pass: moments of the features at each incident energy, with noise drawn in a fixed order."""
@@ -140,9 +149,13 @@ class CalorimeterFit:
             noise = torch.rand(events, stage.noise, generator=self._random)
             raw = self._representation.raw_features(stage.name, cached, noise)
             scales.features[stage.name].update(raw, cached["condition"][:, 0].log())
+            if stage.observables:  # which are for those who learn exact values as such
+                raw = self._representation.raw_features(stage.name, cached, torch.full_like(noise, stage.still))
+                scales.observables.update(self._representation.raw_observables(raw), cached["condition"][:, 0].log())
         self._layers.update(self._representation.layer_terms(cached).double().numpy())
 
     def finish(self) -> None:
-        for scale in self._representation.scales.features.values():
+        scales = self._representation.scales
+        for scale in (*scales.features.values(), scales.observables):
             scale.finish()
-        self._representation.scales.layers = Affine.of(self._layers)
+        scales.layers = Affine.of(self._layers)

@@ -178,7 +178,8 @@ def _prepare(
 
 def _part(recipe: Recipe, stage: Stage) -> Part:
     options = recipe.options_of(stage.name).model_dump(mode="json")
-    return Part(stage.name, recipe.generator_of(stage.name), options, stage.features, stage.conditions)
+    family = recipe.generator_of(stage.name)
+    return Part(stage.name, family, options, stage.features, stage.conditions, observables=stage.observables)
 
 
 def _settings(recipe: Recipe, stage: str) -> TrainingSettings:

@@ -36,7 +36,9 @@ StageNoise = tuple[Mapping[str, Tensor], Tensor]
 """Noise of the generator by name, and uniform noise of the decoding, of shape (events, stage.unnoise)."""
 
 
-def build_generator(family: str, features: int, conditions: int, options: Mapping[str, Any]) -> Generator:
+def build_generator(
+    family: str, features: int, conditions: int, options: Mapping[str, Any], observables: int = 0
+) -> Generator:
     """An untrained generator of a registered family.
 
     Raises:
@@ -45,7 +47,7 @@ def build_generator(family: str, features: int, conditions: int, options: Mappin
     found = find_family(family)
     module, _, name = found.path.partition(":")
     kind = getattr(importlib.import_module(module), name)
-    generator: Generator = kind(features, conditions, found.options.model_validate(dict(options)))
+    generator: Generator = kind(features, conditions, found.options.model_validate(dict(options)), observables)
     return generator
 
 
@@ -60,9 +62,10 @@ class Part:
     conditions: int
     slice: int = 0
     replica: int = 0
+    observables: int = 0
 
     def build(self) -> Generator:
-        return build_generator(self.family, self.features, self.conditions, self.options)
+        return build_generator(self.family, self.features, self.conditions, self.options, self.observables)
 
     @property
     def prefix(self) -> str:

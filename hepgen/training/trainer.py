@@ -211,10 +211,19 @@ class StageTrainer:
         x, condition = self._representation.features(
             self.stage.name, cached, noise if self.generator.dequantised else torch.full_like(noise, self.stage.still)
         )
+
+        def observe(made: Tensor) -> Tensor:
+            if not self.stage.observables:
+                return made[:, :0]
+            moved = {name: tensor.to(made.device) for name, tensor in cached.items()}
+            with torch.autocast(self._device.type, enabled=False):  # sums of energies want all digits
+                return self._representation.observables(self.stage.name, made.float(), moved)
+
         return StageBatch(
             x.to(self._device),
             condition.to(self._device),
             None if weight is None else (weight / self._train.mean_weight).to(self._device),
+            observe,
         )
 
     def calibration(self, generator: Generator) -> Calibration:

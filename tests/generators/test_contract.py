@@ -17,11 +17,11 @@ SMALL = {
 }
 
 
-def build(family: str, features: int, conditions: int) -> Generator:
+def build(family: str, features: int, conditions: int, observables: int = 0) -> Generator:
     module, _, name = FAMILIES[family].path.partition(":")
     torch.manual_seed(5)
     options = FAMILIES[family].options(**SMALL.get(family, {}))
-    generator: Generator = getattr(importlib.import_module(module), name)(features, conditions, options)
+    generator: Generator = getattr(importlib.import_module(module), name)(features, conditions, options, observables)
     for parameter in generator.parameters():  # away from an identity start
         torch.nn.init.normal_(parameter, std=0.3)
     return generator
@@ -53,9 +53,10 @@ def test_an_event_depends_on_its_own_noise_and_condition_only(family: str) -> No
 
 
 @every_family
-def test_every_objective_gives_finite_gradients_to_its_parameters(family: str) -> None:
-    generator = build(family, 4, 1).train()
-    batch = StageBatch(torch.randn(30, 4), torch.randn(30, 1))
+@pytest.mark.parametrize("observables", [0, 2])
+def test_every_objective_gives_finite_gradients_to_its_parameters(family: str, observables: int) -> None:
+    generator = build(family, 4, 1, observables).train()
+    batch = StageBatch(torch.randn(30, 4), torch.randn(30, 1), observe=lambda x: x[:, :observables].square())
     for objective in generator.objectives():
         loss = objective.loss(batch, draw(stream(1, 2), objective.noise, 30))
         assert loss.shape in {(), (30,)}

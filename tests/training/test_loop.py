@@ -67,9 +67,17 @@ def _trainer(
             return float((made["v"].mean() - true["v"].mean()).abs())
 
         more["score"] = StageScore(representation, stage, truth, score, (5, number))
-    sizes = {"first": (1, 1), "second": (2, 2)}[stage]
+    *sizes, observables = {"first": (1, 1, 0), "second": (2, 2, 1)}[stage]
     return StageTrainer(
-        number, stage, representation, lambda: family(*sizes, None), train, validation, settings, seed=5, **more
+        number,
+        stage,
+        representation,
+        lambda: family(*sizes, None, observables),
+        train,
+        validation,
+        settings,
+        seed=5,
+        **more,
     )
 
 
