@@ -241,6 +241,9 @@ def sample_to_file(
         )
     if sampling.draws.redrawn:
         watcher.message(f"{sampling.draws.redrawn} events were not finite and were drawn again")
+    if surrogate.acceptance is not None and done:
+        drawn = sampling.draws.passes * surrogate.block_size
+        watcher.message(f"{drawn / done:.1f} rows were drawn for each that was accepted")
     seconds = time.perf_counter() - wall
     return SampleSummary(
         str(path), done, sampling.seed, seconds, done / max(1e-9, seconds),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hepgen.config.families import FAMILIES
-from hepgen.generators.base import Generator, StageBatch
+from hepgen.generators.base import Generator, NoiseSpec, StageBatch
 from hepgen.training.seeds import draw, stream
 
 SMALL = {
@@ -65,6 +65,23 @@ def test_every_objective_gives_finite_gradients_to_its_parameters(family: str, o
         grads = [parameter.grad for parameter in objective.parameters]
         assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
         assert any(grad is not None and grad.abs().sum() > 0 for grad in grads)
+
+
+@every_family
+def test_everything_is_computed_where_the_tensors_are(family: str) -> None:
+    """On torch's device without memory, which refuses a tensor of any other: what a GPU would refuse too."""
+    generator = build(family, 4, 1, 2).train().to("meta")
+    condition = torch.empty(30, 1, device="meta")
+    batch = StageBatch(torch.empty(30, 4, device="meta"), condition, observe=lambda x: x[:, :2].square())
+
+    def moved(specs: tuple[NoiseSpec, ...]) -> dict[str, torch.Tensor]:
+        return {name: array.to("meta") for name, array in draw(stream(1, 2), specs, 30).items()}
+
+    for objective in generator.objectives():
+        objective.loss(batch, moved(objective.noise)).mean().backward(inputs=objective.parameters)
+        assert all(one.grad is not None and one.grad.device.type == "meta" for one in objective.parameters)
+    with torch.inference_mode():
+        assert generator.eval().sample(moved(generator.noise_spec()), condition).device.type == "meta"
 
 
 @every_family

@@ -92,6 +92,15 @@ def test_observables_are_standardised_and_have_a_gradient(case: Case) -> None:
             assert bool((slope != 0).any(0).all())
 
 
+def test_observables_are_computed_where_the_features_are(case: Case) -> None:
+    representation, batch = case
+    cached = representation.encode(representation.pack(batch))
+    elsewhere = {name: tensor.to("meta") for name, tensor in cached.items()}
+    for stage in representation.stages:
+        x = torch.empty(EVENTS, stage.features, device="meta")
+        assert representation.observables(stage.name, x, elsewhere).device.type == "meta"
+
+
 def test_observables_of_anything_are_finite(case: Case) -> None:
     representation, batch = case
     cached = representation.encode(representation.pack(batch))
