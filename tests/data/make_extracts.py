@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ def extract_tree(source: Path, target: Path, tree: str, rows: int) -> None:
         small.Write()
 
 
+def extract_golden_jets(source: Path, target: Path, rows: int) -> None:
+    """Jets and what jetnet 0.2.5 and energyflow 1.4.0 make of them; the values of single jets for the first only."""
+    with np.load(source.with_suffix(".npz")) as full:
+        kept = {name: full[name] if name in "AB" else full[name][:rows] for name in full if name != "efp36_B"}
+    facts = json.loads(source.read_text())
+    np.savez_compressed(
+        target, **{n: v.astype("f4") if n in "AB" else v for n, v in kept.items()}, facts=json.dumps(facts)
+    )
+
+
 def main(data: Path) -> None:
     extract_showers(data / "calo/photons_train.hdf5", HERE / "photons.hdf5", 2000, balance=True)
     extract_showers(data / "calo/electrons_train.hdf5", HERE / "electrons.hdf5", 60, balance=False)
@@ -56,6 +67,7 @@ def main(data: Path) -> None:
     extract_tree(data / "real/nanoAOD_2015_CMS_Open_Data_ttbar.root", HERE / "nanoaod.root", "Events", 10)
     extract_tree(data / "real/uproot-HZZ.root", HERE / "hzz.root", "events", 200)
     extract_tree(data / "real/uproot-Zmumu.root", HERE / "zmumu.root", "events", 200)
+    extract_golden_jets(data / "golden/jets_golden.json", HERE / "jets_golden.npz", 40)
     ntuple = "Run2012BC_DoubleMuParked_Muons_1000evts_rntuple_v1-0-0-0.root"
     shutil.copyfile(data / "real" / ntuple, HERE / "muons_rntuple.root")
 

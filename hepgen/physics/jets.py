@@ -1,0 +1,146 @@
+"""Jet observables from constituents: pure functions of padded arrays.
+
+Constituents stand in arrays of shape (jets, constituents), massless unless a mass is given; a constituent of pt 0 does not
+count, which is how shorter jets are padded. pt and mass in one unit, absolute or relative to the jet; angles in radians.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hepgen.errors import UsageError
+from hepgen.physics.energy_flow import angles, energy_flow_polynomials
+
+FloatArray = NDArray[np.float64]
+
+_CHUNK = 2_000_000  # distances at a time
+_TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """Four-momenta, each (jets,)."""
+
+    pt: FloatArray
+    eta: FloatArray
+    phi: FloatArray
+    mass: FloatArray
+
+
+def jet_momentum(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, mass: ArrayLike = 0.0) -> Momentum:
+    """The sum of the constituents of each jet.
+
+    Example:
+        >>> jet = jet_momentum([[1.0, 1.0]], [[0.0, 0.0]], [[-0.5, 0.5]])
+        >>> float(jet.pt[0]), float(jet.mass[0])
+        (1.75517, 0.958851)
+    """
+    vectors = _vectors(pt, eta, phi, mass).sum(axis=1)
+    energy, x, y, z = np.moveaxis(vectors, -1, 0)
+    transverse = np.hypot(x, y)
+    rapidity = np.arcsinh(z / np.where(transverse > 0, transverse, 1.0))
+    square = energy**2 - transverse**2 - z**2
+    return Momentum(transverse, rapidity, np.arctan2(y, x), np.sqrt(np.maximum(square, 0.0)))
+
+
+def _vectors(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, mass: ArrayLike = 0.0) -> FloatArray:
+    """E, px, py, pz: (jets, constituents, 4)."""
+    p, h, f, m = np.broadcast_arrays(*(np.asarray(one, dtype=np.float64) for one in (pt, eta, phi, mass)))
+    m = np.where(p > 0, m, 0.0)
+    return np.stack([np.sqrt((p * np.cosh(h)) ** 2 + m**2), p * np.cos(f), p * np.sin(f), p * np.sinh(h)], axis=-1)
+
+
+def energy_correlation_d2(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, *, beta: float = 1.0) -> FloatArray:
+    """D2 = e3 / e2^3 of the energy correlation functions with energies relative to the jet's pt (arXiv:1409.6298).
+
+    Small for jets of two prongs; (jets,), nan for jets of fewer than two constituents.
+
+    Example:
+        >>> energy_correlation_d2([[1.0, 1.0, 1.0]], [[0.0, 0.1, 0.0]], [[0.0, 0.0, 0.1]]).round(3).tolist()
+        [0.956]
+    """
+    energies = np.asarray(pt, dtype=np.float64)
+    found = energy_flow_polynomials(energies, eta, phi, [((0, 1),), ((0, 1), (0, 2), (1, 2))], beta=beta)
+    total = jet_momentum(energies, eta, phi).pt
+    # each pair stands twice in the polynomial, each triple six times
+    e2, e3 = found[:, 0] / 2 / np.maximum(total, _TINY) ** 2, found[:, 1] / 6 / np.maximum(total, _TINY) ** 3
+    return np.where(e2 > 0, e3 / np.where(e2 > 0, e2, 1.0) ** 3, np.nan)
+
+
+def n_subjettiness(
+    pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, subjets: int, *, beta: float = 1.0, radius: float = 0.8
+) -> FloatArray:
+    """tau_N with the axes of exclusive kT clustering (arXiv:1011.2268): how far a jet is from N prongs.
+
+    sum_i pt_i min_a dR(i, a)^beta / (radius^beta sum_i pt_i), with the E-scheme and without minimisation of the axes.
+
+    Args:
+        subjets: number of axes N.
+        radius: of the jets.
+
+    Returns:
+        (jets,); 0 for jets of N constituents or fewer.
+
+    Example:
+        >>> tau = [n_subjettiness([[2.0, 1.0, 1.0]], [[0.0, 0.4, 0.5]], [[0.0, 0.0, 0.0]], n) for n in (1, 2)]
+        >>> [float(one[0]) for one in tau]
+        [0.281, 0.0312]
+    """
+    energies, rapidity, azimuth = (np.asarray(one, dtype=np.float64) for one in (pt, eta, phi))
+    if subjets < 1:
+        raise UsageError(f"there is no N-subjettiness for {subjets} axes")
+    result = np.empty(len(energies))
+    step = max(1, _CHUNK // max(1, energies.shape[1] ** 2))
+    for start in range(0, len(energies), step):
+        part = slice(start, start + step)
+        axes = exclusive_kt_axes(energies[part], rapidity[part], azimuth[part], subjets)
+        away = np.full(energies[part].shape, np.inf)
+        for axis in range(axes.shape[1]):
+            there, h, f = (axes[:, axis, place][:, None] for place in range(3))
+            around = np.abs(azimuth[part] - f) % (2 * np.pi)
+            distance = np.hypot(rapidity[part] - h, np.pi - np.abs(np.pi - around)) ** beta
+            away = np.where(there > 0, np.minimum(away, distance), away)
+        away = np.where(energies[part] > 0, away, 0.0)
+        total = np.maximum(energies[part].sum(axis=1), _TINY)
+        result[part] = (energies[part] * away).sum(axis=1) / (radius**beta * total)
+    return result
+
+
+def exclusive_kt_axes(pt: FloatArray, eta: FloatArray, phi: FloatArray, number: int) -> FloatArray:
+    """Subjets of the exclusive kT algorithm with a radius larger than all distances: pt, eta, phi, (jets, number, 3).
+
+    All jets are clustered side by side, one recombination in each at a time. Jets of fewer constituents than ``number``
+    have axes of pt 0.
+    """
+    vectors = _vectors(pt, eta, phi)
+    jets, size = pt.shape
+    alive = pt > 0
+    transverse, rapidity, azimuth = pt.copy(), eta.copy(), phi.copy()
+    distance = angles(eta, phi)
+    scale = np.minimum(pt[:, :, None], pt[:, None, :]) * distance
+    scale[~(alive[:, :, None] & alive[:, None, :]) | np.eye(size, dtype=bool)] = np.inf
+    left = alive.sum(axis=1)
+    while (active := np.flatnonzero(left > number)).size:
+        first, second = np.divmod(scale[active].reshape(len(active), -1).argmin(axis=1), size)
+        vectors[active, first] += vectors[active, second]
+        alive[active, second] = False
+        scale[active, second, :] = scale[active, :, second] = np.inf
+        _, x, y, z = vectors[active, first].T
+        transverse[active, first] = p = np.hypot(x, y)
+        rapidity[active, first] = h = np.arcsinh(z / np.maximum(p, _TINY))
+        azimuth[active, first] = f = np.arctan2(y, x)
+        around = np.abs(azimuth[active] - f[:, None]) % (2 * np.pi)
+        near = np.hypot(rapidity[active] - h[:, None], np.pi - np.abs(np.pi - around))
+        fresh = np.minimum(transverse[active], p[:, None]) * near
+        fresh[~alive[active]] = np.inf
+        fresh[np.arange(len(active)), first] = np.inf
+        scale[active, first, :] = scale[active, :, first] = fresh
+        left[active] -= 1
+    order = np.argsort(~alive, axis=1, kind="stable")[:, :number]
+    picked = [np.take_along_axis(np.where(alive, one, 0.0), order, axis=1) for one in (transverse, rapidity, azimuth)]
+    axes = np.zeros((jets, number, 3))
+    axes[:, : order.shape[1]] = np.stack(picked, axis=-1)
+    return axes
