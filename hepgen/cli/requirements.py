@@ -16,7 +16,8 @@ from hepgen.evaluation.showers import ShowerDomain
 from hepgen.events.schema import Schema
 
 _ANY_KIND = (
-    *("fpd", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("fpd", "fpd_intercept", "sliced_w1", "energy_distance", "energy_distance.p", "correlation"),
+    *("separation.mean", "separation.max", "ks.max", "ks.max.all"),
     *("precision", "recall", "density", "coverage"),
 )
 _TESTS = {"calorimeter": ("_high", "_low"), "table": ("",)}

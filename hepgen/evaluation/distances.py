@@ -9,9 +9,22 @@ import numpy as np
 
 from hepgen.errors import UsageError
 from hepgen.evaluation.domain import Array, FloatArray
-from hepgen.evaluation.metrics import frechet_distance, frechet_extrapolated, kernel_distance, neighbour_scores
+from hepgen.evaluation.multivariate import (
+    correlation_distance,
+    energy_distance,
+    frechet_distance,
+    frechet_extrapolated,
+    frechet_intercept,
+    kernel_distance,
+    neighbour_scores,
+    sliced_wasserstein,
+)
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
+
+_ENERGY_EVENTS = 4000
+_SMALLEST_FRECHET = 500
+_EVENTS_PER_FEATURE = 10
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,43 @@ def add_frechet(book: ScoreBook, reference: FloatArray, generated: FloatArray, s
         a, b, made = reference[one.a], reference[one.b], generated[one.generated]
         pairs.append((frechet_distance(a, made), frechet_distance(a, b)))
     book.add_parts("fpd", pairs, split.size)
+
+
+def add_frechet_intercept(book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split) -> None:
+    """Add ``fpd_intercept``, the Frechet distance extrapolated to infinitely many events, without drawing any twice."""
+    smallest = max(_SMALLEST_FRECHET, _EVENTS_PER_FEATURE * reference.shape[1])
+    if split.size < 2 * smallest:
+        return
+    a = reference[split.a]
+    fits = [frechet_intercept(a, x, smallest=smallest) for x in (generated[split.generated], reference[split.b])]
+    book.add_fit("fpd_intercept", fits[0], fits[1], split.size)
+
+
+def add_correlations(
+    book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split, parts: int, seed: int
+) -> None:
+    """Add ``correlation``, ``sliced_w1`` and ``energy_distance``, of standardised features.
+
+    All scores of a name use the same directions. The energy distance takes at most 4,000 events a side; its p-value, by
+    200 permutations, is ``energy_distance.p``, and has no error.
+    """
+    few = Split(split.a[:_ENERGY_EVENTS], split.b[:_ENERGY_EVENTS], split.generated[:_ENERGY_EVENTS])
+    found: dict[str, list[tuple[float, float | None]]] = {"correlation": [], "sliced_w1": [], "energy_distance": []}
+    for large, small in zip((split, *split.parts(parts)), (few, *few.parts(parts)), strict=True):
+        a, others = reference[large.a], (generated[large.generated], reference[large.b])
+        value, floor = (correlation_distance(a, other) for other in others)
+        found["correlation"].append((value, floor))
+        value, floor = (sliced_wasserstein(a, other, np.random.default_rng(seed)) for other in others)
+        found["sliced_w1"].append((value, floor))
+        near, others = reference[small.a], (generated[small.generated], reference[small.b])
+        value, floor = (energy_distance(near, other)[0] for other in others)
+        found["energy_distance"].append((value, floor))
+    for name, pairs in found.items():
+        book.add_parts(name, pairs, few.size if name == "energy_distance" else split.size)
+    others = generated[few.generated], reference[few.b]
+    p_value, floor = (energy_distance(reference[few.a], x, np.random.default_rng(seed))[1] for x in others)
+    book.add("energy_distance.p", p_value, floor, few.size)
+    book.comment("energy_distance.p", "probability of as large a distance between samples of one law; floor: of truth")
 
 
 def add_published_distances(

@@ -6,7 +6,7 @@ import numpy as np
 
 from hepgen.evaluation.distances import Scale
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool
-from hepgen.evaluation.metrics import squared_distances
+from hepgen.evaluation.multivariate import squared_distances
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
 from hepgen.events.source import EventSource

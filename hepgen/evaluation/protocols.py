@@ -34,7 +34,7 @@ class Protocol:
     official: bool = False
     network: NetworkOptions = field(default_factory=NetworkOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
-    parts: int = 5
+    parts: int = 10
     repeats: int = 3
     max_events: int | None = 10_000
     neighbours: int = 3_000

@@ -82,6 +82,12 @@ class Score:
         return cls._of(both[0], both[1], n, comment)
 
     @classmethod
+    def from_fit(cls, value: tuple[float, float], floor: tuple[float, float], n: int, comment: str = "") -> Score:
+        """From a score and a floor, each with the error of the fit that gave it."""
+        found, at_floor = (one if all(map(math.isfinite, one)) else (None, None) for one in (value, floor))
+        return cls._of(found, at_floor, n, comment)
+
+    @classmethod
     def _of(
         cls, found: tuple[float | None, float | None], at_floor: tuple[float | None, float | None], n: int, comment: str
     ) -> Score:
@@ -197,7 +203,8 @@ class Report:
 
 HEADLINES = (
     *("auc", "auc_low", "auc_high", "jsd", "jsd_low", "jsd_high", "control.auc", "control.auc_low", "control.auc_high"),
-    *("fpd", "fpd_extrapolated", "kpd", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("fpd", "fpd_intercept", "fpd_extrapolated", "kpd", "sliced_w1", "energy_distance", "energy_distance.p"),
+    *("correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
     *(
         "response.mean.max",
         "response.width.max",
@@ -223,6 +230,7 @@ class ScoreBook:
     def __init__(self) -> None:
         self._values: dict[str, tuple[list[float], list[float]]] = {}
         self._parts: dict[str, list[tuple[float, float | None]]] = {}
+        self._fits: dict[str, tuple[float, float]] = {}
         self._sizes: dict[str, int] = {}
         self._comments: dict[str, str] = {}
 
@@ -239,6 +247,11 @@ class ScoreBook:
         self.add(name, *pairs[0], n)
         self._parts[name] = list(pairs[1:])
 
+    def add_fit(self, name: str, value: tuple[float, float], floor: tuple[float, float], n: int) -> None:
+        """Score and floor of a fit, each with its own error."""
+        self.add(name, value[0], floor[0], n)
+        self._fits[name] = value[1], floor[1]
+
     def comment(self, name: str, words: str) -> None:
         self._comments[name] = "; ".join(x for x in (self._comments.get(name, ""), words) if x)
 
@@ -253,6 +266,8 @@ class ScoreBook:
 
     def _score(self, name: str) -> Score:
         (values, floors), n, comment = self._values[name], self._sizes[name], self._comments.get(name, "")
+        if name in self._fits:
+            return Score.from_fit((values[0], self._fits[name][0]), (floors[0], self._fits[name][1]), n, comment)
         if name not in self._parts:
             return Score.from_repeats(values, floors, n, comment)
         return Score.from_parts((values[0], floors[0] if floors else None), self._parts[name], n, comment)

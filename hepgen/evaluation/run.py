@@ -18,7 +18,14 @@ from hepgen.evaluation.checks import (
     size_notes,
 )
 from hepgen.evaluation.columns import TableDomain
-from hepgen.evaluation.distances import Scale, add_frechet, add_neighbours, add_published_distances
+from hepgen.evaluation.distances import (
+    Scale,
+    add_correlations,
+    add_frechet,
+    add_frechet_intercept,
+    add_neighbours,
+    add_published_distances,
+)
 from hepgen.evaluation.domain import Domain, Pool
 from hepgen.evaluation.histograms import HistogramPair, axis_for
 from hepgen.evaluation.memorisation import add_memorisation
@@ -270,18 +277,20 @@ class _Evaluation:
         return [words] if small else []
 
     def _add_distances(self, reference: Pool, generated: Pool, splits: Sequence[Split]) -> None:
-        self.tell("Frechet distance and nearest neighbours")
+        self.tell("distances in many dimensions")
         features = [
             self.domain.distance_features(pool.raw, pool.conditions[: len(pool.raw)]) for pool in (reference, generated)
         ]
         scale = Scale.fit(features[0], self.domain.distance_scale)
         true, made = (scale(x) for x in features)
         add_frechet(self.book, true, made, splits[0], self.work.parts)
+        add_frechet_intercept(self.book, true, made, splits[0])
         if self.work.official and splits[0].size >= 10_000:
             add_published_distances(self.book, true, made, splits, self.rng_other)
         standard = Scale.fit(features[0], "deviation")
         if splits[0].size > 10:
             scaled = standard(features[0]), standard(features[1])
+            add_correlations(self.book, *scaled, splits[0], self.work.parts, self.seed)
             add_neighbours(self.book, *scaled, splits[0], self.work.parts, self.work.neighbours)
 
     def _add_classifiers(

@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepgen.evaluation.metrics import (
-    frechet_distance,
-    frechet_extrapolated,
-    kernel_distance,
-    squared_mmd,
-    wasserstein_distance,
-)
+from hepgen.evaluation.metrics import wasserstein_distance
+from hepgen.evaluation.multivariate import frechet_distance, frechet_extrapolated, kernel_distance, squared_mmd
 from hepgen.physics.energy_flow import energy_flow_polynomials
 from hepgen.physics.jets import jet_momentum
 
