@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hepgen import __version__, errors
+from hepgen.evaluation.report import HEADLINES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -27,6 +28,13 @@ def test_the_page_on_exit_codes_lists_every_error() -> None:
     family = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.HepgenError)]
     assert {kind.exit_code for kind in family} <= listed
     assert {0, 1, 2, 3, 4, 5, 75, 85, 130, 143} == listed
+
+
+def test_the_page_on_scores_explains_every_one_of_the_short_table() -> None:
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w.]+)`", page)
+    families = tuple(name.removesuffix("...") for name in named if name.endswith("..."))
+    assert [name for name in HEADLINES if name not in named and not name.startswith(families)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
