@@ -31,6 +31,33 @@ def isotonic(probability: FloatArray, labels: FloatArray, weights: FloatArray) -
     return calibrate
 
 
+def logistic(probability: FloatArray, labels: FloatArray, weights: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """A smooth map of a classifier's output to the fraction of label 1: sigmoid(a logit(p) + b) (Platt, 1999).
+
+    For density ratios: the last steps of an isotonic map hang on single events, and their ratios are without bounds.
+    Events of negative weight do not take part in the fit.
+
+    Example:
+        >>> p = np.linspace(0.1, 0.9, 9)
+        >>> repeated, labels = np.repeat(p, 10), (np.tile(np.arange(10), 9) < np.repeat(np.arange(1, 10), 10)).astype(float)
+        >>> logistic(repeated, labels, np.ones(90))(np.array([0.2, 0.8])).round(3).tolist()
+        [0.2, 0.8]
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    def logit(values: FloatArray) -> FloatArray:
+        p = np.clip(values, 1e-6, 1 - 1e-6)
+        return np.asarray(np.log(p) - np.log1p(-p))[:, None]
+
+    use = weights > 0
+    fit = LogisticRegression(C=np.inf).fit(logit(probability[use]), labels[use] > 0.5, sample_weight=weights[use])
+
+    def calibrate(values: FloatArray) -> FloatArray:
+        return np.asarray(fit.predict_proba(logit(values))[:, 1], dtype=np.float64)
+
+    return calibrate
+
+
 def area_under_curve(score: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
     """Area under the ROC curve: the probability that an event of label 1 scores above one of label 0, ties count half.
 
@@ -62,3 +89,46 @@ def jensen_shannon(probability: FloatArray, labels: FloatArray, weights: FloatAr
     p = np.clip(probability, 1e-7, 1 - 1e-7)
     entropy = -np.sum(weight * (labels * np.log(p) + (1 - labels) * np.log1p(-p))) / np.sum(weight)
     return float((np.log(2.0) - entropy) / np.log(2.0))
+
+
+def log_ratio(probability: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+    """Logarithm of the density of label 1 over that of label 0, by a calibrated classifier, (events,).
+
+    A probability of 0 or 1 says no more than that none of n events was otherwise: it counts as 1 of n + 2.
+
+    Example:
+        >>> log_ratio(np.array([0.5, 1.0]), np.array([1.0, 0.0])).round(3).tolist()
+        [0.0, 1.099]
+    """
+    weight = np.ones(len(labels)) if weights is None else weights
+    margin = 1 / (len(labels) + 2)
+    p = np.clip(probability, margin, 1 - margin)
+    prior = np.log(np.sum(weight * (labels <= 0.5)) / np.sum(weight * (labels > 0.5)))
+    return np.asarray(np.log(p) - np.log1p(-p) + prior)
+
+
+def divergences(probability: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> dict[str, float]:
+    """f-divergences between the laws of label 1 (the truth) and label 0 by a calibrated classifier.
+
+    With r the density ratio: ``kl`` = E_1[log r], ``kl_reverse`` = E_0[-log r], ``chi2`` = E_0[(r - 1)^2], and
+    ``hellinger`` = 1 - E[sqrt] the squared Hellinger distance, where E[sqrt] is the mean of E_0[r^1/2] and E_1[r^-1/2].
+    All are 0 for equal laws (noise can bring the first two below).
+
+    Example:
+        >>> found = divergences(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
+        >>> sorted(found), max(map(abs, found.values()))
+        (['chi2', 'hellinger', 'kl', 'kl_reverse'], 0.0)
+    """
+    weight = np.ones(len(labels)) if weights is None else weights
+    log = log_ratio(probability, labels, weights)
+
+    def mean(values: FloatArray, label: int) -> float:
+        use = weight * (np.round(labels) == label)
+        return float(np.sum(use * values) / np.sum(use))
+
+    return {
+        "kl": mean(log, 1),
+        "kl_reverse": mean(-log, 0),
+        "chi2": mean(np.square(np.expm1(log)), 0),
+        "hellinger": 1 - (mean(np.exp(log / 2), 0) + mean(np.exp(-log / 2), 1)) / 2,
+    }

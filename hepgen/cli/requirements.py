@@ -21,6 +21,7 @@ _ANY_KIND = (
     *("precision", "recall", "density", "coverage"),
 )
 _TESTS = {"calorimeter": ("_high", "_low"), "table": ("",)}
+_OF_CLASSIFIERS = ("auc", "jsd", "kl", "kl_reverse", "chi2", "hellinger", "control.auc")
 _PER_BIN = ("separation.mean", "separation.max", "ks.max")
 _MEMORISATION = ("memorisation.ratio", "memorisation.close")
 _PUBLISHED = ("fpd_extrapolated", "kpd")
@@ -73,7 +74,7 @@ def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memor
 
 def _always(domain: Domain) -> list[str]:
     tests = _TESTS[domain.kind]
-    names = [f"{quantity}{test}" for quantity in ("auc", "jsd", "control.auc") for test in tests]
+    names = [f"{quantity}{test}" for quantity in _OF_CLASSIFIERS for test in tests]
     names += [*_ANY_KIND, *(f"{metric}.{one.name}" for one in domain.observables for metric in METRICS)]
     if domain.spectrum is not None:
         names.append(f"separation.{domain.spectrum.name}")

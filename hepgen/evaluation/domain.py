@@ -46,6 +46,7 @@ class Pool:
         conditions: (rows, conditions).
         weights: (rows,).
         raw: (raw rows, width), of the first rows.
+        entries: (rows,), number of each event in its sample.
     """
 
     total: int
@@ -53,6 +54,7 @@ class Pool:
     conditions: FloatArray
     weights: FloatArray
     raw: Array
+    entries: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -66,6 +68,7 @@ class Pool:
             self.conditions[number],
             self.weights[number],
             self.raw[number[number < len(self.raw)]],
+            self.entries[number],
         )
 
 

@@ -12,8 +12,10 @@ from hepgen.evaluation.tables import (
     CONDITION_HEADER,
     HEADER,
     OBSERVABLE_HEADER,
+    STANDOUT_HEADER,
     condition_rows,
     observable_rows,
+    standout_rows,
 )
 
 _STYLE = """
@@ -78,6 +80,8 @@ def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Ge
             "<h2>Pictures</h2><p class='facts'>All events of both samples; bars and bands are statistical errors.</p>"
             f"<div class='pictures'>{figures}</div>"
         )
+    if report.weights:
+        sections.append(_where_it_fails(report))
     sections.append(_folded("Every observable", OBSERVABLE_HEADER, observable_rows(report)))
     sections.append(_folded("By condition and layer", CONDITION_HEADER, condition_rows(report)))
     body = "\n".join(sections)
@@ -85,6 +89,22 @@ def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Ge
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _where_it_fails(report: Report) -> str:
+    words = "".join(
+        f"<li>By the classifier '{html.escape(one.test)}' ({one.n} events a side) generated events, reweighted to the truth,"
+        f" are worth {100 * one.effective:.0f} % of their number. True events that are most missing:"
+        f" {', '.join(map(str, one.largest))}; generated events that are most in surplus: {', '.join(map(str, one.smallest))}.</li>"
+        for one in report.weights
+    )
+    return (
+        "<h2>Where it fails</h2><p class='facts'>The weight of an event is the density of the truth over that of the"
+        " generator, by a calibrated classifier on events that it was not trained on. Missing are the 5 % of the true events"
+        " with the largest weights, surplus the 5 % of the generated ones with the smallest; listed are the observables in"
+        f" which they differ from the rest of their sample.</p><ul>{words}</ul>"
+        f"{_table(STANDOUT_HEADER, standout_rows(report))}"
     )
 
 

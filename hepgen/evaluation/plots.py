@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from hepgen.evaluation.density_ratio import LOG_WEIGHT
 from hepgen.evaluation.domain import FloatArray
 from hepgen.evaluation.histograms import HistogramPair
-from hepgen.evaluation.report import Curve, Report
+from hepgen.evaluation.report import Report
+from hepgen.evaluation.report_parts import Curve
 from hepgen.evaluation.tables import file_stem
 
 REFERENCE_COLOR = "#3f3f3f"
@@ -27,7 +29,7 @@ def choose_histograms(report: Report, limit: int) -> list[HistogramPair]:
         return list(report.histograms)
 
     def urgency(pair: HistogramPair) -> float:
-        if pair.observable.name in {"response", "voxel_energy"}:
+        if pair.observable.name in {"response", "voxel_energy"} or pair.observable.name.startswith(LOG_WEIGHT):
             return -np.inf
         score = report.scores.get(f"separation.{pair.observable.name}")
         return -(score.value or 0.0) if score is not None else 0.0

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hepgen.evaluation.histograms import HistogramPair
+from hepgen.evaluation.report_parts import Curve, WeightSpectrum
 
 SCHEMA_VERSION = 1
 
@@ -116,24 +117,6 @@ def _mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | Non
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Points of both samples over a common axis: a layer profile, or response against energy.
-
-    Every sequence has one entry per point; errors are statistical.
-    """
-
-    name: str
-    x_label: str
-    y_label: str
-    x: tuple[float, ...]
-    reference: tuple[float, ...]
-    reference_error: tuple[float, ...]
-    generated: tuple[float, ...]
-    generated_error: tuple[float, ...]
-    log_x: bool = False
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything that an evaluation found.
 
@@ -147,6 +130,7 @@ class Report:
         notes: sentences for the reader.
         histograms: all events of both samples.
         curves: profiles.
+        weights: what single events weigh, by each classifier.
     """
 
     kind: str
@@ -158,6 +142,7 @@ class Report:
     notes: tuple[str, ...] = ()
     histograms: tuple[HistogramPair, ...] = field(default=(), compare=False)
     curves: tuple[Curve, ...] = field(default=(), compare=False)
+    weights: tuple[WeightSpectrum, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         scores = {}
@@ -175,6 +160,7 @@ class Report:
             "scores": scores,
             "sanity": self.sanity,
             "notes": list(self.notes),
+            "weights": [asdict(one) for one in self.weights],
         }
 
     def to_json(self) -> str:
@@ -187,7 +173,8 @@ class Report:
         state = json.loads(text)
         scores = {name: Score(**entry) for name, entry in state["scores"].items()}
         keys = ("kind", "protocol", "n", "seed", "sanity")
-        return cls(**{key: state[key] for key in keys}, scores=scores, notes=tuple(state["notes"]))
+        weights = tuple(WeightSpectrum.from_dict(one) for one in state["weights"])
+        return cls(**{key: state[key] for key in keys}, scores=scores, notes=tuple(state["notes"]), weights=weights)
 
     def table(self, *, everything: bool = False) -> list[tuple[str, ...]]:
         """Rows (score, value, floor, z, n, comment) as text; per-observable and per-bin scores only if asked for."""

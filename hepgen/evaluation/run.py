@@ -18,6 +18,7 @@ from hepgen.evaluation.checks import (
     size_notes,
 )
 from hepgen.evaluation.columns import TableDomain
+from hepgen.evaluation.density_ratio import weight_spectrum
 from hepgen.evaluation.distances import (
     Scale,
     add_correlations,
@@ -32,7 +33,8 @@ from hepgen.evaluation.memorisation import add_memorisation
 from hepgen.evaluation.metrics import kolmogorov_distance
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.protocols import Protocol, choose_protocol
-from hepgen.evaluation.report import Curve, Report, ScoreBook
+from hepgen.evaluation.report import Report, ScoreBook
+from hepgen.evaluation.report_parts import Curve, WeightSpectrum
 from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
 from hepgen.evaluation.samples import Sanity, fill_histograms, read_pool
 from hepgen.evaluation.showers import ShowerDomain
@@ -153,6 +155,8 @@ class _Evaluation:
         self.domain, self.work, self.seed, self.tell, self.binning = domain, work, seed, tell, binning
         self.memory = memory
         self.book = ScoreBook()
+        self.weights: list[WeightSpectrum] = []
+        self.pictures: list[HistogramPair] = []
         streams = np.random.SeedSequence(seed).spawn(6)
         self.rng_reference, self.rng_generated, self.rng_splits, self.rng_raw, self.rng_other = (
             np.random.default_rng(stream) for stream in streams[:5]
@@ -228,8 +232,9 @@ class _Evaluation:
             scores=book.scores(),
             sanity=sanity_table(sanity),
             notes=tuple(notes),
-            histograms=pairs,
+            histograms=(*pairs, *self.pictures),
             curves=curves,
+            weights=tuple(self.weights),
         )
 
     def _pool(self, source: EventSource, rng: np.random.Generator) -> tuple[Pool, Sanity]:
@@ -300,7 +305,10 @@ class _Evaluation:
         rows = len(reference.raw)
         for test in self.domain.tests(reference.raw, reference.conditions[:rows]):
             self.tell(f"classifier on {test.title}, {splits[0].size} events a side, {len(splits)} repeats")
-            add_classifier_test(self.book, test, reference, generated, splits, bins, self.seeds)
+            found = add_classifier_test(self.book, test, reference, generated, splits, bins, self.seeds)
+            weights = weight_spectrum(test, found, reference, generated, splits[0], self.domain.observables)
+            self.weights.append(weights[0])
+            self.pictures.append(weights[1])
             name = test.score("auc")
             notes.append(
                 f"Control of {name}: the same classifier tells truth from truth with {test.control} at"

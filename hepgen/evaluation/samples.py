@@ -68,7 +68,7 @@ def read_pool(
         local, places = local[use], places[use]
         raw, conditions = events.raw[local], events.conditions[local]
         observed = domain.observe(raw, conditions)
-        parts.append((places, Pool(total, observed, conditions, events.weights[local], raw[:0])))
+        parts.append((places, Pool(total, observed, conditions, events.weights[local], raw[:0], local + offset)))
         keep = places < raw_rows
         raw_parts.append((places[keep], raw[keep]))
         offset += count
@@ -86,6 +86,7 @@ def read_pool(
         np.concatenate([part.conditions for _, part in parts])[rank],
         np.concatenate([part.weights for _, part in parts])[rank],
         np.concatenate([raw for _, raw in raw_parts])[raw_rank],
+        np.concatenate([part.entries for _, part in parts])[rank],
     )
     found = {name: entry for name, entry in problems.items() if entry[0]}
     return pool, Sanity(offset, left_out, found, _duplicates(np.concatenate(hashes)))

@@ -17,6 +17,7 @@ def summary(report: Report) -> list[str]:
     words += _observables(report)
     words += _response(report)
     words += _coverage(report)
+    words += _weights(report)
     words += _memorisation(report)
     broken = report.sanity.get("generated", {}).get("left_out", 0)
     if broken:
@@ -94,6 +95,22 @@ def _coverage(report: Report) -> list[str]:
     return [
         f"The generated events cover {100 * score.value:.0f} % of the true ones (truth: {100 * score.floor:.0f} %)."
     ]
+
+
+def _weights(report: Report) -> list[str]:
+    words = []
+    for one in report.weights:
+        worst = [
+            f"{what} events in {found[0].observable}"
+            for what, found in (("missing", one.missing), ("surplus", one.surplus))
+            if found
+        ]
+        where = f"; what stands out most: {' and '.join(worst)}" if worst else ""
+        name = f" (classifier {one.test})" if len(report.weights) > 1 else ""
+        words.append(
+            f"Reweighted to the truth{name}, generated events are worth {100 * one.effective:.0f} % of their number{where}."
+        )
+    return words
 
 
 def _memorisation(report: Report) -> list[str]:

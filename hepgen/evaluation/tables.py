@@ -56,4 +56,16 @@ def condition_rows(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
+def standout_rows(report: Report) -> list[tuple[str, ...]]:
+    """Per classifier: the observables in which missing and surplus events stand out."""
+    return [
+        (spectrum.test, what, one.observable, number(one.ks, 3), number(one.tail), number(one.rest))
+        for spectrum in report.weights
+        for what, found in (("missing", spectrum.missing), ("surplus", spectrum.surplus))
+        for one in found
+    ]
+
+
+STANDOUT_HEADER = ("classifier", "events", "observable", "KS to the rest", "median", "median of the rest")
+
 CONDITION_HEADER = ("score", "value", "floor", "z", "n")

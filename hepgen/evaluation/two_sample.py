@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hepgen.classifiers.base import Array, FloatArray, SampleClassifier, divide, label
-from hepgen.classifiers.calibration import area_under_curve, isotonic, jensen_shannon
+from hepgen.classifiers.calibration import area_under_curve, divergences, isotonic, jensen_shannon, logistic
 from hepgen.evaluation.domain import ClassifierTest, Pool
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split, permuted_at_equal_condition
@@ -25,13 +25,15 @@ class Judgement:
     """Calibrated output of a classifier on the events of the third part.
 
     Attributes:
-        probability: of being reference, (events,).
+        probability: of being reference, (events,), by isotonic calibration.
+        smooth: the same by logistic calibration, for density ratios.
         labels: 1 for the reference, (events,).
         weights: (events,).
         rows: number of each event in the stack of reference and tested sample, (events,).
     """
 
     probability: FloatArray
+    smooth: FloatArray
     labels: FloatArray
     weights: FloatArray
     rows: np.ndarray
@@ -62,9 +64,9 @@ def judge(
     train, watch, held = divide(events.labels, FRACTIONS, np.random.default_rng(seed))
     watched = events.take(watch)
     classifier.fit(events.take(train), watched, seed)
-    calibrate = isotonic(classifier.predict(watched.features), watched.labels, watched.weights)
-    probability = calibrate(classifier.predict(events.features[held]))
-    return Judgement(probability, events.labels[held], events.weights[held], held)
+    seen, judged = (classifier.predict(x) for x in (watched.features, events.features[held]))
+    steps, smooth = (fit(seen, watched.labels, watched.weights)(judged) for fit in (isotonic, logistic))
+    return Judgement(steps, smooth, events.labels[held], events.weights[held], held)
 
 
 def add_classifier_test(
@@ -75,8 +77,8 @@ def add_classifier_test(
     splits: Sequence[Split],
     bins: Sequence[ConditionBin],
     seeds: Sequence[int],
-) -> None:
-    """Add ``auc`` and ``jsd`` with their floors, per bin of the condition too, and the control.
+) -> Judgement:
+    """Add ``auc``, ``jsd`` and the other divergences with their floors, per bin of the condition too, and the control.
 
     For each split: generated against half A gives the score, half B against half A the floor. The control, once, is
     half B with a part permuted at equal condition against half A; below 0.9 the AUC is marked "blind".
@@ -88,7 +90,11 @@ def add_classifier_test(
         splits: one per repeat.
         bins: of the conditions.
         seeds: one per repeat.
+
+    Returns:
+        What the first classifier says of the first half A and the generated events.
     """
+    judgements: list[Judgement] = []
     auc, jsd = test.score("auc"), test.score("jsd")
     for repeat, (split, seed) in enumerate(zip(splits, seeds, strict=True)):
         a = test.features(reference.raw[split.a], reference.conditions[split.a])
@@ -99,8 +105,12 @@ def add_classifier_test(
         value = judge(test.classifier(), a, made, seed, weights_a, weights_made)
         floor = judge(test.classifier(), a, truth, seed, weights_a, weights_b)
         book.add(auc, value.auc(), floor.auc(), split.size)
-        divergences = [jensen_shannon(x.probability, x.labels, x.weights) for x in (value, floor)]
-        book.add(jsd, divergences[0], divergences[1], split.size)
+        judgements.append(value)
+        shannon = [jensen_shannon(x.probability, x.labels, x.weights) for x in (value, floor)]
+        book.add(jsd, shannon[0], shannon[1], split.size)
+        both = [divergences(x.smooth, x.labels, x.weights) for x in (value, floor)]
+        for name in both[0]:
+            book.add(test.score(name), both[0][name], both[1][name], split.size)
         conditions_a = reference.conditions[split.a]
         stacked = np.concatenate([conditions_a, generated.conditions[split.generated]])
         stacked_floor = np.concatenate([conditions_a, reference.conditions[split.b]])
@@ -115,6 +125,7 @@ def add_classifier_test(
     control = book.mean(f"control.{auc}")
     verdict = "control" if control >= BLIND_BELOW else "blind: control"
     book.comment(auc, f"{verdict} {control:.3f}")
+    return judgements[0]
 
 
 def _add_control(book: ScoreBook, test: ClassifierTest, reference: Pool, split: Split, a: Array, seed: int) -> None:

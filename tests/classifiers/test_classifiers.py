@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from hepgen.classifiers.base import divide, label
-from hepgen.classifiers.calibration import area_under_curve, isotonic, jensen_shannon
+from hepgen.classifiers.calibration import (
+    area_under_curve,
+    divergences,
+    isotonic,
+    jensen_shannon,
+    log_ratio,
+    logistic,
+)
 from hepgen.classifiers.network import CALOCHALLENGE, NetworkClassifier, NetworkOptions
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import UsageError
@@ -123,6 +130,35 @@ def test_calibration_turns_scores_into_probabilities():
     labels = (rng.uniform(size=4000) < truth).astype(float)
     calibrate = isotonic(truth**3, labels, np.ones(4000))
     assert np.abs(calibrate(truth**3) - truth).mean() < 0.04
+
+
+def test_logistic_calibration_is_smooth_and_has_no_certainty():
+    rng = np.random.default_rng(3)
+    truth = rng.uniform(0.1, 0.9, size=4000)
+    labels = (rng.uniform(size=4000) < truth).astype(float)
+    odds = truth / (1 - truth)
+    distorted = odds**3 * 2 / (1 + odds**3 * 2)
+    calibrate = logistic(distorted, labels, np.where(np.arange(4000) % 7, 1.0, -1.0))
+    assert np.abs(calibrate(distorted) - truth).max() < 0.05
+    assert 0 < calibrate(np.zeros(1))[0] < calibrate(np.ones(1))[0] < 1
+
+
+def test_divergences_by_the_exact_density_ratio_are_those_of_the_closed_forms():
+    rng = np.random.default_rng(4)
+    shift = 0.6
+    x = np.concatenate([rng.normal(shift, 1, 200_000), rng.normal(0, 1, 100_000)])
+    labels = np.repeat([1.0, 0.0], [200_000, 100_000])
+    weights = np.where(labels > 0.5, 0.5, 1.0)
+    ratio = np.exp(shift * x - shift**2 / 2)
+    found = divergences(ratio / (1 + ratio), labels, weights)
+    assert found["kl"] == pytest.approx(shift**2 / 2, rel=0.02)
+    assert found["kl_reverse"] == pytest.approx(shift**2 / 2, rel=0.02)
+    assert found["chi2"] == pytest.approx(np.expm1(shift**2), rel=0.05)
+    assert found["hellinger"] == pytest.approx(1 - np.exp(-(shift**2) / 8), rel=0.05)
+    np.testing.assert_allclose(log_ratio(ratio / (1 + ratio), labels, weights), np.log(ratio), atol=1e-6)
+    # twice as many events of label 1 change no ratio
+    more = divergences(ratio * 2 / (1 + ratio * 2), labels)
+    assert more["kl"] == pytest.approx(found["kl"], rel=1e-6)
 
 
 def test_jensen_shannon_of_certainty_and_of_ignorance():

@@ -15,7 +15,7 @@ EVENTS = 2000
 
 def pool(values):
     nothing = np.empty((len(values), 0))
-    return Pool(len(values), values[:, None], nothing, np.ones(len(values)), nothing)
+    return Pool(len(values), values[:, None], nothing, np.ones(len(values)), nothing, np.arange(len(values)))
 
 
 def one_evaluation(rng, shift):

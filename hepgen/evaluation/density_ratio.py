@@ -1,0 +1,94 @@
+"""Where a generator fails: the density ratio on both samples, and the observables in which its tails stand out.
+
+The weight of an event is the density of the truth over that of the generator, by a calibrated classifier (arXiv:2305.16774):
+generated events of small weight are what there is too much of, true events of large weight what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hepgen.classifiers.calibration import log_ratio
+from hepgen.evaluation.domain import ClassifierTest, FloatArray, Pool
+from hepgen.evaluation.histograms import Axis, Histogram, HistogramPair, Observable
+from hepgen.evaluation.metrics import kolmogorov_distance
+from hepgen.evaluation.report_parts import Standout, WeightSpectrum
+from hepgen.evaluation.splits import IntArray, Split
+from hepgen.evaluation.two_sample import Judgement
+
+TAIL = 0.05
+"""Share of a sample, by weight, that counts as its tail."""
+
+LOG_WEIGHT = "log_weight"
+"""Name of the pictures, with the classifier's behind it."""
+
+BINS = 40
+REACH = 2.0
+"""Decimal logarithms of weights are drawn from -2 to 2; what lies further out is in the last bins."""
+
+LISTED = 10
+OBSERVABLES = 5
+_SIGNIFICANT = 2.0  # a Kolmogorov distance of a tail of n events counts from this over the root of n on
+
+
+def weight_spectrum(
+    test: ClassifierTest,
+    judgement: Judgement,
+    reference: Pool,
+    generated: Pool,
+    split: Split,
+    observables: Sequence[Observable],
+) -> tuple[WeightSpectrum, HistogramPair]:
+    """What a classifier that told half A from generated events says of single events, and the weights of both samples.
+
+    Args:
+        test: of the classifier.
+        judgement: on events that it was not trained on; label 1 is the reference.
+        reference, generated: pools.
+        split: rows of the pools that the judgement numbers: half A first, then the generated events.
+        observables: of the pools.
+    """
+    logs = log_ratio(judgement.smooth, judgement.labels, judgement.weights)
+    true = judgement.labels > 0.5
+    rows_true = split.a[judgement.rows[true]]
+    rows_made = split.generated[judgement.rows[~true] - len(split.a)]
+    label = "log10 of the density of the truth over the generator's" + (f", {test.name}" if test.name else "")
+    drawn = (_histogram(logs[side] / np.log(10), judgement.weights[side]) for side in (true, ~true))
+    picture = HistogramPair(Observable(f"{LOG_WEIGHT}.{test.name or 'all'}", label), *drawn)
+    weight = np.exp(logs[~true]) * judgement.weights[~true]
+    size = len(weight)
+    # ties (isotonic regression makes many) in the order of the events
+    order_true = np.argsort(-logs[true], kind="stable")
+    order_made = np.argsort(logs[~true], kind="stable")
+    found = WeightSpectrum(
+        test=test.name or "all",
+        n=min(size, int(true.sum())),
+        effective=float(weight.sum() ** 2 / (size * np.square(weight).sum())),
+        missing=_standouts(reference.observables[rows_true], order_true, observables),
+        surplus=_standouts(generated.observables[rows_made], order_made, observables),
+        largest=tuple(reference.entries[rows_true[order_true[:LISTED]]].tolist()),
+        smallest=tuple(generated.entries[rows_made[order_made[:LISTED]]].tolist()),
+    )
+    return found, picture
+
+
+def _histogram(values: FloatArray, weights: FloatArray) -> Histogram:
+    histogram = Histogram.empty(Axis(np.linspace(-REACH, REACH, BINS + 1)))
+    histogram.fill(np.clip(values, -REACH, REACH), weights)
+    return histogram
+
+
+def _standouts(values: FloatArray, order: IntArray, observables: Sequence[Observable]) -> tuple[Standout, ...]:
+    """Observables, (events, observables), in which the first events of an order differ from the others, worst first."""
+    size = max(1, round(TAIL * len(order)))
+    found = []
+    for observable, column in zip(observables, values.T, strict=True):
+        tail, rest = (part[~np.isnan(part)] for part in (column[order[:size]], column[order[size:]]))
+        if min(len(tail), len(rest)) < 2:
+            continue
+        distance = kolmogorov_distance(tail, rest)
+        if distance > _SIGNIFICANT / np.sqrt(len(tail)):
+            found.append(Standout(observable.name, distance, float(np.median(tail)), float(np.median(rest))))
+    return tuple(sorted(found, key=lambda one: -one.ks)[:OBSERVABLES])
