@@ -25,8 +25,8 @@ LOG_WEIGHT = "log_weight"
 """Name of the pictures, with the classifier's behind it."""
 
 BINS = 40
-REACH = 2.0
-"""Decimal logarithms of weights are drawn from -2 to 2; what lies further out is in the last bins."""
+REACH = (0.1, 3.0)
+"""Decimal logarithms of weights are drawn at least from -0.1 to 0.1 and at most from -3 to 3; the rest is in the last bins."""
 
 LISTED = 10
 OBSERVABLES = 5
@@ -55,7 +55,9 @@ def weight_spectrum(
     rows_true = split.a[judgement.rows[true]]
     rows_made = split.generated[judgement.rows[~true] - len(split.a)]
     label = "log10 of the density of the truth over the generator's" + (f", {test.name}" if test.name else "")
-    drawn = (_histogram(logs[side] / np.log(10), judgement.weights[side]) for side in (true, ~true))
+    decimal = logs / np.log(10)
+    reach = float(np.clip(1.1 * np.quantile(np.abs(decimal), 0.999), *REACH))
+    drawn = (_histogram(decimal[side], judgement.weights[side], reach) for side in (true, ~true))
     picture = HistogramPair(Observable(f"{LOG_WEIGHT}.{test.name or 'all'}", label), *drawn)
     weight = np.exp(logs[~true]) * judgement.weights[~true]
     size = len(weight)
@@ -74,9 +76,9 @@ def weight_spectrum(
     return found, picture
 
 
-def _histogram(values: FloatArray, weights: FloatArray) -> Histogram:
-    histogram = Histogram.empty(Axis(np.linspace(-REACH, REACH, BINS + 1)))
-    histogram.fill(np.clip(values, -REACH, REACH), weights)
+def _histogram(values: FloatArray, weights: FloatArray, reach: float) -> Histogram:
+    histogram = Histogram.empty(Axis(np.linspace(-reach, reach, BINS + 1)))
+    histogram.fill(np.clip(values, -reach, reach), weights)
     return histogram
 
 

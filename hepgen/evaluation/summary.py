@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hepgen.evaluation.report import Report, Score
 
+_EVEN = 0.95  # effective share of reweighted events from which on nothing stands out
+
 _TESTS = {
     "auc_low": "A classifier that sees every voxel",
     "auc_high": "A classifier that sees the high-level features",
@@ -105,7 +107,7 @@ def _weights(report: Report) -> list[str]:
             for what, found in (("missing", one.missing), ("surplus", one.surplus))
             if found
         ]
-        where = f"; what stands out most: {' and '.join(worst)}" if worst else ""
+        where = f"; what stands out most: {' and '.join(worst)}" if worst and one.effective < _EVEN else ""
         name = f" (classifier {one.test})" if len(report.weights) > 1 else ""
         words.append(
             f"Reweighted to the truth{name}, generated events are worth {100 * one.effective:.0f} % of their number{where}."

@@ -21,17 +21,17 @@ def report():
 
 
 def test_a_report_is_one_page_without_network_and_pictures_in_two_formats(report, tmp_path):
-    page = write_report(report, tmp_path / "out", plots=2)
+    page = write_report(report, tmp_path / "out", plots=3)
     text = page.read_text()
     assert text.startswith("<!DOCTYPE html>")
     assert not re.findall(r"(?:src|href)=[\"'](?!data:)", text)
     assert "url(" not in text
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
-    assert text.count("data:image/png;base64,") == 2
+    assert text.count("data:image/png;base64,") == 3
     assert text.index("Summary") < text.index("<table>")
     assert Report.from_json((tmp_path / "out/report.json").read_text()).scores == report.scores
-    for name in ("n_jets", "n_btag"):
+    for name in ("n_jets", "n_btag", "log_weight.all"):
         assert (tmp_path / f"out/plots/{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / f"out/plots/{name}.pdf").read_bytes().startswith(b"%PDF")
     assert not list((tmp_path / "out").glob("*.part"))
