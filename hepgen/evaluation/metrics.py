@@ -28,6 +28,28 @@ def separation_power(first: ArrayLike, second: ArrayLike) -> float:
     return float(0.5 * np.sum(np.where(np.abs(total) > 1e-16, (h1 - h2) ** 2 / safe, 0.0)))
 
 
+def chi2_per_bin(first: ArrayLike, first_squares: ArrayLike, second: ArrayLike, second_squares: ArrayLike) -> float:
+    """chi2 per degree of freedom of two histograms scaled to unit sum, from sums of weights and of their squares.
+
+    Bins that are empty in both do not count; about 1 for samples of one law, nan with fewer than two bins.
+
+    Example:
+        >>> chi2_per_bin([50, 50], [50, 50], [60, 40], [60, 40])
+        2.02
+    """
+    counts = [np.asarray(one, dtype=np.float64) for one in (first, second)]
+    totals = [one.sum() for one in counts]
+    if min(totals) <= 0:
+        return float("nan")
+    squares = (np.asarray(one, dtype=np.float64) for one in (first_squares, second_squares))
+    variance = sum(one / total**2 for one, total in zip(squares, totals, strict=True))
+    used = np.asarray(variance) > 0
+    if used.sum() < 2:
+        return float("nan")
+    difference = counts[0] / totals[0] - counts[1] / totals[1]
+    return float(np.sum(difference[used] ** 2 / np.asarray(variance)[used]) / (used.sum() - 1))
+
+
 def cdf_distances(values: FloatArray, first: FloatArray, second: FloatArray) -> tuple[float, float]:
     """Kolmogorov and Wasserstein-1 distance of two weightings of the same sorted values.
 

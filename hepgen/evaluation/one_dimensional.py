@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable
-from hepgen.evaluation.metrics import cdf_distances, separation_power
+from hepgen.evaluation.metrics import cdf_distances, chi2_per_bin, separation_power
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
 
-METRICS = ("separation", "ks", "w1")
+_CENTRAL = (0.01, 0.99)
+METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail")
 
 
 def add_one_dimensional(
@@ -30,7 +31,9 @@ def add_one_dimensional(
 ) -> None:
     """Add ``separation.mean``, ``separation.max`` and ``ks.max``, and with ``details`` one score per observable.
 
-    W1 is in units of the reference's standard deviation. Values that are not a number are left out.
+    W1 is in units of the reference's standard deviation, as is ``mean``, the difference of the means; ``width`` is the ratio
+    of the standard deviations; ``tail`` the share of events beyond the central 98 % of the reference, over that share.
+    Values that are not a number are left out.
     """
     splits = [split, *split.parts(parts)]
     values = np.full((len(splits), len(observables), len(METRICS), 2), np.nan)
@@ -87,16 +90,51 @@ def _of_one(
             mass = np.zeros(len(merged))
             mass[rows + offset] = weights[rows]
             masses.append(mass[order])
-        counts = [
-            axis.scored(axis.count(places[split.a], reference_weights[split.a])),
-            axis.scored(axis.count(made[split.generated], generated_weights[split.generated])),
-            axis.scored(axis.count(places[split.b], reference_weights[split.b])),
-        ]
+        sides = (
+            (places[split.a], reference_weights[split.a]),
+            (made[split.generated], generated_weights[split.generated]),
+            (places[split.b], reference_weights[split.b]),
+        )
+        counts = [axis.scored(axis.count(place, weight)) for place, weight in sides]
+        squares = [axis.scored(axis.count(place, weight**2)) for place, weight in sides]
+        shapes = [_shape(ascending, mass) for mass in masses]
+        tails = _tails(ascending, masses)
         for which in (0, 1):
-            kolmogorov, wasserstein = cdf_distances(ascending, masses[0], masses[which + 1])
-            separation = separation_power(counts[0], counts[which + 1])
-            result[number, :, which] = separation, kolmogorov, wasserstein / spread if spread > 0 else np.nan
+            other = which + 1
+            kolmogorov, wasserstein = cdf_distances(ascending, masses[0], masses[other])
+            (mean, width), (true_mean, true_width) = shapes[other], shapes[0]
+            result[number, :, which] = (
+                separation_power(counts[0], counts[other]),
+                kolmogorov,
+                wasserstein / spread if spread > 0 else np.nan,
+                chi2_per_bin(counts[0], squares[0], counts[other], squares[other]),
+                (mean - true_mean) / spread if spread > 0 else np.nan,
+                width / true_width if true_width > 0 else np.nan,
+                tails[which],
+            )
     return result
+
+
+def _shape(values: FloatArray, mass: FloatArray) -> tuple[float, float]:
+    """Mean and standard deviation of a weighting of values; nan without events."""
+    total = mass.sum()
+    if total <= 0:
+        return float("nan"), float("nan")
+    mean = float(mass @ values / total)
+    return mean, float(np.sqrt(max(mass @ np.square(values - mean) / total, 0.0)))
+
+
+def _tails(values: FloatArray, masses: Sequence[FloatArray]) -> tuple[float, float]:
+    """Shares of the second and third weighting beyond the central 98 % of the first, over the share of the first."""
+    total = masses[0].sum()
+    if total <= 0:
+        return float("nan"), float("nan")
+    low, high = (values[min(np.searchsorted(np.cumsum(masses[0]), q * total), len(values) - 1)] for q in _CENTRAL)
+    beyond = (values < low) | (values > high)
+    shares = [float(mass[beyond].sum() / mass.sum()) if mass.sum() > 0 else float("nan") for mass in masses]
+    if shares[0] <= 0:
+        return float("nan"), float("nan")
+    return shares[1] / shares[0], shares[2] / shares[0]
 
 
 def add_spectrum(

@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 from hepgen.evaluation.metrics import (
+    chi2_per_bin,
     kolmogorov_distance,
     separation_power,
     wasserstein_distance,
@@ -28,6 +29,23 @@ def test_one_dimensional_distances_agree_with_scipy():
     assert kolmogorov_distance(x, y) == pytest.approx(scipy.stats.ks_2samp(x, y).statistic)
     assert wasserstein_distance(x, y) == pytest.approx(scipy.stats.wasserstein_distance(x, y))
     assert wasserstein_distance(x, y, wx, wy) == pytest.approx(scipy.stats.wasserstein_distance(x, y, wx, wy))
+
+
+def test_chi2_is_one_per_degree_of_freedom_for_equal_laws_weights_or_not():
+    rng = RNG(5)
+    found = []
+    for _ in range(200):
+        (x, y), w = rng.normal(size=(2, 2000)), rng.uniform(0.5, 1.5, size=2000)
+        edges = np.linspace(-2, 2, 21)
+        counts = [
+            np.histogram(x, edges)[0],
+            np.histogram(y, edges, weights=w)[0],
+            np.histogram(y, edges, weights=w**2)[0],
+        ]
+        found.append(chi2_per_bin(counts[0], counts[0], counts[1], counts[2]))
+    assert np.mean(found) == pytest.approx(1, abs=0.06)
+    assert np.isnan(chi2_per_bin([3, 0], [3, 0], [4, 0], [4, 0]))
+    assert np.isnan(chi2_per_bin([0, 0], [0, 0], [4, 1], [4, 1]))
 
 
 def test_ties_do_not_make_a_distance():

@@ -51,3 +51,22 @@ def test_parts_give_the_error_and_not_the_value():
 def test_a_score_without_parts_has_no_error():
     assert Score.from_parts((0.3, 0.1), [], 10).error is None
     assert Score.from_parts((np.nan, 0.1), [(0.1, 0.1)] * 3, 10).comment == "not defined on these samples"
+
+
+def test_means_widths_and_tails_are_compared_with_weights():
+    rng = np.random.default_rng(3)
+    reference, wide = pool(rng.normal(10, 2, size=20_000)), rng.normal(11, 3, size=20_000)
+    generated = pool(np.concatenate([wide, np.full(5000, 500.0), np.full(100, np.nan)]))
+    generated.weights[20_000:25_000] = 0.0
+    split = random_split(len(reference), len(generated), 10_000, rng)
+    book, observable = ScoreBook(), Observable("x", "x")
+    axis = axis_for(observable, reference.observables[:, 0])
+    add_one_dimensional(book, reference, generated, [observable], [axis], split, 10)
+    scores = book.scores()
+    assert scores["mean.x"].value == pytest.approx(0.5, abs=0.06)
+    assert scores["width.x"].value == pytest.approx(1.5, abs=0.05)
+    # beyond 10 +- 2.326 * 2, of a law of mean 11 and width 3
+    assert scores["tail.x"].value == pytest.approx((0.0298 + 0.1118) / 0.02, rel=0.1)
+    assert scores["chi2ndf.x"].value > 20
+    for name, perfect in (("mean.x", 0.0), ("width.x", 1.0), ("tail.x", 1.0), ("chi2ndf.x", 1.0)):
+        assert scores[name].floor == pytest.approx(perfect, abs=0.6 if name == "chi2ndf.x" else 0.15)
