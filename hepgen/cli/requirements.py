@@ -16,7 +16,7 @@ from hepgen.evaluation.showers import ShowerDomain
 from hepgen.events.schema import Schema
 
 _ANY_KIND = (
-    *("fpd", "fpd_intercept", "sliced_w1", "energy_distance", "energy_distance.p", "correlation"),
+    *("fpd", "fpd_intercept", "sliced_w1", "energy_distance", "energy_distance.p", "correlation", "global.p"),
     *("separation.mean", "separation.max", "ks.max", "ks.max.all"),
     *("precision", "recall", "density", "coverage"),
 )

@@ -191,7 +191,7 @@ class Report:
 HEADLINES = (
     *("auc", "auc_low", "auc_high", "jsd", "jsd_low", "jsd_high", "control.auc", "control.auc_low", "control.auc_high"),
     *("fpd", "fpd_intercept", "fpd_extrapolated", "kpd", "sliced_w1", "energy_distance", "energy_distance.p"),
-    *("correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
     *(
         "response.mean.max",
         "response.width.max",
@@ -245,6 +245,15 @@ class ScoreBook:
     def mean(self, name: str) -> float:
         """Mean of the values so far, nan where there is none."""
         return float(np.mean(self._values[name][0])) if name in self._values else float("nan")
+
+    def pair(self, name: str) -> tuple[float, float]:
+        """Means of the values and of the floors so far, nan where there are none."""
+        values, floors = self._values.get(name, ([], []))
+        return self.mean(name), float(np.mean(floors)) if values and floors else float("nan")
+
+    def size(self, name: str) -> int:
+        """Events on each side of a score."""
+        return self._sizes[name]
 
     def scores(self) -> dict[str, Score]:
         """Scores in the order of the short table first, then as they came."""

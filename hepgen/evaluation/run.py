@@ -27,7 +27,8 @@ from hepgen.evaluation.distances import (
     add_neighbours,
     add_published_distances,
 )
-from hepgen.evaluation.domain import Domain, Pool
+from hepgen.evaluation.domain import ClassifierTest, Domain, Pool
+from hepgen.evaluation.global_test import add_global, effective_events
 from hepgen.evaluation.histograms import HistogramPair, axis_for
 from hepgen.evaluation.memorisation import add_memorisation
 from hepgen.evaluation.metrics import kolmogorov_distance
@@ -155,6 +156,7 @@ class _Evaluation:
         self.domain, self.work, self.seed, self.tell, self.binning = domain, work, seed, tell, binning
         self.memory = memory
         self.book = ScoreBook()
+        self.tests: tuple[ClassifierTest, ...] = ()
         self.weights: list[WeightSpectrum] = []
         self.pictures: list[HistogramPair] = []
         streams = np.random.SeedSequence(seed).spawn(6)
@@ -182,7 +184,7 @@ class _Evaluation:
 
         self.tell("one-dimensional scores")
         size = common_size(len(reference), len(generated), LARGEST_SIDE)
-        split = random_split(len(reference), len(generated), size, self.rng_splits)
+        split = first = random_split(len(reference), len(generated), size, self.rng_splits)
         axes, spectrum_axis = domain.axes(reference)
         add_one_dimensional(book, reference, generated, domain.observables, axes, split, work.parts)
         self._add_all_events(reference, generated)
@@ -203,6 +205,9 @@ class _Evaluation:
             add_spectrum(book, name, spectrum_axis, reference.raw, generated.raw, split, work.parts)
         self._add_distances(reference, generated, raw_splits)
         notes += self._add_classifiers(reference, generated, raw_splits, bins)
+        halves = reference.weights[first.a], generated.weights[first.generated]
+        effective = (effective_events(halves[0]), effective_events(halves[1]))
+        notes.append(add_global(book, domain.observables, self.tests, effective, size))
         notes += size_notes(domain.kind, work, quick, side, asked)
         if training is not None:
             self.tell("distances to the training events")
@@ -303,7 +308,8 @@ class _Evaluation:
     ) -> list[str]:
         notes = []
         rows = len(reference.raw)
-        for test in self.domain.tests(reference.raw, reference.conditions[:rows]):
+        self.tests = self.domain.tests(reference.raw, reference.conditions[:rows])
+        for test in self.tests:
             self.tell(f"classifier on {test.title}, {splits[0].size} events a side, {len(splits)} repeats")
             found = add_classifier_test(self.book, test, reference, generated, splits, bins, self.seeds)
             weights = weight_spectrum(test, found, reference, generated, splits[0], self.domain.observables)

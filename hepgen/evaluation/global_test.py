@@ -1,0 +1,86 @@
+"""One probability for the whole comparison: could both samples follow one law?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import kolmogorov, ndtr
+
+from hepgen.evaluation.domain import ClassifierTest, FloatArray
+from hepgen.evaluation.histograms import Observable
+from hepgen.evaluation.report import ScoreBook
+
+NAME = "global.p"
+HELD_OUT = 0.2
+"""Share of the events that a classifier is judged on."""
+
+
+def effective_events(weights: FloatArray) -> float:
+    """Events without weights that would have the same statistical error: (sum w)^2 / sum w^2.
+
+    Example:
+        >>> effective_events(np.array([1.0, 1.0, 2.0]))
+        2.667
+    """
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def kolmogorov_p(distance: float, first: float, second: float) -> float:
+    """Probability of as large a Kolmogorov distance of samples of so many events of one law; too large for tied values."""
+    return float(kolmogorov(distance * np.sqrt(first * second / (first + second))))
+
+
+def mann_whitney_p(auc: float, first: float, second: float) -> float:
+    """Probability of as large an AUC of a classifier that has seen none of the events, for samples of one law.
+
+    Example:
+        >>> mann_whitney_p(0.5, 100, 100), mann_whitney_p(0.6, 100, 100)
+        (0.5, 0.00728)
+    """
+    return float(ndtr(-(auc - 0.5) / np.sqrt((first + second + 1) / (12 * first * second))))
+
+
+def add_global(
+    book: ScoreBook,
+    observables: Sequence[Observable],
+    tests: Sequence[ClassifierTest],
+    sizes: tuple[float, float],
+    n: int,
+) -> str:
+    """Add ``global.p``, the smallest of the probabilities below times their number, and say which it is.
+
+    Those are the Kolmogorov distance of each observable, the mean AUC of each classifier on its held-out events, and the
+    permutations of the energy distance. Multiplied by their number (Bonferroni) the smallest is below 0.05 for at most one
+    in twenty pairs of true samples, whatever depends on what.
+
+    Args:
+        book: with the scores; ``global.p`` goes there too.
+        observables, tests: whose scores these are.
+        sizes: effective events of a half of the reference, and of as many generated ones.
+        n: events on each side of the one-dimensional scores.
+    """
+    found: list[tuple[str, float, float]] = []
+    for observable in observables:
+        value, floor = book.pair(f"ks.{observable.name}")
+        found.append((f"ks.{observable.name}", kolmogorov_p(value, *sizes), kolmogorov_p(floor, sizes[0], sizes[0])))
+    for test in tests:
+        name = test.score("auc")
+        share = HELD_OUT * book.size(name) / n
+        held = [share * size for size in sizes]
+        value, floor = book.pair(name)
+        found.append((name, mann_whitney_p(value, *held), mann_whitney_p(floor, held[0], held[0])))
+    value, floor = book.pair("energy_distance.p")
+    found.append(("energy_distance.p", value, floor))
+    known = [one for one in found if np.isfinite(one[1]) and np.isfinite(one[2])]
+    if not known:
+        return "No global probability: no score is defined."
+    name, smallest, _ = min(known, key=lambda one: one[1])
+    overall, of_truth = (min(1.0, len(known) * p) for p in (smallest, min(floor for _, _, floor in known)))
+    book.add(NAME, overall, of_truth, n)
+    book.comment(NAME, f"of {len(known)} tests; the smallest is that of {name}")
+    verdict = "they differ" if overall < 0.05 else "nothing shows that they differ"
+    return (
+        f"The probability that true events look as different as the generated ones, by the worst of {len(known)} tests and"
+        f" corrected for their number, is {overall:.2g} ({name}: {smallest:.2g}): {verdict}."
+    )
