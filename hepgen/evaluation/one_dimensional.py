@@ -132,8 +132,9 @@ def _tails(values: FloatArray, masses: Sequence[FloatArray]) -> tuple[float, flo
     low, high = (values[min(np.searchsorted(np.cumsum(masses[0]), q * total), len(values) - 1)] for q in _CENTRAL)
     beyond = (values < low) | (values > high)
     shares = [float(mass[beyond].sum() / mass.sum()) if mass.sum() > 0 else float("nan") for mass in masses]
-    if shares[0] <= 0:
-        return float("nan"), float("nan")
+    if shares[0] <= 0:  # of few values, all are in the centre
+        none = (1.0 if share == 0 else float("nan") for share in shares[1:])
+        return next(none), next(none)
     return shares[1] / shares[0], shares[2] / shares[0]
 
 
