@@ -50,7 +50,7 @@ def add_one_dimensional(
         for index, observable in enumerate(observables):
             for place, metric in enumerate(METRICS):
                 book.add_parts(f"{metric}.{observable.name}{suffix}", _pairs(values[:, index, place]), split.size)
-    known = values[:, np.isfinite(values[0]).all(axis=(1, 2))]
+    known = values[:, np.isfinite(values[0, :, :2]).all(axis=(1, 2))]  # those that have a separation and a distance
     if known.shape[1]:
         book.add_parts(f"separation.mean{suffix}", _pairs(known[:, :, 0].mean(axis=1)), split.size)
         book.add_parts(f"separation.max{suffix}", _pairs(known[:, :, 0].max(axis=1)), split.size)
