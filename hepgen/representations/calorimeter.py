@@ -193,7 +193,7 @@ class CalorimeterRepresentation:
             return x[:, :0]
         log_incident = cached["condition"][:, 0].log()
         raw = self.scales.features[stage].inverse(x.clamp(-_FARTHEST, _FARTHEST), log_incident)
-        found = self.scales.observables.forward(self._shapes(raw))
+        found = self.scales.observables.forward(self._shapes(raw), log_incident)
         return found.clamp(-_FARTHEST, _FARTHEST)
 
     def raw_observables(self, raw: Tensor) -> Tensor:

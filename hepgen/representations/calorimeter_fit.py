@@ -60,7 +60,7 @@ class FittedScales:
     conditions: Affine
     layers: Affine
     features: dict[str, ConditionalStandardise]
-    observables: Affine
+    observables: ConditionalStandardise
 
     def state(self) -> dict[str, Any]:
         return {
@@ -79,7 +79,7 @@ class FittedScales:
             Affine.from_state(state["conditions"]),
             Affine.from_state(state["layers"]),
             {name: ConditionalStandardise.from_state(one) for name, one in state["features"].items()},
-            Affine.from_state(state["observables"]),
+            ConditionalStandardise.from_state(state["observables"]),
         )
 
 
@@ -94,7 +94,6 @@ class CalorimeterFit:
         self._sample = RowSample(1, _SAMPLE)
         self._smallest = np.inf
         self._layers = Moments(2 * representation.binning.num_layers)
-        self._observables = Moments(max(stage.observables for stage in representation.stages))
         self._random = torch.Generator().manual_seed(_FIT_SEED)
 
     def survey(self, tensors: Tensors) -> None:
@@ -135,8 +134,13 @@ class CalorimeterFit:
         # A little below the smallest voxel, which must survive the rounding of a round trip.
         threshold = self._representation.threshold or self._smallest * (1 - 1e-5)
         unit = Affine(torch.zeros(1), torch.ones(1))
-        incident = Affine.of(self._moments, log_first=True)
-        return threshold, FittedScales(tuple(validity), incident, unit, features, unit)
+        return threshold, FittedScales(
+            tuple(validity),
+            Affine.of(self._moments, log_first=True),
+            unit,
+            features,
+            ConditionalStandardise(knots.tolist()),
+        )
 
     def update(self, cached: Tensors) -> None:
         """Second pass: moments of the features at each incident energy, with noise drawn in a fixed order."""
@@ -147,13 +151,11 @@ class CalorimeterFit:
             scales.features[stage.name].update(raw, cached["condition"][:, 0].log())
             if stage.observables:  # which are for those who learn exact values as such
                 raw = self._representation.raw_features(stage.name, cached, torch.full_like(noise, stage.still))
-                self._observables.update(self._representation.raw_observables(raw).double().numpy())
+                scales.observables.update(self._representation.raw_observables(raw), cached["condition"][:, 0].log())
         self._layers.update(self._representation.layer_terms(cached).double().numpy())
 
     def finish(self) -> None:
         scales = self._representation.scales
-        for scale in scales.features.values():
+        for scale in (*scales.features.values(), scales.observables):
             scale.finish()
-        # One scale for all energies: the change with the energy is the first thing that a critic must not miss.
-        scales.observables = Affine.of(self._observables)
         scales.layers = Affine.of(self._layers)
