@@ -49,6 +49,9 @@ generator: coupling
 - `--set generator=gan` takes that family for every stage, whatever the recipe says for single stages;
   `--set stages.shapes.generator=gan` takes it for one.
 - YAML is read as version 1.2 has it: `1e-3` is a number, `no` is a word. A key that stands twice is an error.
+- Columns under `derived` are computed from generated ones. Each of those may be nearly right and a mass made of six of them
+  visibly wrong: `sampling: {unweight: true}` accepts rows of a table by a fitted chance that gives every column, derived
+  ones too, its distribution, at the price of a few draws per row.
 - Energies are in MeV for calorimeters; tables keep the units of their file.
 """
 
