@@ -99,13 +99,12 @@ def frechet_intercept(first: ArrayLike, second: ArrayLike, *, smallest: int, poi
         pieces = [slice(start, start + count) for start in range(0, size - count + 1, count)]
         values = [frechet_distance(x[piece], y[piece]) for piece in pieces]
         means.append(float(np.mean(values)))
-        # the largest size has one piece only: its error is that of the smaller ones, scaled by the number of events
-        errors.append(float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 2 else np.nan)
-    spread = np.nanmedian(errors)
-    weights = np.full(len(sizes), 1.0 / max(spread, 1e-12))
-    (slope, intercept), covariance = np.polyfit(1.0 / sizes, means, 1, w=weights, cov="unscaled")
-    del slope
-    return float(max(intercept, 0.0)), float(np.sqrt(covariance[1, 1]))
+        if len(values) > 1:
+            errors.append(float(np.std(values, ddof=1) / np.sqrt(len(values))))
+    # every size takes all events, so all means have about the same error
+    weights = np.full(len(sizes), 1.0 / max(float(np.median(errors)), 1e-12))
+    coefficients, covariance = np.polyfit(1.0 / sizes, means, 1, w=weights, cov="unscaled")
+    return float(max(coefficients[1], 0.0)), float(np.sqrt(covariance[1, 1]))
 
 
 def squared_mmd(first: FloatArray, second: FloatArray) -> float:

@@ -88,6 +88,14 @@ def test_an_intercept_has_no_bias_and_an_error_that_fits():
     assert np.median(errors) == pytest.approx(values.std(), rel=0.7)
 
 
+def test_an_intercept_has_an_error_with_two_pieces_too():
+    rng = RNG(1)
+    for size in (200, 201, 299, 300):
+        value, error = frechet_intercept(rng.normal(size=(size, 3)), rng.normal(size=(size, 3)), smallest=100)
+        assert np.isfinite(value)
+        assert 0 < error < 1
+
+
 def test_correlations_are_compared_by_the_frobenius_norm():
     rng = RNG(4)
     x = rng.normal(size=(500, 3))
