@@ -13,7 +13,7 @@ import numpy as np
 from hepgen.classifiers.calibration import log_ratio
 from hepgen.evaluation.domain import ClassifierTest, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Histogram, HistogramPair, Observable
-from hepgen.evaluation.metrics import kolmogorov_distance
+from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.report_parts import Standout, WeightSpectrum
 from hepgen.evaluation.splits import IntArray, Split
 from hepgen.evaluation.two_sample import Judgement
@@ -61,13 +61,13 @@ def weight_spectrum(
     picture = HistogramPair(Observable(f"{LOG_WEIGHT}.{test.name or 'all'}", label), *drawn)
     weight = np.exp(logs[~true]) * judgement.weights[~true]
     size = len(weight)
-    # ties (isotonic regression makes many) in the order of the events
+    # ties, which boosted trees make, in the order of the events
     order_true = np.argsort(-logs[true], kind="stable")
     order_made = np.argsort(logs[~true], kind="stable")
     found = WeightSpectrum(
         test=test.name or "all",
         n=min(size, int(true.sum())),
-        effective=float(weight.sum() ** 2 / (size * np.square(weight).sum())),
+        effective=effective_events(weight) / size,
         missing=_standouts(reference.observables[rows_true], order_true, observables),
         surplus=_standouts(generated.observables[rows_made], order_made, observables),
         largest=tuple(reference.entries[rows_true[order_true[:LISTED]]].tolist()),

@@ -95,6 +95,7 @@ def add_correlations(
     """
     few = Split(split.a[:_ENERGY_EVENTS], split.b[:_ENERGY_EVENTS], split.generated[:_ENERGY_EVENTS])
     found: dict[str, list[tuple[float, float | None]]] = {"correlation": [], "sliced_w1": [], "energy_distance": []}
+    p_values: list[float] = []
     for large, small in zip((split, *split.parts(parts)), (few, *few.parts(parts)), strict=True):
         a, others = reference[large.a], (generated[large.generated], reference[large.b])
         value, floor = (correlation_distance(a, other) for other in others)
@@ -102,13 +103,13 @@ def add_correlations(
         value, floor = (sliced_wasserstein(a, other, np.random.default_rng(seed)) for other in others)
         found["sliced_w1"].append((value, floor))
         near, others = reference[small.a], (generated[small.generated], reference[small.b])
-        value, floor = (energy_distance(near, other)[0] for other in others)
-        found["energy_distance"].append((value, floor))
+        randoms = (np.random.default_rng(seed) if small is few else None for _ in others)
+        energies = [energy_distance(near, other, rng) for other, rng in zip(others, randoms, strict=True)]
+        found["energy_distance"].append((energies[0][0], energies[1][0]))
+        p_values = p_values or [p for _, p in energies]
     for name, pairs in found.items():
         book.add_parts(name, pairs, few.size if name == "energy_distance" else split.size)
-    others = generated[few.generated], reference[few.b]
-    p_value, floor = (energy_distance(reference[few.a], x, np.random.default_rng(seed))[1] for x in others)
-    book.add("energy_distance.p", p_value, floor, few.size)
+    book.add("energy_distance.p", p_values[0], p_values[1], few.size)
     book.comment("energy_distance.p", "probability of as large a distance between samples of one law; floor: of truth")
 
 

@@ -7,23 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import kolmogorov, ndtr
 
-from hepgen.evaluation.domain import ClassifierTest, FloatArray
+from hepgen.evaluation.domain import ClassifierTest
 from hepgen.evaluation.histograms import Observable
 from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.two_sample import FRACTIONS
 
 NAME = "global.p"
-HELD_OUT = 0.2
+HELD_OUT = 1 - sum(FRACTIONS)
 """Share of the events that a classifier is judged on."""
-
-
-def effective_events(weights: FloatArray) -> float:
-    """Events without weights that would have the same statistical error: (sum w)^2 / sum w^2.
-
-    Example:
-        >>> effective_events(np.array([1.0, 1.0, 2.0]))
-        2.667
-    """
-    return float(weights.sum() ** 2 / np.square(weights).sum())
 
 
 def kolmogorov_p(distance: float, first: float, second: float) -> float:

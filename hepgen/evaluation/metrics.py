@@ -28,6 +28,16 @@ def separation_power(first: ArrayLike, second: ArrayLike) -> float:
     return float(0.5 * np.sum(np.where(np.abs(total) > 1e-16, (h1 - h2) ** 2 / safe, 0.0)))
 
 
+def effective_events(weights: FloatArray) -> float:
+    """Events without weights that would have the same statistical error: (sum w)^2 / sum w^2.
+
+    Example:
+        >>> effective_events(np.array([1.0, 1.0, 2.0]))
+        2.667
+    """
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
 def chi2_per_bin(first: ArrayLike, first_squares: ArrayLike, second: ArrayLike, second_squares: ArrayLike) -> float:
     """chi2 per degree of freedom of two histograms scaled to unit sum, from sums of weights and of their squares.
 

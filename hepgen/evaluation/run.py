@@ -28,10 +28,10 @@ from hepgen.evaluation.distances import (
     add_published_distances,
 )
 from hepgen.evaluation.domain import ClassifierTest, Domain, Pool
-from hepgen.evaluation.global_test import add_global, effective_events
+from hepgen.evaluation.global_test import add_global
 from hepgen.evaluation.histograms import HistogramPair, axis_for
 from hepgen.evaluation.memorisation import add_memorisation
-from hepgen.evaluation.metrics import kolmogorov_distance
+from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook

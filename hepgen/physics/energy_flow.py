@@ -6,8 +6,10 @@ summed one after the other, so that a polynomial of many vertices costs as much 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +35,10 @@ def graphs(max_degree: int = 4) -> tuple[Graph, ...]:
     """
     found: list[tuple[Graph, ...]] = [((),)]
     for _ in range(max_degree):
-        grown = {_canonical(one) for graph in found[-1] for one in _with_one_more(graph)}
+        # one more edge, between any vertices that are there or up to two new ones
+        grown = {
+            _canonical((*graph, edge)) for graph in found[-1] for edge in combinations(range(_order(graph) + 2), 2)
+        }
         found.append(tuple(sorted(grown, key=lambda graph: (_order(graph), graph))))
     return tuple(graph for level in found for graph in level)
 
@@ -42,18 +47,8 @@ def _order(graph: Graph) -> int:
     return 1 + max((max(edge) for edge in graph), default=0)
 
 
-def _with_one_more(graph: Graph) -> Iterator[Graph]:
-    vertices = _order(graph) if graph else 0
-    for a in range(vertices + 1):
-        for b in range(a + 1, vertices + 2):
-            if b <= max(a, vertices - 1) + 1:
-                yield (*graph, (a, b))
-
-
 def _canonical(graph: Graph) -> Graph:
     """The smallest of the same graph under all names of its vertices."""
-    from itertools import permutations
-
     vertices = sorted({vertex for edge in graph for vertex in edge})
     best: Graph | None = None
     for names in permutations(range(len(vertices))):
@@ -72,9 +67,14 @@ def angles(eta: ArrayLike, phi: ArrayLike) -> FloatArray:
         [[0.0, 3.77], [3.77, 0.0]]
     """
     rapidity, azimuth = np.asarray(eta, dtype=np.float64), np.asarray(phi, dtype=np.float64)
-    around = np.abs(azimuth[..., :, None] - azimuth[..., None, :]) % (2 * np.pi)
-    around = np.pi - np.abs(np.pi - around)
-    return np.asarray(np.hypot(rapidity[..., :, None] - rapidity[..., None, :], around))
+    differences = (one[..., :, None] - one[..., None, :] for one in (rapidity, azimuth))
+    return delta_r(*differences)
+
+
+def delta_r(d_eta: FloatArray, d_phi: FloatArray) -> FloatArray:
+    """sqrt(d_eta^2 + d_phi^2), d_phi the shorter way around the circle; any shape."""
+    around = np.pi - np.abs(np.pi - np.abs(d_phi) % (2 * np.pi))
+    return np.asarray(np.hypot(d_eta, around))
 
 
 def energy_flow_polynomials(
@@ -124,12 +124,8 @@ def _polynomials(energies: FloatArray, theta: FloatArray, chosen: Sequence[Graph
     return np.stack(columns, axis=1)
 
 
-def _multiplicities(graph: Graph) -> dict[tuple[int, int], int]:
-    found: dict[tuple[int, int], int] = {}
-    for a, b in graph:
-        edge = (min(a, b), max(a, b))
-        found[edge] = found.get(edge, 0) + 1
-    return found
+def _multiplicities(graph: Graph) -> Counter[tuple[int, int]]:
+    return Counter((min(edge), max(edge)) for edge in graph)
 
 
 @cache

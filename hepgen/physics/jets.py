@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepgen.errors import UsageError
-from hepgen.physics.energy_flow import angles, energy_flow_polynomials
+from hepgen.physics.energy_flow import angles, delta_r, energy_flow_polynomials
 
 FloatArray = NDArray[np.float64]
 
@@ -100,8 +100,7 @@ def n_subjettiness(
         away = np.full(energies[part].shape, np.inf)
         for axis in range(axes.shape[1]):
             there, h, f = (axes[:, axis, place][:, None] for place in range(3))
-            around = np.abs(azimuth[part] - f) % (2 * np.pi)
-            distance = np.hypot(rapidity[part] - h, np.pi - np.abs(np.pi - around)) ** beta
+            distance = delta_r(rapidity[part] - h, azimuth[part] - f) ** beta
             away = np.where(there > 0, np.minimum(away, distance), away)
         away = np.where(energies[part] > 0, away, 0.0)
         total = np.maximum(energies[part].sum(axis=1), _TINY)
@@ -132,8 +131,7 @@ def exclusive_kt_axes(pt: FloatArray, eta: FloatArray, phi: FloatArray, number: 
         transverse[active, first] = p = np.hypot(x, y)
         rapidity[active, first] = h = np.arcsinh(z / np.maximum(p, _TINY))
         azimuth[active, first] = f = np.arctan2(y, x)
-        around = np.abs(azimuth[active] - f[:, None]) % (2 * np.pi)
-        near = np.hypot(rapidity[active] - h[:, None], np.pi - np.abs(np.pi - around))
+        near = delta_r(rapidity[active] - h[:, None], azimuth[active] - f[:, None])
         fresh = np.minimum(transverse[active], p[:, None]) * near
         fresh[~alive[active]] = np.inf
         fresh[np.arange(len(active)), first] = np.inf

@@ -213,8 +213,6 @@ class StageTrainer:
         )
 
         def observe(made: Tensor) -> Tensor:
-            if not self.stage.observables:
-                return made[:, :0]
             moved = {name: tensor.to(made.device) for name, tensor in cached.items()}
             with torch.autocast(self._device.type, enabled=False):  # sums of energies want all digits
                 return self._representation.observables(self.stage.name, made.float(), moved)

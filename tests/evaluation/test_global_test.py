@@ -9,7 +9,8 @@ import scipy.stats
 from extracts import SMALL
 
 from hepgen.classifiers.calibration import area_under_curve
-from hepgen.evaluation.global_test import effective_events, kolmogorov_p, mann_whitney_p
+from hepgen.evaluation.global_test import kolmogorov_p, mann_whitney_p
+from hepgen.evaluation.metrics import effective_events
 from hepgen.evaluation.run import evaluate
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import MemorySource
