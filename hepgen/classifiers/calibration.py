@@ -107,6 +107,10 @@ def log_ratio(probability: FloatArray, labels: FloatArray, weights: FloatArray |
     return np.asarray(np.log(p) - np.log1p(-p) + prior)
 
 
+DIVERGENCES = ("kl", "kl_reverse", "chi2", "hellinger")
+"""What `divergences` gives."""
+
+
 def divergences(probability: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> dict[str, float]:
     """f-divergences between the laws of label 1 (the truth) and label 0 by a calibrated classifier.
 

@@ -110,7 +110,7 @@ def evaluate(
         sink.json(found.to_dict())
     else:
         title = f"{generated} against {reference}: {found.kind}, protocol {found.protocol}"
-        sink.table(title, ["score", "generated", "floor", "z", "n", ""], found.table(everything=common.verbose))
+        sink.table(title, found.header(), found.table(everything=common.verbose))
         for sentence in (*summary(found), *found.notes):
             sink.say(sentence)
     check_gates(found, require or ())

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hepgen.errors import ConfigError, suggest
-from hepgen.evaluation.columns import TableDomain
 from hepgen.evaluation.domain import Domain
+from hepgen.evaluation.domains import domain_of_kind
 from hepgen.evaluation.gates import Gate
-from hepgen.evaluation.one_dimensional import METRICS
+from hepgen.evaluation.one_dimensional import DIVERGENCES, METRICS
+from hepgen.evaluation.protocols import PROTOCOLS
 from hepgen.evaluation.response import STATISTICS
 from hepgen.evaluation.showers import ShowerDomain
 from hepgen.events.schema import Schema
@@ -20,7 +21,7 @@ _ANY_KIND = (
     *("separation.mean", "separation.max", "ks.max", "ks.max.all"),
     *("precision", "recall", "density", "coverage"),
 )
-_TESTS = {"calorimeter": ("_high", "_low"), "table": ("",)}
+_TESTS = {"calorimeter": ("_high", "_trees", "_low"), "table": ("",)}
 _OF_CLASSIFIERS = ("auc", "jsd", "kl", "kl_reverse", "chi2", "hellinger", "control.auc")
 _PER_BIN = ("separation.mean", "separation.max", "ks.max")
 _MEMORISATION = ("memorisation.ratio", "memorisation.close")
@@ -35,15 +36,7 @@ def domain_of(options: Mapping[str, Any], reference: Schema) -> Domain:
         options: as `hepgen.cli.judge.Judge.options` gives them.
         reference: the columns of the reference.
     """
-    if options["kind"] == "calorimeter":
-        energy, conditions = options.get("energy", "incident_energy"), tuple(options.get("conditions", ()))
-        return ShowerDomain(options["binning"], energy=energy, conditions=conditions)
-    return TableDomain(
-        reference,
-        columns=tuple(options["columns"]),
-        conditions=tuple(options["conditions"]),
-        weight=options["weight"],
-    )
+    return domain_of_kind(schema=reference, work=PROTOCOLS["fast"], **options)
 
 
 def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memorisation: bool) -> None:
@@ -75,7 +68,10 @@ def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memor
 def _always(domain: Domain) -> list[str]:
     tests = _TESTS[domain.kind]
     names = [f"{quantity}{test}" for quantity in _OF_CLASSIFIERS for test in tests]
-    names += [*_ANY_KIND, *(f"{metric}.{one.name}" for one in domain.observables for metric in METRICS)]
+    names += [
+        *_ANY_KIND,
+        *(f"{metric}.{one.name}" for one in domain.observables for metric in (*METRICS, *DIVERGENCES)),
+    ]
     if domain.spectrum is not None:
         names.append(f"separation.{domain.spectrum.name}")
     if isinstance(domain, ShowerDomain):
@@ -90,7 +86,8 @@ def _is_of_bin(name: str, domain: Domain) -> bool:
     bare = isinstance(domain, ShowerDomain)
     named = further if bare else domain.condition_names
     label = "|".join([*([""] if bare else []), *(re.escape(f"{one}=") for one in named)])
-    scores = _alternatives([*_PER_BIN, *(f"auc{test}" for test in _TESTS[domain.kind])])
+    one_dimensional = (f"{metric}.{one.name}" for metric in METRICS for one in domain.observables)
+    scores = _alternatives([*_PER_BIN, *(f"auc{test}" for test in _TESTS[domain.kind]), *one_dimensional])
     energy = rf"|response\.(?:{_alternatives(STATISTICS)})\.{_NUMBER}(?:-{_NUMBER})?" if bare else ""
     at_bin = rf"(?:{scores})@(?:{label}){_NUMBER}(?:-{_NUMBER})?" if first else "(?!)"
     return re.fullmatch(at_bin + energy, name) is not None
@@ -116,7 +113,7 @@ def _advice(name: str, known: Sequence[str], domain: Domain) -> str:
     few = ", ".join([*(f"auc{test}" for test in _TESTS[domain.kind]), *_ANY_KIND])
     return (
         suggest(name, known)
-        or f"a {domain.kind} has {few} and, per observable, {', '.join(f'{x}.NAME' for x in METRICS)}"
+        or f"a {domain.kind} has {few} and, per observable, {', '.join(f'{x}.NAME' for x in (*METRICS, *DIVERGENCES))}"
     )
 
 

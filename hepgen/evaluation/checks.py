@@ -10,12 +10,11 @@ from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Domain, Pool
 from hepgen.evaluation.metrics import kolmogorov_distance
 from hepgen.evaluation.protocols import PUBLISHED_EVENTS, Protocol
-from hepgen.evaluation.samples import Sanity
 from hepgen.evaluation.splits import ConditionBin
 from hepgen.events.source import EventSource
 
 MIN_REFERENCE = 100
-MIN_GENERATED = 50
+MIN_GENERATED = 100
 
 
 def check_columns(source: EventSource, domain: Domain, reference: EventSource, which: str) -> None:
@@ -39,39 +38,13 @@ def check_sizes(reference: Pool, generated: Pool) -> None:
     """Refuse samples that are too small for any statement.
 
     Raises:
-        InputFileError: with fewer than 100 usable reference or 50 usable generated events.
+        InputFileError: with fewer than 100 usable reference or 100 usable generated events.
     """
     for pool, least, name in ((reference, MIN_REFERENCE, "reference"), (generated, MIN_GENERATED, "generated")):
         if len(pool) < least:
             raise InputFileError(
                 f"the {name} sample has {len(pool)} usable events, an evaluation needs {least}", hint="give more events"
             )
-
-
-def sanity_table(samples: dict[str, Sanity]) -> dict[str, dict[str, object]]:
-    """Counts of both samples as JSON-able numbers; event numbers list the first 20."""
-    return {
-        name: {
-            "events": found.events,
-            "left_out": found.left_out,
-            "duplicates": found.duplicates,
-            "problems": {words: {"count": count, "events": where} for words, (count, where) in found.problems.items()},
-        }
-        for name, found in samples.items()
-    }
-
-
-def sanity_notes(samples: dict[str, Sanity]) -> list[str]:
-    """Sentences on what is wrong in either sample."""
-    notes = []
-    for name, found in samples.items():
-        for words, (count, _) in found.problems.items():
-            notes.append(f"{name}: {count} of {found.events} events: {words}.")
-        if found.left_out:
-            notes.append(f"{name}: {found.left_out} events are left out of every score.")
-        if found.duplicates:
-            notes.append(f"{name}: {found.duplicates} events are exact copies of another one.")
-    return notes
 
 
 def condition_notes(

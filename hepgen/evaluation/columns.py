@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import awkward as ak
 import numpy as np
 from scipy.stats import rankdata
@@ -10,6 +12,9 @@ from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.schema import Schema
 
 MAX_ELEMENTS = 64
@@ -108,6 +113,22 @@ class TableDomain:
         words = f"column '{self.observables[index].name}' permuted among events of equal condition"
         part = slice(index, index + 1)
         return (ClassifierTest("", "all columns", self._features, self._classifier, words, part),)
+
+    def add_own(
+        self,
+        book: ScoreBook,
+        reference: Pool,
+        generated: Pool,
+        bins: Sequence[ConditionBin],
+        split: Split,
+        raw_split: Split,
+        parts: int,
+    ) -> None:
+        """Tables have no scores of their own."""
+
+    def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
+        """None."""
+        return ()
 
     def _classifier(self) -> TreeClassifier:
         return TreeClassifier(self.trees)

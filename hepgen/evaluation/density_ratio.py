@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from hepgen.classifiers.calibration import log_ratio
-from hepgen.evaluation.domain import ClassifierTest, FloatArray, Pool
+from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Histogram, HistogramPair, Observable
 from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.report_parts import Standout, WeightSpectrum
 from hepgen.evaluation.splits import IntArray, Split
-from hepgen.evaluation.two_sample import Judgement
+from hepgen.evaluation.two_sample import ClassifierResult
 
 TAIL = 0.05
 """Share of a sample, by weight, that counts as its tail."""
@@ -34,8 +34,7 @@ _SIGNIFICANT = 2.0  # a Kolmogorov distance of a tail of n events counts from th
 
 
 def weight_spectrum(
-    test: ClassifierTest,
-    judgement: Judgement,
+    result: ClassifierResult,
     reference: Pool,
     generated: Pool,
     split: Split,
@@ -44,22 +43,22 @@ def weight_spectrum(
     """What a classifier that told half A from generated events says of single events, and the weights of both samples.
 
     Args:
-        test: of the classifier.
-        judgement: on events that it was not trained on; label 1 is the reference.
+        result: of the classifier test, on events that it was not trained on.
         reference, generated: pools.
-        split: rows of the pools that the judgement numbers: half A first, then the generated events.
+        split: rows of the pools that the verdict numbers: half A first, then the generated events.
         observables: of the pools.
     """
-    logs = log_ratio(judgement.smooth, judgement.labels, judgement.weights)
-    true = judgement.labels > 0.5
-    rows_true = split.a[judgement.rows[true]]
-    rows_made = split.generated[judgement.rows[~true] - len(split.a)]
+    test, verdict = result.test, result.generated.whole()
+    logs = log_ratio(verdict.smooth, verdict.labels, verdict.weights)
+    true = verdict.labels > 0.5
+    rows_true = split.a[verdict.rows[true]]
+    rows_made = split.generated[verdict.rows[~true] - len(split.a)]
     label = "log10 of the density of the truth over the generator's" + (f", {test.name}" if test.name else "")
     decimal = logs / np.log(10)
     reach = float(np.clip(1.1 * np.quantile(np.abs(decimal), 0.999), *REACH))
-    drawn = (_histogram(decimal[side], judgement.weights[side], reach) for side in (true, ~true))
+    drawn = (_histogram(decimal[side], verdict.weights[side], reach) for side in (true, ~true))
     picture = HistogramPair(Observable(f"{LOG_WEIGHT}.{test.name or 'all'}", label), *drawn)
-    weight = np.exp(logs[~true]) * judgement.weights[~true]
+    weight = np.exp(logs[~true]) * verdict.weights[~true]
     size = len(weight)
     # ties, which boosted trees make, in the order of the events
     order_true = np.argsort(-logs[true], kind="stable")

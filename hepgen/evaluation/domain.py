@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from hepgen.classifiers.base import SampleClassifier
 from hepgen.evaluation.histograms import Axis, Observable
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.splits import ConditionBin, Split
 
 FloatArray = NDArray[np.float64]
 Array = NDArray[np.floating]
@@ -47,6 +50,7 @@ class Pool:
         weights: (rows,).
         raw: (raw rows, width), of the first rows.
         entries: (rows,), number of each event in its sample.
+        problems: (rows,) flags of what is wrong, by a name in words.
     """
 
     total: int
@@ -55,6 +59,7 @@ class Pool:
     weights: FloatArray
     raw: Array
     entries: NDArray[np.int64]
+    problems: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -69,7 +74,13 @@ class Pool:
             self.weights[number],
             self.raw[number[number < len(self.raw)]],
             self.entries[number],
+            {name: flags[number] for name, flags in self.problems.items()},
         )
+
+    def broken(self, habitual: Container[str]) -> NDArray[np.bool_]:
+        """Flags of the events with a problem that does not belong to such samples, (rows,)."""
+        wrong = [flags for name, flags in self.problems.items() if name not in habitual]
+        return np.any(wrong, axis=0) if wrong else np.zeros(len(self), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -147,4 +158,21 @@ class Domain(Protocol):
 
     def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
         """The classifier tests; the reference chooses what their controls permute."""
+        ...
+
+    def add_own(
+        self,
+        book: ScoreBook,
+        reference: Pool,
+        generated: Pool,
+        bins: Sequence[ConditionBin],
+        split: Split,
+        raw_split: Split,
+        parts: int,
+    ) -> None:
+        """Add the scores that only this kind of events has; rows of ``raw_split`` have raw values."""
+        ...
+
+    def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
+        """Pictures that only this kind of events has."""
         ...

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import kolmogorov, ndtr
 
-from hepgen.evaluation.domain import ClassifierTest
 from hepgen.evaluation.histograms import Observable
+from hepgen.evaluation.metrics import effective_events
 from hepgen.evaluation.report import ScoreBook
-from hepgen.evaluation.two_sample import FRACTIONS
+from hepgen.evaluation.two_sample import ClassifierResult, Judgement
 
 NAME = "global.p"
-HELD_OUT = 1 - sum(FRACTIONS)
-"""Share of the events that a classifier is judged on."""
 
 
 def kolmogorov_p(distance: float, first: float, second: float) -> float:
@@ -32,22 +30,32 @@ def mann_whitney_p(auc: float, first: float, second: float) -> float:
     return float(ndtr(-(auc - 0.5) / np.sqrt((first + second + 1) / (12 * first * second))))
 
 
+def _judgement_p(judgement: Judgement) -> float:
+    """Twice the mean of the probabilities of all folds: below p with a chance of at most p, whatever the folds share."""
+    found = []
+    for fold in judgement.folds:
+        sides = (effective_events(fold.weights[fold.labels == side]) for side in (0.0, 1.0))
+        found.append(mann_whitney_p(fold.auc(), *sides))
+    return found[0] if len(found) == 1 else min(1.0, 2 * float(np.mean(found)))
+
+
 def add_global(
     book: ScoreBook,
     observables: Sequence[Observable],
-    tests: Sequence[ClassifierTest],
+    tests: Sequence[ClassifierResult],
     sizes: tuple[float, float],
     n: int,
 ) -> str:
     """Add ``global.p``, the smallest of the probabilities below times their number, and say which it is.
 
-    Those are the Kolmogorov distance of each observable, the mean AUC of each classifier on its held-out events, and the
-    permutations of the energy distance. Multiplied by their number (Bonferroni) the smallest is below 0.05 for at most one
+    Those are the Kolmogorov distance of each observable, the AUCs of each classifier test on the events that were kept from
+    it, and the permutations of the energy distance. Multiplied by their number (Bonferroni) the smallest is below 0.05 for at most one
     in twenty pairs of true samples, whatever depends on what.
 
     Args:
         book: with the scores; ``global.p`` goes there too.
-        observables, tests: whose scores these are.
+        observables: whose scores these are.
+        tests: what the classifiers found.
         sizes: effective events of a half of the reference, and of as many generated ones.
         n: events on each side of the one-dimensional scores.
     """
@@ -55,12 +63,9 @@ def add_global(
     for observable in observables:
         value, floor = book.pair(f"ks.{observable.name}")
         found.append((f"ks.{observable.name}", kolmogorov_p(value, *sizes), kolmogorov_p(floor, sizes[0], sizes[0])))
-    for test in tests:
-        name = test.score("auc")
-        share = HELD_OUT * book.size(name) / n
-        held = [share * size for size in sizes]
-        value, floor = book.pair(name)
-        found.append((name, mann_whitney_p(value, *held), mann_whitney_p(floor, held[0], held[0])))
+    for result in tests:
+        value, floor = (_judgement_p(one) for one in (result.generated, result.floor))
+        found.append((result.test.score("auc"), value, floor))
     value, floor = book.pair("energy_distance.p")
     found.append(("energy_distance.p", value, floor))
     known = [one for one in found if np.isfinite(one[1]) and np.isfinite(one[2])]

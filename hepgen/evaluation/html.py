@@ -10,11 +10,12 @@ from hepgen.evaluation.report import Report
 from hepgen.evaluation.summary import summary
 from hepgen.evaluation.tables import (
     CONDITION_HEADER,
-    HEADER,
     OBSERVABLE_HEADER,
+    SANITY_HEADER,
     STANDOUT_HEADER,
     condition_rows,
     observable_rows,
+    sanity_rows,
     standout_rows,
 )
 
@@ -69,12 +70,13 @@ def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Ge
         f"<h2>Summary</h2><ul class='summary'>{sentences}</ul>",
         (
             "<h2>Scores</h2><p class='facts'>The floor is what one half of the reference scores against the other half at"
-            " the same size; z is the distance from it in errors. Errors come from disjoint parts of the samples; those of"
-            " classifiers are spreads over repeats.</p>"
+            " the same size; z is the distance from it in errors. Errors come from parts of the samples that share no event;"
+            " 'without broken' is the score without the events that the sanity checks flag.</p>"
         ),
-        _table(HEADER, report.table(), remark=True),
+        _table(report.header(), report.table(), remark=True),
         f"<h2>Read this with it</h2><ul>{notes}</ul>",
     ]
+    sections.append(_folded("Events that are broken", SANITY_HEADER, sanity_rows(report)))
     if figures:
         sections.append(
             "<h2>Pictures</h2><p class='facts'>All events of both samples; bars and bands are statistical errors.</p>"

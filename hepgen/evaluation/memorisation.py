@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepgen.evaluation.distances import Scale
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool
@@ -13,11 +14,14 @@ from hepgen.events.source import EventSource
 
 PARTS = 4
 CLOSE = 0.01
+SUSPICIOUS = 0.5
 CHUNK = 4096
 
 
-def nearest_distances(queries: FloatArray, source: EventSource, domain: Domain, scale: Scale) -> FloatArray:
-    """Distance of each query to the nearest event of a source, streaming over all of it, (queries,).
+def nearest_events(
+    queries: FloatArray, source: EventSource, domain: Domain, scale: Scale
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Distance of each query to the nearest event of a source, and its number, streaming over all of it, (queries,) each.
 
     Args:
         queries: scaled features, (queries, features).
@@ -27,6 +31,8 @@ def nearest_distances(queries: FloatArray, source: EventSource, domain: Domain, 
     """
     points = queries.astype(np.float32)
     nearest = np.full(len(points), np.inf, dtype=np.float32)
+    number = np.full(len(points), -1, dtype=np.int64)
+    offset = 0
     for batch in source.batches(domain.columns):
         events = domain.read(batch)
         usable = np.flatnonzero(events.usable)
@@ -35,8 +41,11 @@ def nearest_distances(queries: FloatArray, source: EventSource, domain: Domain, 
             features = scale(domain.nearest_features(events.raw[rows], events.conditions[rows])).astype(np.float32)
             best = squared_distances(points, features).argmin(axis=1)
             # the expanded square loses all digits for a copy, so the distance to the nearest is taken again
-            nearest = np.minimum(nearest, ((points - features[best]) ** 2).sum(axis=1))
-    return np.sqrt(nearest).astype(np.float64)
+            distance = ((points - features[best]) ** 2).sum(axis=1)
+            number = np.where(distance < nearest, rows[best] + offset, number)
+            nearest = np.minimum(nearest, distance)
+        offset += len(events.usable)
+    return np.sqrt(nearest).astype(np.float64), number
 
 
 def add_memorisation(
@@ -47,12 +56,16 @@ def add_memorisation(
     training: EventSource,
     split: Split,
     size: int,
-) -> str:
-    """Add ``memorisation.ratio`` and ``memorisation.close``, and say in a sentence what they mean.
+) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Add ``memorisation.ratio`` and ``memorisation.close``, say what they mean, and list the pairs that are too close.
 
     The ratio is the median distance of generated events to their nearest training event over that of held-out ones;
     below 1 the generator stays too near its training sample. ``close`` is the fraction of generated events nearer to a
     training event than 99 % of held-out ones, 0.01 where nothing is memorised. Errors come from four disjoint parts.
+
+    Returns:
+        A sentence, and the pairs (number of the generated event, number of the training event), the closest first, that are
+        closer than half the distance of any held-out event to its nearest training event.
     """
     size = min(size, split.size)
     parts = [
@@ -62,7 +75,7 @@ def add_memorisation(
     ]
     features: list[Array] = [domain.nearest_features(pool.raw[rows], pool.conditions[rows]) for pool, rows in parts]
     scale = Scale.fit(features[0], domain.nearest_scale)
-    distances = nearest_distances(np.concatenate([scale(x) for x in features]), training, domain, scale)
+    distances, numbers = nearest_events(np.concatenate([scale(x) for x in features]), training, domain, scale)
     held_out, made, floor = np.split(distances, 3)
     limit = float(np.quantile(held_out, CLOSE))
     base = float(np.median(held_out))
@@ -73,8 +86,13 @@ def add_memorisation(
         ratios = [(float(np.median(made[rows])) / base, float(np.median(floor[rows])) / base) for rows in pieces]
         book.add_parts("memorisation.ratio", ratios, size)
     if base == 0:
-        return "Memorisation cannot be judged: the reference holds the training events themselves."
+        return "Memorisation cannot be judged: the reference holds the training events themselves.", ()
+    order = np.argsort(made, kind="stable")
+    near = order[made[order] < SUSPICIOUS * float(np.concatenate([held_out, floor]).min())]
+    rows = generated.entries[split.generated[:size][near]]
+    pairs = tuple(zip(rows.tolist(), np.split(numbers, 3)[1][near].tolist(), strict=True))
     return (
         f"The median distance of a generated event to the nearest training event is {np.median(made) / base:.3f} of that"
-        f" of a held-out event ({size} events each)."
-    )
+        f" of a held-out event ({size} events each); {len(pairs)} generated events are suspiciously close, nearer than"
+        f" {SUSPICIOUS:g} of the distance of any held-out event."
+    ), pairs

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable
-from hepgen.evaluation.metrics import cdf_distances, chi2_per_bin, separation_power
+from hepgen.evaluation.metrics import binned_divergences, cdf_distances, chi2_per_bin, separation_power
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
 
 _CENTRAL = (0.01, 0.99)
 METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail")
+DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
+"""Of histograms; of all conditions together only."""
 
 
 def add_one_dimensional(
@@ -27,16 +29,16 @@ def add_one_dimensional(
     parts: int,
     *,
     suffix: str = "",
-    details: bool = True,
 ) -> None:
-    """Add ``separation.mean``, ``separation.max`` and ``ks.max``, and with ``details`` one score per observable.
+    """Add ``separation.mean``, ``separation.max`` and ``ks.max``, and per observable every one of ``METRICS``.
 
     W1 is in units of the reference's standard deviation, as is ``mean``, the difference of the means; ``width`` is the ratio
     of the standard deviations; ``tail`` the share of events beyond the central 98 % of the reference, over that share.
-    Values that are not a number are left out.
+    The f-divergences of histograms stand beside these where there is no suffix. Values that are not a number are left out.
     """
     splits = [split, *split.parts(parts)]
-    values = np.full((len(splits), len(observables), len(METRICS), 2), np.nan)
+    metrics = (*METRICS, *DIVERGENCES)
+    values = np.full((len(splits), len(observables), len(metrics), 2), np.nan)
     for index, axis in enumerate(axes):
         values[:, index] = _of_one(
             reference.observables[:, index],
@@ -46,10 +48,9 @@ def add_one_dimensional(
             axis,
             splits,
         )
-    if details:
-        for index, observable in enumerate(observables):
-            for place, metric in enumerate(METRICS):
-                book.add_parts(f"{metric}.{observable.name}{suffix}", _pairs(values[:, index, place]), split.size)
+    for index, observable in enumerate(observables):
+        for place, metric in enumerate(METRICS if suffix else metrics):
+            book.add_parts(f"{metric}.{observable.name}{suffix}", _pairs(values[:, index, place]), split.size)
     known = values[:, np.isfinite(values[0, :, :2]).all(axis=(1, 2))]  # those that have a separation and a distance
     if known.shape[1]:
         book.add_parts(f"separation.mean{suffix}", _pairs(known[:, :, 0].mean(axis=1)), split.size)
@@ -79,7 +80,7 @@ def _of_one(
     usable = ~np.isnan(reference)
     spread = float(np.std(reference[usable])) if usable.any() else 0.0
     places, made = axis.index(reference), axis.index(generated)
-    result = np.full((len(splits), len(METRICS), 2), np.nan)
+    result = np.full((len(splits), len(METRICS) + len(DIVERGENCES), 2), np.nan)
     for number, split in enumerate(splits):
         masses = []
         for rows, weights, offset in (
@@ -111,6 +112,7 @@ def _of_one(
                 (mean - true_mean) / spread if spread > 0 else np.nan,
                 width / true_width if true_width > 0 else np.nan,
                 tails[which],
+                *binned_divergences(counts[0], counts[other]).values(),
             )
     return result
 

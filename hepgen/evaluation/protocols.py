@@ -21,8 +21,8 @@ class Protocol:
         official: whether definitions follow the CaloChallenge to the letter.
         network: of the tests on showers.
         trees: of the test on tables.
-        parts: disjoint parts of the halves behind the error of every score that is not a classifier's.
-        repeats: trainings behind each AUC and each of its floors.
+        parts: parts that share no event behind the error of every score, of the halves or of what classifiers judge.
+        folds: trainings behind each AUC and each of its floors, each judging a fifth of the events; five judge all.
         max_events: events a side of the classifiers; None takes all.
         neighbours: events a side of the nearest-neighbour scores.
         nearest: events of each kind whose nearest training event is looked for.
@@ -35,7 +35,7 @@ class Protocol:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     parts: int = 10
-    repeats: int = 3
+    folds: int = 5
     max_events: int | None = 10_000
     neighbours: int = 3_000
     nearest: int = 2_000
@@ -66,6 +66,8 @@ def choose_protocol(name: str, *, quick: bool = False, max_events: int | None = 
         raise ConfigError(f"no protocol '{name}'", hint=suggest(name, PROTOCOLS) or f"has {', '.join(PROTOCOLS)}")
     chosen = PROTOCOLS[name]
     if quick:
-        small = replace(chosen, neighbours=1_500, nearest=500, plots=12, trees=replace(chosen.trees, rounds=100))
+        small = replace(
+            chosen, folds=2, neighbours=1_500, nearest=500, plots=12, trees=replace(chosen.trees, rounds=100)
+        )
         chosen = small if chosen.official else replace(small, network=_QUICK_NETWORK, max_events=4_000)
     return replace(chosen, max_events=max_events) if max_events is not None else chosen

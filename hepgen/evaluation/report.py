@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,13 @@ class Score:
 
     Attributes:
         value: generated against half A of the reference; None where it cannot be computed, ``comment`` then says why.
-        error: its statistical error, see ``from_parts``; of classifiers the spread over repeats, see ``from_repeats``.
+        error: its statistical error, see ``from_parts``; of published distances the spread over repeats, see ``from_repeats``.
         floor: half B of the reference against half A, at the same size.
         z: (value - floor) / sqrt(error^2 + floor_error^2).
         n: events on each side.
         comment: a word of warning, or empty.
         floor_error: the same of the floor.
+        without: the value without broken events; None where no event is broken.
     """
 
     value: float | None
@@ -37,6 +38,7 @@ class Score:
     n: int = 0
     comment: str = ""
     floor_error: float | None = None
+    without: float | None = None
 
     @classmethod
     def from_repeats(cls, values: Sequence[float], floors: Sequence[float], n: int, comment: str = "") -> Score:
@@ -122,7 +124,7 @@ class Report:
 
     Attributes:
         kind: ``calorimeter`` or ``table``.
-        protocol: ``fast`` or ``calochallenge``, with ``(quick)`` where fewer repeats were made.
+        protocol: ``fast`` or ``calochallenge``, with ``(quick)`` where less work was done.
         n: numbers of events: ``reference``, ``generated``, ``side`` (of one-dimensional scores), ``classifier_side``.
         seed: of every random choice.
         scores: by name.
@@ -177,19 +179,31 @@ class Report:
         return cls(**{key: state[key] for key in keys}, scores=scores, notes=tuple(state["notes"]), weights=weights)
 
     def table(self, *, everything: bool = False) -> list[tuple[str, ...]]:
-        """Rows (score, value, floor, z, n, comment) as text; per-observable and per-bin scores only if asked for."""
+        """Rows as text, in the columns of ``header``; per-observable and per-bin scores only if asked for."""
         rows: list[tuple[str, ...]] = []
+        broken = self.has_broken
         for name, score in self.scores.items():
             if not everything and not is_headline(name):
                 continue
             floor = "-" if score.floor is None else f"{score.floor:.4g}"
             z = "-" if score.z is None else f"{score.z:+.1f}"
-            rows.append((name, score.text(), floor, z, str(score.n), score.comment))
+            without = ("-" if score.without is None else f"{score.without:.4g}",) if broken else ()
+            rows.append((name, score.text(), *without, floor, z, str(score.n), score.comment))
         return rows
+
+    @property
+    def has_broken(self) -> bool:
+        """Whether scores are given without broken events as well."""
+        return any(score.without is not None for score in self.scores.values())
+
+    def header(self) -> tuple[str, ...]:
+        """What the columns of ``table`` hold."""
+        return ("score", "generated", *(("without broken",) if self.has_broken else ()), "floor", "z", "n", "remark")
 
 
 HEADLINES = (
-    *("auc", "auc_low", "auc_high", "jsd", "jsd_low", "jsd_high", "control.auc", "control.auc_low", "control.auc_high"),
+    *("auc", "auc_low", "auc_high", "auc_trees", "jsd", "jsd_low", "jsd_high", "jsd_trees"),
+    *("control.auc", "control.auc_low", "control.auc_high", "control.auc_trees"),
     *("fpd", "fpd_intercept", "fpd_extrapolated", "kpd", "sliced_w1", "energy_distance", "energy_distance.p"),
     *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
     *(
@@ -255,10 +269,18 @@ class ScoreBook:
         """Events on each side of a score."""
         return self._sizes[name]
 
-    def scores(self) -> dict[str, Score]:
-        """Scores in the order of the short table first, then as they came."""
+    def scores(self, without: ScoreBook | None = None) -> dict[str, Score]:
+        """Scores in the order of the short table first, then as they came.
+
+        Args:
+            without: the same scores without broken events, where there are any.
+        """
         order = sorted(self._values, key=lambda name: HEADLINES.index(name) if is_headline(name) else len(HEADLINES))
-        return {name: self._score(name) for name in order}
+        found = {name: self._score(name) for name in order}
+        if without is None:
+            return found
+        clean = {name: without._score(name).value for name in found if name in without._values}
+        return {name: replace(score, without=clean.get(name)) for name, score in found.items()}
 
     def _score(self, name: str) -> Score:
         (values, floors), n, comment = self._values[name], self._sizes[name], self._comments.get(name, "")

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol as Interface
 
 import numpy as np
 
-from hepgen.errors import UsageError, suggest
-from hepgen.evaluation.checks import (
-    check_columns,
-    check_sizes,
-    condition_notes,
-    sanity_notes,
-    sanity_table,
-    size_notes,
-)
-from hepgen.evaluation.columns import TableDomain
+from hepgen.evaluation.checks import check_columns, check_sizes, condition_notes, size_notes
 from hepgen.evaluation.density_ratio import weight_spectrum
-from hepgen.evaluation.distances import (
-    Scale,
-    add_correlations,
-    add_frechet,
-    add_frechet_intercept,
-    add_neighbours,
-    add_published_distances,
-)
-from hepgen.evaluation.domain import ClassifierTest, Domain, Pool
-from hepgen.evaluation.global_test import add_global
-from hepgen.evaluation.histograms import HistogramPair, axis_for
+from hepgen.evaluation.domain import Domain, Pool
+from hepgen.evaluation.domains import domain_of_kind
+from hepgen.evaluation.histograms import Axis, HistogramPair
+from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.memorisation import add_memorisation
-from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
-from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
+from hepgen.evaluation.metrics import kolmogorov_distance
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook
-from hepgen.evaluation.report_parts import Curve, WeightSpectrum
-from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
-from hepgen.evaluation.samples import Sanity, fill_histograms, read_pool
-from hepgen.evaluation.showers import ShowerDomain
-from hepgen.evaluation.splits import ConditionBin, Split, common_size, condition_bins, random_split
-from hepgen.evaluation.two_sample import add_classifier_test
+from hepgen.evaluation.samples import fill_histograms, read_pool
+from hepgen.evaluation.sanity import Hashes, Problem, Sanity, sanity_notes, sanity_table, source_hashes
+from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
+from hepgen.evaluation.splits import condition_bins
+from hepgen.evaluation.two_sample import ClassifierResult
 from hepgen.events.source import EventSource
 from hepgen.physics.binning import Binning
-
-LARGEST_SIDE = 50_000
-MIN_BIN = 100
 
 
 class Watcher(Interface):
@@ -83,8 +62,8 @@ def evaluate(
     """Compare a generated sample with a reference, every score beside the value that two true samples give.
 
     The reference is divided at random into halves A and B; scores compare as many generated events as B has with A,
-    floors compare B with A. Errors come from disjoint parts of the halves (``Score.from_parts``), those of classifiers
-    are the spread over repeats, each with halves and a training of its own.
+    floors compare B with A. Errors come from parts that share no event (``Score.from_parts``). Where events are broken,
+    every score is given without them as well (``Score.without``).
 
     Args:
         reference: true events, not used in the training.
@@ -100,7 +79,7 @@ def evaluate(
         quick: smaller networks, fewer splits.
         max_events: events a side of the classifiers.
         seed: of every random choice; the same samples and seed give the same report.
-        training: the training events, for the memorisation line.
+        training: the training events, for copies of them and the memorisation scores.
         memory: bytes that the pools of raw events may take.
         device: where the networks of the classifiers run.
         settings: sizes and repeats in detail, instead of ``protocol``, ``quick`` and ``max_events``.
@@ -113,57 +92,44 @@ def evaluate(
     """
     tell = progress.message if progress is not None else _say_nothing
     work = settings or choose_protocol(protocol, quick=quick, max_events=max_events)
-    domain: Domain
-    if kind == "calorimeter":
-        if binning is None:
-            raise UsageError("a calorimeter is judged on its binning", hint="give --model or --recipe")
-        domain = ShowerDomain(
-            binning,
-            energy=energy,
-            voxels=voxels,
-            conditions=tuple(conditions),
-            threshold=threshold or 0.0,
-            official=work.official,
-            network=replace(work.network, device=device),
-        )
-    elif kind == "table":
-        chosen = None if columns is None else tuple(columns)
-        domain = TableDomain(
-            reference.schema, columns=chosen, conditions=tuple(conditions), weight=weight, trees=work.trees
-        )
-    else:
-        raise UsageError(f"no kind '{kind}'", hint=suggest(kind, ["calorimeter", "table"]) or "calorimeter or table")
+    domain = domain_of_kind(
+        kind,
+        reference.schema,
+        work,
+        binning=binning,
+        energy=energy,
+        voxels=voxels,
+        conditions=conditions,
+        columns=columns,
+        weight=weight,
+        threshold=threshold,
+        device=device,
+    )
     samples = {"reference": reference, "generated": generated}
     if training is not None:
         samples["training"] = training
     for which, source in samples.items():
         check_columns(source, domain, reference, which)
-    return _Evaluation(domain, work, seed, memory, tell, binning).run(reference, generated, training, quick, max_events)
+    return _Evaluation(domain, work, seed, memory, tell).run(reference, generated, training, quick, max_events)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A sample as it is judged."""
+
+    source: EventSource
+    pool: Pool
+    sanity: Sanity
 
 
 class _Evaluation:
     """The steps of one evaluation, in order."""
 
-    def __init__(
-        self,
-        domain: Domain,
-        work: Protocol,
-        seed: int,
-        memory: int,
-        tell: Callable[[str], None],
-        binning: Binning | None,
-    ) -> None:
-        self.domain, self.work, self.seed, self.tell, self.binning = domain, work, seed, tell, binning
-        self.memory = memory
-        self.book = ScoreBook()
-        self.tests: tuple[ClassifierTest, ...] = ()
-        self.weights: list[WeightSpectrum] = []
-        self.pictures: list[HistogramPair] = []
+    def __init__(self, domain: Domain, work: Protocol, seed: int, memory: int, tell: Callable[[str], None]) -> None:
+        self.domain, self.work, self.seed, self.memory, self.tell = domain, work, seed, memory, tell
         streams = np.random.SeedSequence(seed).spawn(6)
-        self.rng_reference, self.rng_generated, self.rng_splits, self.rng_raw, self.rng_other = (
-            np.random.default_rng(stream) for stream in streams[:5]
-        )
-        self.seeds = streams[5].generate_state(work.repeats).tolist()
+        self.rngs = [np.random.default_rng(stream) for stream in streams[:5]]
+        self.classifier_seed = int(streams[5].generate_state(1)[0])
 
     def run(
         self,
@@ -173,89 +139,90 @@ class _Evaluation:
         quick: bool,
         asked: int | None,
     ) -> Report:
-        domain, work, book = self.domain, self.work, self.book
+        domain, work, book = self.domain, self.work, ScoreBook()
         self.tell("reading the samples")
-        reference, true_sanity = self._pool(reference_source, self.rng_reference)
-        generated, made_sanity = self._pool(generated_source, self.rng_generated)
-        check_sizes(reference, generated)
-        sanity = {"reference": true_sanity, "generated": made_sanity}
-        bins = condition_bins(reference.conditions, domain.condition_names, bare_first=domain.kind == "calorimeter")
-        notes = sanity_notes(sanity) + condition_notes(reference, generated, domain.condition_names, bins)
+        trained = None if training is None else source_hashes(training, domain)
+        reference, generated = self._samples(reference_source, generated_source, trained)
+        true, made = reference.pool, generated.pool
+        bins = condition_bins(true.conditions, domain.condition_names, bare_first=domain.kind == "calorimeter")
+        axes, spectrum_axis = domain.axes(true)
+        plan = Plan.make(true, made, bins, (self.rngs[2], self.rngs[3], self.rngs[4]), work.max_events or len(true))
+        scorer = Scorer(domain, work, true, made, axes, spectrum_axis, bins, self.classifier_seed, self.tell)
 
-        self.tell("one-dimensional scores")
-        size = common_size(len(reference), len(generated), LARGEST_SIDE)
-        split = first = random_split(len(reference), len(generated), size, self.rng_splits)
-        axes, spectrum_axis = domain.axes(reference)
-        add_one_dimensional(book, reference, generated, domain.observables, axes, split, work.parts)
-        self._add_all_events(reference, generated)
-        notes += self._add_bins(reference, generated, bins)
-        curves: tuple[Curve, ...] = ()
-        if self.binning is not None and domain.kind == "calorimeter":
-            energies = energy_bins(bins, reference)
-            add_response(book, reference, generated, energies, split, work.parts)
-            add_profile(book, reference, generated, self.binning, split, work.parts)
-            curves = shower_curves(reference, generated, energies, self.binning)
-
-        largest = work.max_events or len(reference)
-        side = common_size(len(reference.raw), len(generated.raw), largest)
-        raw_sizes = len(reference.raw), len(generated.raw)
-        raw_splits = [random_split(*raw_sizes, side, self.rng_raw) for _ in range(work.repeats)]
-        if domain.spectrum is not None and spectrum_axis is not None:
-            name, split = domain.spectrum.name, raw_splits[0]
-            add_spectrum(book, name, spectrum_axis, reference.raw, generated.raw, split, work.parts)
-        self._add_distances(reference, generated, raw_splits)
-        notes += self._add_classifiers(reference, generated, raw_splits, bins)
-        halves = reference.weights[first.a], generated.weights[first.generated]
-        effective = (effective_events(halves[0]), effective_events(halves[1]))
-        notes.append(add_global(book, domain.observables, self.tests, effective, size))
-        notes += size_notes(domain.kind, work, quick, side, asked)
+        scorer.add(book, plan)
+        self._add_all_events(book, true, made)
+        results = scorer.add_classifiers(book, plan.raw)
+        notes = [scorer.add_global(book, results, plan.split)]
+        close: tuple[tuple[int, int], ...] = ()
         if training is not None:
             self.tell("distances to the training events")
-            notes.append(add_memorisation(book, domain, reference, generated, training, raw_splits[0], work.nearest))
+            compared = book, domain, true, made, training, plan.raw, work.nearest
+            sentence, close = add_memorisation(*compared)
+            notes.append(sentence)
         else:
             notes.append("Memorisation is not judged: no training sample was given.")
+        sanity = {"reference": reference.sanity, "generated": replace(generated.sanity, close=close)}
+        habitual = reference.sanity.habitual()
+        broken = {name: one.pool.broken(habitual) for name, one in (("reference", reference), ("generated", generated))}
+        clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training)
 
         self.tell("histograms over all events")
-        filled = [
-            fill_histograms(source, pool, domain, axes, spectrum_axis)
-            for source, pool in ((reference_source, reference), (generated_source, generated))
-        ]
-        observables = list(domain.observables)
-        if domain.spectrum is not None:
-            observables.append(domain.spectrum)
-        pairs = tuple(HistogramPair(*row) for row in zip(observables, *filled, strict=True))
+        found = [weight_spectrum(one, true, made, plan.raw, domain.observables) for one in results]
         return Report(
             kind=domain.kind,
             protocol=work.name + (" (quick)" if quick else ""),
             n={
-                "reference": reference.total,
-                "generated": generated.total,
-                "side": size,
-                "classifier_side": side,
+                "reference": true.total,
+                "generated": made.total,
+                "side": plan.split.size,
+                "classifier_side": plan.raw.size,
             },
             seed=self.seed,
-            scores=book.scores(),
-            sanity=sanity_table(sanity),
-            notes=tuple(notes),
-            histograms=(*pairs, *self.pictures),
-            curves=curves,
-            weights=tuple(self.weights),
+            scores=book.scores(clean),
+            sanity=sanity_table(sanity, {name: int(flags.sum()) for name, flags in broken.items()}),
+            notes=(
+                *sanity_notes(sanity, habitual),
+                *condition_notes(true, made, domain.condition_names, bins),
+                *_bin_notes(plan),
+                *_control_notes(book, results),
+                *notes,
+                *size_notes(domain.kind, work, quick, plan.raw.size, asked),
+            ),
+            histograms=(
+                *_histograms(domain, reference, generated, axes, spectrum_axis),
+                *(picture for _, picture in found),
+            ),
+            curves=domain.curves(true, made, bins),
+            weights=tuple(spectrum for spectrum, _ in found),
         )
 
-    def _pool(self, source: EventSource, rng: np.random.Generator) -> tuple[Pool, Sanity]:
+    def _samples(
+        self, reference: EventSource, generated: EventSource, trained: Hashes | None
+    ) -> tuple[_Sample, _Sample]:
+        """Both samples, with what is wrong in them."""
+        true, true_sanity = self._pool(reference, self.rngs[0], trained)
+        made, made_sanity = self._pool(generated, self.rngs[1], trained)
+        check_sizes(true, made)
+        limits = Limits.fit(true.observables, self.domain.observables, ordered=self.domain.kind == "table")
+        flags = limits.flags(made.observables)
+        counts = {name: Problem.of(wrong, made.entries) for name, wrong in flags.items()}
+        made = replace(made, problems={**made.problems, **flags})
+        return _Sample(reference, true, true_sanity), _Sample(generated, made, made_sanity.with_problems(counts))
+
+    def _pool(self, source: EventSource, rng: np.random.Generator, trained: Hashes | None) -> tuple[Pool, Sanity]:
         width = max(self._raw_bytes(source), 1)
         affordable = max(self.memory // 4 // width, 200)
         wanted = source.num_events if self.work.max_events is None else 2 * self.work.max_events
         raw_rows = min(wanted, affordable)
         rows = min(self.work.pool_events, self.memory // 4 // (8 * len(self.domain.observables)))
-        return read_pool(source, self.domain, rng, rows=max(rows, raw_rows), raw_rows=raw_rows)
+        return read_pool(source, self.domain, rng, rows=max(rows, raw_rows), raw_rows=raw_rows, training=trained)
 
     def _raw_bytes(self, source: EventSource) -> int:
         """Bytes of the raw values of one event."""
         shapes = [source.schema[name].shape for name in self.domain.columns]
         return 4 * sum(int(np.prod(shape)) for shape in shapes)
 
-    def _add_all_events(self, reference: Pool, generated: Pool) -> None:
+    def _add_all_events(self, book: ScoreBook, reference: Pool, generated: Pool) -> None:
         """``ks.max.all``: the largest KS distance of all pooled events of both samples; it has no floor."""
         pairs = zip(reference.observables.T, generated.observables.T, strict=True)
         distances = []
@@ -263,61 +230,53 @@ class _Evaluation:
             use_true, use_made = ~np.isnan(true), ~np.isnan(made)
             weights = reference.weights[use_true], generated.weights[use_made]
             distances.append(kolmogorov_distance(true[use_true], made[use_made], *weights))
-        self.book.add("ks.max.all", float(np.nanmax(distances)), None, min(len(reference), len(generated)))
-        self.book.comment(
-            "ks.max.all", f"{len(reference)} reference against {len(generated)} generated events, no floor"
-        )
+        book.add("ks.max.all", float(np.nanmax(distances)), None, min(len(reference), len(generated)))
+        book.comment("ks.max.all", f"{len(reference)} reference against {len(generated)} generated events, no floor")
 
-    def _add_bins(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> list[str]:
-        """One-dimensional scores within each bin of the conditions."""
-        small = []
-        for one in bins:
-            true = reference.take(one.rows(reference.conditions))
-            made = generated.take(one.rows(generated.conditions))
-            size = common_size(len(true), len(made), LARGEST_SIDE)
-            if size < MIN_BIN:
-                small.append(one.label)
-                continue
-            split = random_split(len(true), len(made), size, self.rng_other)
-            columns = true.observables.T
-            axes = [axis_for(x, column) for x, column in zip(self.domain.observables, columns, strict=True)]
-            compared = self.book, true, made, self.domain.observables, axes, split, self.work.parts
-            add_one_dimensional(*compared, suffix=f"@{one.label}", details=False)
-        words = f"Fewer than {MIN_BIN} events a side, no separate scores, at: {', '.join(small)}."
-        return [words] if small else []
+    def _without_broken(
+        self,
+        scorer: Scorer,
+        plan: Plan,
+        results: Sequence[ClassifierResult],
+        reference: np.ndarray,
+        generated: np.ndarray,
+        training: EventSource | None,
+    ) -> ScoreBook | None:
+        """Every score without the flagged events; None where none is flagged or nothing is left."""
+        clean = plan.without(reference, generated)
+        if not (reference.any() or generated.any()) or min(clean.split.size, clean.raw.size) < self.work.parts:
+            return None
+        self.tell("scores without broken events")
+        book = ScoreBook()
+        quiet = replace(scorer, tell=_say_nothing)
+        quiet.add(book, clean)
+        self._add_all_events(book, scorer.reference.take(~reference), scorer.generated.take(~generated))
+        left = quiet.add_verdicts(book, results, plan.raw, reference, generated)
+        quiet.add_global(book, left, clean.split)
+        if training is not None:
+            compared = self.domain, scorer.reference, scorer.generated, training, clean.raw, self.work.nearest
+            add_memorisation(book, *compared)
+        return book
 
-    def _add_distances(self, reference: Pool, generated: Pool, splits: Sequence[Split]) -> None:
-        self.tell("distances in many dimensions")
-        features = [
-            self.domain.distance_features(pool.raw, pool.conditions[: len(pool.raw)]) for pool in (reference, generated)
-        ]
-        scale = Scale.fit(features[0], self.domain.distance_scale)
-        true, made = (scale(x) for x in features)
-        add_frechet(self.book, true, made, splits[0], self.work.parts)
-        add_frechet_intercept(self.book, true, made, splits[0])
-        if self.work.official and splits[0].size >= 10_000:
-            add_published_distances(self.book, true, made, splits, self.rng_other)
-        standard = Scale.fit(features[0], "deviation")
-        if splits[0].size > 10:
-            scaled = standard(features[0]), standard(features[1])
-            add_correlations(self.book, *scaled, splits[0], self.work.parts, self.seed)
-            add_neighbours(self.book, *scaled, splits[0], self.work.parts, self.work.neighbours)
 
-    def _add_classifiers(
-        self, reference: Pool, generated: Pool, splits: Sequence[Split], bins: Sequence[ConditionBin]
-    ) -> list[str]:
-        notes = []
-        rows = len(reference.raw)
-        self.tests = self.domain.tests(reference.raw, reference.conditions[:rows])
-        for test in self.tests:
-            self.tell(f"classifier on {test.title}, {splits[0].size} events a side, {len(splits)} repeats")
-            found = add_classifier_test(self.book, test, reference, generated, splits, bins, self.seeds)
-            weights = weight_spectrum(test, found, reference, generated, splits[0], self.domain.observables)
-            self.weights.append(weights[0])
-            self.pictures.append(weights[1])
-            name = test.score("auc")
-            notes.append(
-                f"Control of {name}: the same classifier tells truth from truth with {test.control} at"
-                f" {self.book.mean(f'control.{name}'):.3f}."
-            )
-        return notes
+def _histograms(
+    domain: Domain, reference: _Sample, generated: _Sample, axes: Sequence[Axis], spectrum_axis: Axis | None
+) -> list[HistogramPair]:
+    """Of all events of both samples."""
+    filled = [fill_histograms(one.source, one.pool, domain, axes, spectrum_axis) for one in (reference, generated)]
+    observables = [*domain.observables, *((domain.spectrum,) if domain.spectrum is not None else ())]
+    return [HistogramPair(*row) for row in zip(observables, *filled, strict=True)]
+
+
+def _bin_notes(plan: Plan) -> list[str]:
+    words = f"Fewer than {MIN_BIN} events a side, no separate scores, at: {', '.join(plan.small)}."
+    return [words] if plan.small else []
+
+
+def _control_notes(book: ScoreBook, results: Sequence[ClassifierResult]) -> list[str]:
+    names = [(result.test.score("auc"), result.test.control) for result in results]
+    return [
+        f"Control of {name}: the same classifier tells truth from truth with {control} at"
+        f" {book.mean(f'control.{name}'):.3f}."
+        for name, control in names
+    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,32 +10,28 @@ from numpy.typing import NDArray
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Histogram
+from hepgen.evaluation.sanity import COPIES, TRAINED, Hashes, Problem, Sanity, content_hashes, copied_from, copies
 from hepgen.events.source import EventSource
-
-MAX_LISTED = 20
-
-
-@dataclass(frozen=True)
-class Sanity:
-    """What is wrong in a sample, over all its events.
-
-    Attributes:
-        events: number of events.
-        left_out: number that no score could take.
-        problems: name to number of events, and the first event numbers.
-        duplicates: events that are an exact copy of an earlier one (empty events apart).
-    """
-
-    events: int
-    left_out: int
-    problems: dict[str, tuple[int, list[int]]]
-    duplicates: int
 
 
 def read_pool(
-    source: EventSource, domain: Domain, rng: np.random.Generator, *, rows: int, raw_rows: int
+    source: EventSource,
+    domain: Domain,
+    rng: np.random.Generator,
+    *,
+    rows: int,
+    raw_rows: int,
+    training: Hashes | None = None,
 ) -> tuple[Pool, Sanity]:
     """One pass over a source: a random pool of its events, and the sanity of all.
+
+    Args:
+        source: where the events come from.
+        domain: of the events.
+        rng: chooses the pool.
+        rows: of the pool at most.
+        raw_rows: of them with raw values.
+        training: hashes of the training events, of which there must be no copies.
 
     Raises:
         InputFileError: if the source has no event, or none that is usable.
@@ -49,18 +44,19 @@ def read_pool(
     chosen_sorted = chosen[order]
     parts: list[tuple[NDArray[np.int64], Pool]] = []
     raw_parts: list[tuple[NDArray[np.int64], Array]] = []
-    problems: dict[str, tuple[int, list[int]]] = {}
-    hashes: list[NDArray[np.uint64]] = []
+    problems: dict[str, Problem] = {}
+    flags: list[dict[str, NDArray[np.bool_]]] = []
+    hashes: list[Hashes] = []
     offset = left_out = 0
     for batch in source.batches(domain.columns):
         events = domain.read(batch)
         count = len(events.weights)
-        for name, flags in events.problems.items():
-            before, listed = problems.get(name, (0, []))
-            where = (np.flatnonzero(flags)[: MAX_LISTED - len(listed)] + offset).tolist()
-            problems[name] = (before + int(flags.sum()), listed + where)
+        numbers = np.arange(offset, offset + count)
+        for name, wrong in events.problems.items():
+            found = Problem.of(wrong, numbers)
+            problems[name] = problems[name].joined(found) if name in problems else found
         left_out += int((~events.usable).sum())
-        hashes.append(_hashes(events.raw, events.conditions))
+        hashes.append(content_hashes(events.raw, events.conditions))
         first, last = np.searchsorted(chosen_sorted, [offset, offset + count])
         local = chosen_sorted[first:last] - offset
         places = order[first:last]
@@ -69,6 +65,7 @@ def read_pool(
         raw, conditions = events.raw[local], events.conditions[local]
         observed = domain.observe(raw, conditions)
         parts.append((places, Pool(total, observed, conditions, events.weights[local], raw[:0], local + offset)))
+        flags.append({name: wrong[local] for name, wrong in events.problems.items()})
         keep = places < raw_rows
         raw_parts.append((places[keep], raw[keep]))
         offset += count
@@ -78,18 +75,25 @@ def read_pool(
         raise InputFileError(
             "no usable event in the sample",
             where=f"tree '{source.schema.tree}'",
-            hint="; ".join(f"{name}: {count}" for name, (count, _) in problems.items() if count),
+            hint="; ".join(f"{name}: {found.count}" for name, found in problems.items() if found.count),
         )
+    entries = np.concatenate([part.entries for _, part in parts])[rank]
+    all_hashes = np.concatenate(hashes)
+    of_whole = {COPIES: copies(all_hashes)}
+    if training is not None:
+        of_whole[TRAINED] = copied_from(all_hashes, training)
     pool = Pool(
         total,
         np.concatenate([part.observables for _, part in parts])[rank],
         np.concatenate([part.conditions for _, part in parts])[rank],
         np.concatenate([part.weights for _, part in parts])[rank],
         np.concatenate([raw for _, raw in raw_parts])[raw_rank],
-        np.concatenate([part.entries for _, part in parts])[rank],
+        entries,
+        {name: np.concatenate([part[name] for part in flags])[rank] for name in problems}
+        | {name: wrong[entries] for name, wrong in of_whole.items()},
     )
-    found = {name: entry for name, entry in problems.items() if entry[0]}
-    return pool, Sanity(offset, left_out, found, _duplicates(np.concatenate(hashes)))
+    found_in_whole = {name: Problem.of(wrong) for name, wrong in of_whole.items()}
+    return pool, Sanity(offset, left_out).with_problems(problems | found_in_whole)
 
 
 def fill_histograms(
@@ -116,19 +120,3 @@ def _stream(source: EventSource, domain: Domain) -> Iterator[tuple[FloatArray, A
         events = domain.read(batch)
         raw, conditions = events.raw[events.usable], events.conditions[events.usable]
         yield domain.observe(raw, conditions), raw, events.weights[events.usable]
-
-
-def _hashes(raw: Array, conditions: FloatArray) -> NDArray[np.uint64]:
-    """A 64-bit number per event, 0 for events without content, (events,)."""
-    bits = np.ascontiguousarray(raw + 0.0).view(np.uint32 if raw.dtype == np.float32 else np.uint64).astype(np.uint64)
-    bits = np.concatenate([bits, np.ascontiguousarray(conditions + 0.0).view(np.uint64)], axis=1)
-    factors = np.random.default_rng(1).integers(1, 2**64, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
-    mixed = (bits ^ (bits >> np.uint64(29))) * factors
-    result = (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64)
-    result[~(np.nan_to_num(raw) != 0).any(axis=1)] = 0
-    return np.asarray(result)
-
-
-def _duplicates(hashes: NDArray[np.uint64]) -> int:
-    full = hashes[hashes != 0]
-    return int(len(full) - len(np.unique(full)))

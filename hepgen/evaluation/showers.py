@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -9,9 +10,14 @@ import awkward as ak
 import numpy as np
 
 from hepgen.classifiers.network import CALOCHALLENGE, NetworkClassifier, NetworkOptions
+from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
+from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.physics.binning import Binning
 from hepgen.physics.observables import (
     angular_layers,
@@ -33,6 +39,7 @@ class ShowerDomain:
         threshold: voxels below it (MeV) are 0.
         official: histogram bins and networks of the CaloChallenge instead of ours.
         network: the network of the tests; chosen by ``official`` where None.
+        trees: the boosted trees of the test beside it.
         device: where the networks run.
     """
 
@@ -50,6 +57,7 @@ class ShowerDomain:
         threshold: float = 0.0,
         official: bool = False,
         network: NetworkOptions | None = None,
+        trees: TreeOptions | None = None,
         device: str = "cpu",
     ) -> None:
         self.binning = binning
@@ -59,6 +67,7 @@ class ShowerDomain:
         self.threshold = threshold
         self.official = official
         self.network = replace(network or (CALOCHALLENGE if official else NetworkOptions()), device=device)
+        self.trees = trees or TreeOptions()
         self.spectrum = Observable("voxel_energy", "voxel energy", "MeV", log=True)
 
     @cached_property
@@ -164,7 +173,7 @@ class ShowerDomain:
         return Axis(np.geomspace(low, max(high, low * 1.001), bins + 1), flow=False, log=True)
 
     def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
-        """Low-level and high-level classifier; the control permutes the layer that holds most energy."""
+        """Networks on voxels and on high-level features, and boosted trees on these; the control permutes the layer that holds most energy."""
         totals = [float(reference[:, part].sum(dtype=np.float64)) for part in self.binning.layer_slices]
         layer = int(np.argmax(totals))
         words = f"each voxel of layer {self.binning.layers[layer].id} permuted among events of equal condition"
@@ -172,10 +181,32 @@ class ShowerDomain:
         return (
             ClassifierTest("low", "every voxel", self._low, self._classifier, words, part),
             ClassifierTest("high", "high-level features", self._high, self._classifier, words, part),
+            ClassifierTest("trees", "high-level features, boosted trees", self._high, self._trees, words, part),
         )
+
+    def add_own(
+        self,
+        book: ScoreBook,
+        reference: Pool,
+        generated: Pool,
+        bins: Sequence[ConditionBin],
+        split: Split,
+        raw_split: Split,
+        parts: int,
+    ) -> None:
+        """Response and layer profile."""
+        add_response(book, reference, generated, energy_bins(bins, reference), split, parts)
+        add_profile(book, reference, generated, self.binning, split, parts)
+
+    def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
+        """The layer profile, and mean and width of the response against incident energy."""
+        return shower_curves(reference, generated, energy_bins(bins, reference), self.binning)
 
     def _classifier(self) -> NetworkClassifier:
         return NetworkClassifier(self.network)
+
+    def _trees(self) -> TreeClassifier:
+        return TreeClassifier(self.trees)
 
     def _low(self, raw: Array, conditions: FloatArray) -> Array:
         return np.concatenate([low_level_features(raw, conditions[:, 0]), self._further(conditions, raw)], axis=1)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.evaluation.domain import FloatArray
-
 MAX_DISCRETE = 30
 QUANTILE_BINS = 5
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
@@ -30,6 +29,19 @@ class Split:
         """The split in ``count`` smaller ones of about equal size that share no event, neither true nor generated."""
         pieces = (np.array_split(rows, count) for rows in (self.a, self.b, self.generated))
         return [Split(*rows) for rows in zip(*pieces, strict=True)]
+
+    def without(self, reference: NDArray[np.bool_], generated: NDArray[np.bool_]) -> Split:
+        """The split without flagged rows of either sample, cut to the smallest of what is left of its parts.
+
+        Example:
+            >>> split = Split(np.array([0, 1]), np.array([2, 3]), np.array([0, 1]))
+            >>> left = split.without(np.array([True, False, False, False]), np.zeros(2, dtype=bool))
+            >>> left.a.tolist(), left.b.tolist(), left.generated.tolist()
+            ([1], [2], [0])
+        """
+        left = self.a[~reference[self.a]], self.b[~reference[self.b]], self.generated[~generated[self.generated]]
+        size = min(map(len, left))
+        return Split(*(rows[:size] for rows in left))
 
 
 def common_size(reference: int, generated: int, largest: int) -> int:

@@ -21,12 +21,24 @@ def summary(report: Report) -> list[str]:
     words += _coverage(report)
     words += _weights(report)
     words += _memorisation(report)
-    broken = report.sanity.get("generated", {}).get("left_out", 0)
-    if broken:
-        words.append(f"{broken} generated events are broken and are left out of every score.")
-    copies = report.sanity.get("generated", {}).get("duplicates", 0)
-    if copies:
-        words.append(f"{copies} generated events are exact copies of another generated event.")
+    words += _sanity(report)
+    return words
+
+
+def _sanity(report: Report) -> list[str]:
+    made = report.sanity.get("generated", {})
+    words = []
+    if made.get("left_out", 0):
+        words.append(f"{made['left_out']} generated events are broken and are left out of every score.")
+    if made.get("broken", 0):
+        problems = sorted(made["problems"].items(), key=lambda entry: -entry[1]["count"])
+        listed = "; ".join(f"{one['count']} {name}" for name, one in problems[:3])
+        words.append(
+            f"{made['broken']} of the generated events that are scored do what true events do not ({listed}): every score is"
+            " given without them as well."
+        )
+    if made.get("close_to_training"):
+        words.append(f"{len(made['close_to_training'])} generated events are suspiciously close to a training event.")
     return words
 
 

@@ -6,8 +6,6 @@ import re
 
 from hepgen.evaluation.report import Report, Score
 
-HEADER = ("score", "value", "floor", "z", "n", "remark")
-
 
 def file_stem(name: str) -> str:
     """A file name for an observable.
@@ -47,12 +45,15 @@ def observable_rows(report: Report) -> list[tuple[str, ...]]:
 OBSERVABLE_HEADER = ("observable", "separation", "floor", "KS", "floor", "W1 [std]", "floor", "z of separation")
 
 
+_IN_BIN = re.compile(r"(auc\w*|separation\.mean|separation\.max|ks\.max)@")
+
+
 def condition_rows(report: Report) -> list[tuple[str, ...]]:
-    """Per bin of the conditions: every score that was made there, with its floor."""
+    """Per bin of the conditions: the scores over all observables that were made there, and of layers, with their floors."""
     return [
         (name, score.text(), number(score.floor), "-" if score.z is None else f"{score.z:+.1f}", str(score.n))
         for name, score in report.scores.items()
-        if "@" in name or (name.startswith(("response.", "profile.")) and not name.endswith(".max"))
+        if _IN_BIN.match(name) or (name.startswith(("response.", "profile.")) and not name.endswith(".max"))
     ]
 
 
@@ -65,6 +66,17 @@ def standout_rows(report: Report) -> list[tuple[str, ...]]:
         for one in found
     ]
 
+
+def sanity_rows(report: Report) -> list[tuple[str, ...]]:
+    """What is wrong with single events of either sample: how many, and the numbers of the first of them."""
+    return [
+        (which, words, str(one["count"]), ", ".join(map(str, one["events"][:10])))
+        for which, found in report.sanity.items()
+        for words, one in found["problems"].items()
+    ]
+
+
+SANITY_HEADER = ("sample", "problem", "events", "numbers of the first")
 
 STANDOUT_HEADER = ("classifier", "events", "observable", "KS to the rest", "median", "median of the rest")
 

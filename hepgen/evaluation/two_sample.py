@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hepgen.classifiers.base import Array, FloatArray, SampleClassifier, divide, label
-from hepgen.classifiers.calibration import area_under_curve, divergences, isotonic, jensen_shannon, logistic
+from hepgen.classifiers.base import (
+    Array,
+    FloatArray,
+    LabelledEvents,
+    SampleClassifier,
+    label,
+    rotation,
+    stratified_folds,
+)
+from hepgen.classifiers.calibration import (
+    DIVERGENCES,
+    area_under_curve,
+    divergences,
+    isotonic,
+    jensen_shannon,
+    logistic,
+)
 from hepgen.evaluation.domain import ClassifierTest, Pool
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split, permuted_at_equal_condition
 
 BLIND_BELOW = 0.9
-FRACTIONS = (0.6, 0.2)
-"""Shares of the events for training and for the choice of the epoch and the calibration; the rest is judged."""
+FOLDS = 5
+"""Parts of the events: one is judged, one chooses the epoch and calibrates, the classifier is trained on the others."""
 
 MIN_EVENTS = 50
+_MIN_OF_PART = 10
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Calibrated output of a classifier on the events of the third part.
+class Verdict:
+    """Calibrated output of a classifier on events that it has not been trained on.
 
     Attributes:
         probability: of being reference, (events,), by isotonic calibration.
@@ -38,35 +54,111 @@ class Judgement:
     weights: FloatArray
     rows: np.ndarray
 
-    def auc(self, chosen: np.ndarray | None = None) -> float:
-        """Area under the ROC curve, of the chosen events only where given."""
-        use = slice(None) if chosen is None else chosen
-        return area_under_curve(self.probability[use], self.labels[use], self.weights[use])
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, chosen: np.ndarray) -> Verdict:
+        return Verdict(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+    def auc(self) -> float:
+        """Area under the ROC curve."""
+        return area_under_curve(self.probability, self.labels, self.weights)
+
+    def jsd(self) -> float:
+        """Jensen-Shannon divergence in units of ln 2."""
+        return jensen_shannon(self.probability, self.labels, self.weights)
+
+    def divergences(self) -> dict[str, float]:
+        """The f-divergences by the density ratio."""
+        return divergences(self.smooth, self.labels, self.weights)
+
+    def sides(self) -> tuple[int, int]:
+        """Numbers of events of the tested sample and of the reference."""
+        true = int(np.sum(self.labels > 0.5))
+        return len(self) - true, true
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdicts of several classifiers, each on a fold of its own, so that no event is judged twice."""
+
+    folds: tuple[Verdict, ...]
+
+    def whole(self) -> Verdict:
+        """All verdicts behind one another."""
+        names = Verdict.__dataclass_fields__
+        return Verdict(*(np.concatenate([getattr(fold, name) for fold in self.folds]) for name in names))
+
+    def chosen(self, rows: np.ndarray) -> Judgement:
+        """Of some events only: flags by the number of an event in the stack."""
+        return Judgement(tuple(fold.take(rows[fold.rows]) for fold in self.folds))
+
+    def measure(self, score: Callable[[Verdict], float], parts: int) -> list[float]:
+        """The mean of a score over the folds, and its value in at least ``parts`` parts of them that share no event."""
+        pieces = -(-parts // len(self.folds))
+        found = [float(np.mean([score(fold) for fold in self.folds]))]
+        for fold in self.folds:
+            for piece in range(pieces):
+                part = fold.take(np.arange(piece, len(fold), pieces))
+                found.append(score(part) if min(part.sides()) >= _MIN_OF_PART else float("nan"))
+        return found
 
 
 def judge(
-    classifier: SampleClassifier,
+    make: Callable[[], SampleClassifier],
     reference: Array,
     tested: Array,
     seed: int,
     reference_weights: FloatArray | None = None,
     tested_weights: FloatArray | None = None,
+    *,
+    folds: int = 1,
 ) -> Judgement:
-    """Train on 60 % of the events, choose and calibrate on 20 %, and give the verdict on the last 20 %.
+    """Train on three fifths of the events, choose and calibrate on one, and judge the last; so in turn for some folds.
 
     Args:
-        classifier: untrained.
+        make: makes an untrained classifier.
         reference, tested: features, (events, features), about as many events each.
         seed: of the division and of the training.
         reference_weights, tested_weights: (events,).
+        folds: how many of the five are judged.
     """
     events = label(reference, tested, reference_weights, tested_weights)
-    train, watch, held = divide(events.labels, FRACTIONS, np.random.default_rng(seed))
+    divided = stratified_folds(events.labels, FOLDS, np.random.default_rng(seed))
+    return Judgement(tuple(_verdict(make(), events, *rotation(divided, number), seed) for number in range(folds)))
+
+
+def _verdict(
+    classifier: SampleClassifier,
+    events: LabelledEvents,
+    train: np.ndarray,
+    watch: np.ndarray,
+    held: np.ndarray,
+    seed: int,
+) -> Verdict:
     watched = events.take(watch)
     classifier.fit(events.take(train), watched, seed)
     seen, judged = (classifier.predict(x) for x in (watched.features, events.features[held]))
     steps, smooth = (fit(seen, watched.labels, watched.weights)(judged) for fit in (isotonic, logistic))
-    return Judgement(steps, smooth, events.labels[held], events.weights[held], held)
+    return Verdict(steps, smooth, events.labels[held], events.weights[held], held)
+
+
+@dataclass(frozen=True)
+class ClassifierResult:
+    """What a classifier test found: the verdicts on half A against the generated events, and against half B."""
+
+    test: ClassifierTest
+    generated: Judgement
+    floor: Judgement
+
+    def without(self, split: Split, reference: np.ndarray, generated: np.ndarray) -> ClassifierResult:
+        """Without flagged events of the pools among those that are judged; the classifiers stay as they are."""
+        a, b, made = ~reference[split.a], ~reference[split.b], ~generated[split.generated]
+        return replace(
+            self,
+            generated=self.generated.chosen(np.concatenate([a, made])),
+            floor=self.floor.chosen(np.concatenate([a, b])),
+        )
 
 
 def add_classifier_test(
@@ -74,72 +166,81 @@ def add_classifier_test(
     test: ClassifierTest,
     reference: Pool,
     generated: Pool,
-    splits: Sequence[Split],
+    split: Split,
     bins: Sequence[ConditionBin],
-    seeds: Sequence[int],
-) -> Judgement:
+    seed: int,
+    *,
+    folds: int,
+    parts: int,
+) -> ClassifierResult:
     """Add ``auc``, ``jsd`` and the other divergences with their floors, per bin of the condition too, and the control.
 
-    For each split: generated against half A gives the score, half B against half A the floor. The control, once, is
-    half B with a part permuted at equal condition against half A; below 0.9 the AUC is marked "blind".
+    Generated against half A gives the score, half B against half A the floor. Every event is judged by a classifier that
+    was not trained on it; errors come from parts of the judged events that share none. The control is half B with a part
+    permuted at equal condition against half A; below 0.9 the AUC is marked "blind".
 
     Args:
         book: where the scores go.
         test: features and classifier.
-        reference, generated: pools; the splits number rows that have raw values.
-        splits: one per repeat.
+        reference, generated: pools; the split numbers rows that have raw values.
+        split: the halves.
         bins: of the conditions.
-        seeds: one per repeat.
-
-    Returns:
-        What the first classifier says of the first half A and the generated events.
+        seed: of divisions and trainings.
+        folds: classifiers behind each score, of at most five.
+        parts: of the judged events, at least, behind each error.
     """
-    judgements: list[Judgement] = []
-    auc, jsd = test.score("auc"), test.score("jsd")
-    for repeat, (split, seed) in enumerate(zip(splits, seeds, strict=True)):
-        a = test.features(reference.raw[split.a], reference.conditions[split.a])
-        made = test.features(generated.raw[split.generated], generated.conditions[split.generated])
-        truth = test.features(reference.raw[split.b], reference.conditions[split.b])
-        weights_a, weights_b = reference.weights[split.a], reference.weights[split.b]
-        weights_made = generated.weights[split.generated]
-        value = judge(test.classifier(), a, made, seed, weights_a, weights_made)
-        floor = judge(test.classifier(), a, truth, seed, weights_a, weights_b)
-        book.add(auc, value.auc(), floor.auc(), split.size)
-        judgements.append(value)
-        shannon = [jensen_shannon(x.probability, x.labels, x.weights) for x in (value, floor)]
-        book.add(jsd, shannon[0], shannon[1], split.size)
-        both = [divergences(x.smooth, x.labels, x.weights) for x in (value, floor)]
-        for name in both[0]:
-            book.add(test.score(name), both[0][name], both[1][name], split.size)
-        conditions_a = reference.conditions[split.a]
-        stacked = np.concatenate([conditions_a, generated.conditions[split.generated]])
-        stacked_floor = np.concatenate([conditions_a, reference.conditions[split.b]])
-        for one in bins:
-            inside = one.rows(stacked)[value.rows]
-            inside_floor = one.rows(stacked_floor)[floor.rows]
-            smallest = min(int(np.sum(inside & (value.labels == side))) for side in (0, 1))
-            if smallest >= MIN_EVENTS:
-                book.add(f"{auc}@{one.label}", value.auc(inside), floor.auc(inside_floor), smallest)
-        if repeat == 0:
-            _add_control(book, test, reference, split, a, seed)
-    control = book.mean(f"control.{auc}")
+    a = test.features(reference.raw[split.a], reference.conditions[split.a])
+    found = []
+    for pool, rows in ((generated, split.generated), (reference, split.b)):
+        features = test.features(pool.raw[rows], pool.conditions[rows])
+        weights = reference.weights[split.a], pool.weights[rows]
+        found.append(judge(test.classifier, a, features, seed, *weights, folds=folds))
+    result = ClassifierResult(test, *found)
+    add_verdicts(book, result, reference, generated, split, bins, parts=parts)
+    control = _add_control(book, test, reference, split, a, seed)
     verdict = "control" if control >= BLIND_BELOW else "blind: control"
-    book.comment(auc, f"{verdict} {control:.3f}")
-    return judgements[0]
+    book.comment(test.score("auc"), f"{verdict} {control:.3f}")
+    return result
 
 
-def _add_control(book: ScoreBook, test: ClassifierTest, reference: Pool, split: Split, a: Array, seed: int) -> None:
+def add_verdicts(
+    book: ScoreBook,
+    result: ClassifierResult,
+    reference: Pool,
+    generated: Pool,
+    split: Split,
+    bins: Sequence[ConditionBin],
+    *,
+    parts: int,
+) -> None:
+    """Add the scores of classifiers that are trained: ``auc``, per bin too, ``jsd`` and the other divergences."""
+    found, test = (result.generated, result.floor), result.test
+    scores: dict[str, Callable[[Verdict], float]] = {"auc": Verdict.auc, "jsd": Verdict.jsd}
+    scores |= {name: _divergence(name) for name in DIVERGENCES}
+    for name, score in scores.items():
+        pairs = zip(*(one.measure(score, parts) for one in found), strict=True)
+        book.add_parts(test.score(name), list(pairs), split.size)
+    for one in bins:
+        here = [
+            judgement.chosen(one.rows(np.concatenate([reference.conditions[split.a], pool.conditions[rows]])))
+            for judgement, pool, rows in zip(found, (generated, reference), (split.generated, split.b), strict=True)
+        ]
+        smallest = min(min(judgement.whole().sides()) for judgement in here)
+        if smallest >= MIN_EVENTS and all(min(fold.sides()) for judgement in here for fold in judgement.folds):
+            pairs = zip(*(judgement.measure(Verdict.auc, parts) for judgement in here), strict=True)
+            book.add_parts(f"{test.score('auc')}@{one.label}", list(pairs), smallest)
+
+
+def _divergence(name: str) -> Callable[[Verdict], float]:
+    return lambda verdict: verdict.divergences()[name]
+
+
+def _add_control(book: ScoreBook, test: ClassifierTest, reference: Pool, split: Split, a: Array, seed: int) -> float:
     conditions = reference.conditions[split.b]
-    rng = np.random.default_rng(seed)
-    broken = permuted_at_equal_condition(reference.raw[split.b], conditions, test.part, rng)
-    result = judge(
-        test.classifier(),
-        a,
-        test.features(broken, conditions),
-        seed,
-        reference.weights[split.a],
-        reference.weights[split.b],
-    )
+    broken = permuted_at_equal_condition(reference.raw[split.b], conditions, test.part, np.random.default_rng(seed))
+    weights = reference.weights[split.a], reference.weights[split.b]
+    result = judge(test.classifier, a, test.features(broken, conditions), seed, *weights).whole().auc()
     name = f"control.{test.score('auc')}"
-    book.add(name, result.auc(), None, split.size)
+    book.add(name, result, None, split.size)
     book.comment(name, f"truth with {test.control}")
+    return result

@@ -19,7 +19,7 @@ SMALL = Protocol(
     network=NetworkOptions(learning_rate=1e-3, hidden=(32, 32), epochs=12, patience=4, batch_size=100),
     trees=TreeOptions(rounds=25, leaves=8),
     parts=5,
-    repeats=2,
+    folds=2,
     max_events=500,
     neighbours=300,
     nearest=200,

@@ -15,7 +15,7 @@ from hepgen.evaluation.run import evaluate
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import MemorySource
 
-WORK = replace(SMALL, trees=replace(SMALL.trees, rounds=10), repeats=1)
+WORK = replace(SMALL, trees=replace(SMALL.trees, rounds=10), folds=1)
 OPTIONS = {"kind": "table", "columns": ["x", "y", "n"], "conditions": []}
 
 

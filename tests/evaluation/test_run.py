@@ -133,7 +133,11 @@ def test_broken_voxels_are_counted_and_left_out():
     assert sanity["left_out"] == 1
     assert sanity["problems"]["voxels that are not finite"] == {"count": 1, "events": [3]}
     assert sanity["problems"]["negative voxels"]["count"] == 1
-    assert sanity["duplicates"] == 1
+    assert sanity["problems"]["exact copy of an earlier event"] == {"count": 1, "events": [7]}
+    assert sanity["broken"] == 2
+    score = report.scores["separation.mean"]
+    assert score.without is not None
+    assert score.without != score.value
     assert any("left out of every score" in note for note in report.notes)
     assert report.scores["auc_low"].value is not None
 
@@ -240,7 +244,7 @@ def test_wrong_inputs_are_refused():
         evaluate(reference, generated, kind="table", protocol="fats")
     with pytest.raises(InputFileError, match="no column 'incident_energy'"):
         evaluate(reference, halves(ttbar())[0], binning=binning(), **COMMON)
-    with pytest.raises(InputFileError, match="needs 50"):
+    with pytest.raises(InputFileError, match="needs 100"):
         evaluate(reference, rows_of(photons(), slice(0, 20)), binning=binning(), **COMMON)
     from hepgen.physics.binning import Binning, Layer
 

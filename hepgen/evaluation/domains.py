@@ -1,0 +1,55 @@
+"""The kinds of events that can be judged, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hepgen.errors import UsageError, suggest
+from hepgen.evaluation.columns import TableDomain
+from hepgen.evaluation.domain import Domain
+from hepgen.evaluation.protocols import Protocol
+from hepgen.evaluation.showers import ShowerDomain
+from hepgen.events.schema import Schema
+from hepgen.physics.binning import Binning
+
+KINDS = ("calorimeter", "table")
+
+
+def domain_of_kind(
+    kind: str,
+    schema: Schema,
+    work: Protocol,
+    *,
+    binning: Binning | None = None,
+    energy: str = "incident_energy",
+    voxels: str = "voxel_energy",
+    conditions: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+    weight: str | None = None,
+    threshold: float | None = None,
+    device: str = "cpu",
+) -> Domain:
+    """The domain of a kind of events; the arguments are those of `hepgen.evaluation.run.evaluate`.
+
+    Raises:
+        UsageError: for an unknown kind, or a calorimeter without a binning.
+        InputFileError: if a column is missing or cannot be judged.
+    """
+    if kind == "calorimeter":
+        if binning is None:
+            raise UsageError("a calorimeter is judged on its binning", hint="give --model, --recipe or --binning")
+        return ShowerDomain(
+            binning,
+            energy=energy,
+            voxels=voxels,
+            conditions=tuple(conditions),
+            threshold=threshold or 0.0,
+            official=work.official,
+            network=replace(work.network, device=device),
+            trees=work.trees,
+        )
+    if kind == "table":
+        chosen = None if columns is None else tuple(columns)
+        return TableDomain(schema, columns=chosen, conditions=tuple(conditions), weight=weight, trees=work.trees)
+    raise UsageError(f"no kind '{kind}'", hint=suggest(kind, KINDS) or " or ".join(KINDS))

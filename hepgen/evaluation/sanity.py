@@ -1,0 +1,143 @@
+"""What is wrong with single events, before any score: counted and listed, so that scores can be given without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.evaluation.domain import Array, Domain, FloatArray
+from hepgen.events.source import EventSource
+
+MAX_LISTED = 20
+COPIES = "exact copy of an earlier event"
+TRAINED = "exact copy of a training event"
+HABITUAL = 1e-3
+"""A problem that a larger share of the reference has belongs to the sample: it makes no event broken."""
+
+Hashes = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with some events.
+
+    Attributes:
+        count: how many have it.
+        events: the numbers of the first of them.
+    """
+
+    count: int
+    events: tuple[int, ...]
+
+    @classmethod
+    def of(cls, flags: Flags, numbers: NDArray[np.int64] | None = None) -> Problem:
+        """From flags of events, whose numbers are their places where not given."""
+        places = np.flatnonzero(flags)
+        listed = np.sort(places if numbers is None else numbers[places])[:MAX_LISTED]
+        return cls(len(places), tuple(listed.tolist()))
+
+    def joined(self, other: Problem) -> Problem:
+        """With that of later events."""
+        return Problem(self.count + other.count, (*self.events, *other.events)[:MAX_LISTED])
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """What is wrong in a sample.
+
+    Attributes:
+        events: number of events.
+        left_out: number that no score could take.
+        problems: by name in words.
+        close: pairs of a generated and a training event, by number, that are suspiciously close.
+    """
+
+    events: int
+    left_out: int
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+    close: tuple[tuple[int, int], ...] = ()
+
+    def with_problems(self, found: Mapping[str, Problem]) -> Sanity:
+        """With further problems; those that no event has are left out."""
+        return replace(self, problems={**self.problems, **{name: one for name, one in found.items() if one.count}})
+
+    def habitual(self) -> frozenset[str]:
+        """Problems of more than one event in a thousand."""
+        return frozenset(name for name, one in self.problems.items() if one.count > HABITUAL * self.events)
+
+
+def content_hashes(raw: Array, conditions: FloatArray) -> Hashes:
+    """A 64-bit number per event, the same for the same content, 0 for events without any, (events,)."""
+    bits = np.ascontiguousarray(raw + 0.0).view(np.uint32 if raw.dtype == np.float32 else np.uint64).astype(np.uint64)
+    bits = np.concatenate([bits, np.ascontiguousarray(conditions + 0.0).view(np.uint64)], axis=1)
+    factors = np.random.default_rng(1).integers(1, 2**64, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
+    mixed = (bits ^ (bits >> np.uint64(29))) * factors
+    result = (mixed ^ (mixed >> np.uint64(32))).sum(axis=1, dtype=np.uint64)
+    result[~(np.nan_to_num(raw) != 0).any(axis=1)] = 0
+    return np.asarray(result)
+
+
+def copies(hashes: Hashes) -> Flags:
+    """Flags of events that are a copy of an earlier one, (events,).
+
+    Example:
+        >>> copies(np.array([5, 7, 5, 0, 0], dtype=np.uint64)).tolist()
+        [False, False, True, False, False]
+    """
+    _, first = np.unique(hashes, return_index=True)
+    repeated = np.ones(len(hashes), dtype=bool)
+    repeated[first] = False
+    return np.asarray(repeated & (hashes != 0))
+
+
+def source_hashes(source: EventSource, domain: Domain) -> Hashes:
+    """The hashes of all events of a source, each once."""
+    found: list[Hashes] = []
+    for batch in source.batches(domain.columns):
+        events = domain.read(batch)
+        found.append(content_hashes(events.raw, events.conditions))
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
+
+
+def copied_from(hashes: Hashes, training: Hashes) -> Flags:
+    """Flags of events whose hash is among those of the training events, (events,)."""
+    return np.asarray(np.isin(hashes, training) & (hashes != 0))
+
+
+def sanity_table(samples: Mapping[str, Sanity], broken: Mapping[str, int]) -> dict[str, dict[str, object]]:
+    """Counts of both samples as JSON-able numbers.
+
+    Args:
+        samples: by name.
+        broken: events of each that ``without`` scores leave out, of those that are scored.
+    """
+    return {
+        name: {
+            "events": found.events,
+            "left_out": found.left_out,
+            "broken": broken[name],
+            "problems": {
+                words: {"count": one.count, "events": list(one.events)} for words, one in found.problems.items()
+            },
+            "close_to_training": [list(pair) for pair in found.close],
+        }
+        for name, found in samples.items()
+    }
+
+
+def sanity_notes(samples: Mapping[str, Sanity], habitual: Iterable[str]) -> list[str]:
+    """Sentences on what is wrong in either sample."""
+    usual = set(habitual)
+    notes = []
+    for name, found in samples.items():
+        for words, one in found.problems.items():
+            listed = ", ".join(map(str, one.events[:5])) + (", ..." if one.count > 5 else "")
+            normal = "; the reference has it as well, so that it counts as no defect" if words in usual else ""
+            notes.append(f"{name}: {one.count} of {found.events} events: {words} ({listed}){normal}.")
+        if found.left_out:
+            notes.append(f"{name}: {found.left_out} events are left out of every score.")
+    return notes

@@ -1,0 +1,190 @@
+"""The scores of two pools of events, on whatever rows of them a plan chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.evaluation.distances import (
+    Scale,
+    add_correlations,
+    add_frechet,
+    add_frechet_intercept,
+    add_neighbours,
+    add_published_distances,
+)
+from hepgen.evaluation.domain import Domain, FloatArray, Pool
+from hepgen.evaluation.global_test import add_global
+from hepgen.evaluation.histograms import Axis, axis_for
+from hepgen.evaluation.metrics import effective_events
+from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
+from hepgen.evaluation.protocols import Protocol
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.splits import ConditionBin, Split, common_size, random_split
+from hepgen.evaluation.two_sample import ClassifierResult, add_classifier_test, add_verdicts
+
+LARGEST_SIDE = 50_000
+MIN_BIN = 100
+_PUBLISHED_REPEATS = 3
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class BinSplit:
+    """A bin of a condition, the rows of both pools in it, and how these are divided."""
+
+    bin: ConditionBin
+    reference: NDArray[np.int64]
+    generated: NDArray[np.int64]
+    split: Split
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows of the pools are compared.
+
+    Attributes:
+        split: of one-dimensional scores.
+        raw: of all others; its rows have raw values.
+        bins: of one-dimensional scores per condition.
+        small: labels of the bins with too few events.
+    """
+
+    split: Split
+    raw: Split
+    bins: tuple[BinSplit, ...]
+    small: tuple[str, ...] = ()
+
+    @classmethod
+    def make(
+        cls,
+        reference: Pool,
+        generated: Pool,
+        bins: Sequence[ConditionBin],
+        rngs: tuple[np.random.Generator, np.random.Generator, np.random.Generator],
+        largest: int,
+    ) -> Plan:
+        """At random; ``largest`` is the number of events a side of the scores that take raw values."""
+        size = common_size(len(reference), len(generated), LARGEST_SIDE)
+        side = common_size(len(reference.raw), len(generated.raw), largest)
+        chosen, small = [], []
+        for one in bins:
+            rows = [np.flatnonzero(one.rows(pool.conditions)) for pool in (reference, generated)]
+            inside = common_size(len(rows[0]), len(rows[1]), LARGEST_SIDE)
+            if inside < MIN_BIN:
+                small.append(one.label)
+                continue
+            chosen.append(BinSplit(one, rows[0], rows[1], random_split(len(rows[0]), len(rows[1]), inside, rngs[2])))
+        return cls(
+            random_split(len(reference), len(generated), size, rngs[0]),
+            random_split(len(reference.raw), len(generated.raw), side, rngs[1]),
+            tuple(chosen),
+            tuple(small),
+        )
+
+    def without(self, reference: Flags, generated: Flags) -> Plan:
+        """The plan without flagged rows of either pool."""
+        bins = tuple(
+            replace(one, split=one.split.without(reference[one.reference], generated[one.generated]))
+            for one in self.bins
+        )
+        return Plan(self.split.without(reference, generated), self.raw.without(reference, generated), bins, self.small)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Adds every score to a book.
+
+    Attributes:
+        domain, work: kind of events, sizes and repeats.
+        reference, generated: the pools.
+        axes, spectrum_axis: of the histograms.
+        bins: of the conditions.
+        seed: of classifiers and directions.
+        tell: is told what is going on.
+    """
+
+    domain: Domain
+    work: Protocol
+    reference: Pool
+    generated: Pool
+    axes: Sequence[Axis]
+    spectrum_axis: Axis | None
+    bins: Sequence[ConditionBin]
+    seed: int
+    tell: Callable[[str], None]
+
+    def add(self, book: ScoreBook, plan: Plan) -> None:
+        """Every score but those of classifiers, and ``global.p``, which needs them."""
+        compared = self.reference, self.generated
+        parts = self.work.parts
+        self.tell("one-dimensional scores")
+        add_one_dimensional(book, *compared, self.domain.observables, self.axes, plan.split, parts)
+        for one in plan.bins:
+            if one.split.size >= parts:
+                self._add_bin(book, one)
+        self.domain.add_own(book, *compared, self.bins, plan.split, plan.raw, parts)
+        if self.domain.spectrum is not None and self.spectrum_axis is not None:
+            raw = self.reference.raw, self.generated.raw
+            add_spectrum(book, self.domain.spectrum.name, self.spectrum_axis, *raw, plan.raw, parts)
+        self._add_distances(book, plan.raw)
+
+    def _add_bin(self, book: ScoreBook, one: BinSplit) -> None:
+        true, made = self.reference.take(one.reference), self.generated.take(one.generated)
+        columns = true.observables.T
+        axes = [axis_for(x, column) for x, column in zip(self.domain.observables, columns, strict=True)]
+        compared = book, true, made, self.domain.observables, axes, one.split, self.work.parts
+        add_one_dimensional(*compared, suffix=f"@{one.bin.label}")
+
+    def _add_distances(self, book: ScoreBook, split: Split) -> None:
+        self.tell("distances in many dimensions")
+        features = self._features(self.reference), self._features(self.generated)
+        scale = Scale.fit(features[0], self.domain.distance_scale)
+        true, made = (scale(x) for x in features)
+        add_frechet(book, true, made, split, self.work.parts)
+        add_frechet_intercept(book, true, made, split)
+        if self.work.official and split.size >= 10_000:
+            rng = np.random.default_rng(self.seed)
+            others = (random_split(len(true), len(made), split.size, rng) for _ in range(_PUBLISHED_REPEATS - 1))
+            add_published_distances(book, true, made, [split, *others], rng)
+        standard = Scale.fit(features[0], "deviation")
+        if split.size > 10:
+            scaled = standard(features[0]), standard(features[1])
+            add_correlations(book, *scaled, split, self.work.parts, self.seed)
+            add_neighbours(book, *scaled, split, self.work.parts, self.work.neighbours)
+
+    def _features(self, pool: Pool) -> FloatArray:
+        return self.domain.distance_features(pool.raw, pool.conditions[: len(pool.raw)])
+
+    def add_classifiers(self, book: ScoreBook, split: Split) -> tuple[ClassifierResult, ...]:
+        """The classifier tests."""
+        rows = len(self.reference.raw)
+        found = []
+        for test in self.domain.tests(self.reference.raw, self.reference.conditions[:rows]):
+            folds = self.work.folds
+            self.tell(f"classifier on {test.title}, {split.size} events a side, {folds} trainings")
+            compared = self.reference, self.generated, split, self.bins, self.seed
+            found.append(add_classifier_test(book, test, *compared, folds=folds, parts=self.work.parts))
+        return tuple(found)
+
+    def add_verdicts(
+        self, book: ScoreBook, results: Sequence[ClassifierResult], split: Split, reference: Flags, generated: Flags
+    ) -> tuple[ClassifierResult, ...]:
+        """The scores of classifiers that are trained, without flagged events among those that they judge."""
+        found = []
+        for result in results:
+            clean = result.without(split, reference, generated)
+            compared = self.reference, self.generated, split, self.bins
+            add_verdicts(book, clean, *compared, parts=self.work.parts)
+            found.append(clean)
+        return tuple(found)
+
+    def add_global(self, book: ScoreBook, results: Sequence[ClassifierResult], split: Split) -> str:
+        """``global.p``, of all scores so far, and a sentence on it."""
+        halves = self.reference.weights[split.a], self.generated.weights[split.generated]
+        effective = effective_events(halves[0]), effective_events(halves[1])
+        return add_global(book, self.domain.observables, results, effective, split.size)

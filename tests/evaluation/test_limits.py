@@ -1,0 +1,58 @@
+"""What no true event does: ranges that truth keeps and broken events leave, and orders of columns."""
+
+import numpy as np
+import pytest
+
+from hepgen.evaluation.histograms import Observable
+from hepgen.evaluation.limits import Limits
+
+X, Y, N = Observable("x", "x", "GeV"), Observable("y", "y", "GeV"), Observable("n", "n", integer=True)
+
+
+def limits(*columns, observables=(X, Y, N), ordered=False):
+    return Limits.fit(np.stack(columns, axis=1), observables[: len(columns)], ordered=ordered)
+
+
+@pytest.mark.parametrize("draw", ["uniform", "exponential", "normal", "lognormal"])
+def test_truth_seldom_leaves_its_range(draw):
+    rng = np.random.default_rng(3)
+    found = 0
+    for _ in range(50):
+        values = getattr(rng, draw)(size=(2, 4000))
+        found += sum(int(flags.sum()) for flags in limits(values[0]).flags(values[1][:, None]).values())
+    assert found <= 3
+
+
+def test_an_edge_is_found_close_behind_the_events():
+    rng = np.random.default_rng(0)
+    found = limits(rng.uniform(-np.pi, np.pi, 10_000))
+    assert found.high[0] == pytest.approx(np.pi, rel=0.05)
+    flags = found.flags(np.array([[0.0], [4.0], [np.nan]]))
+    ((name, wrong),) = flags.items()
+    assert name.startswith("x outside the range of true events, ")
+    assert name.endswith("GeV")
+    assert wrong.tolist() == [False, True, False]
+
+
+def test_whole_numbers_end_where_many_events_end_and_one_step_behind_few():
+    many = limits(np.repeat([2.0, 3.0, 4.0], 200))
+    few = limits(np.repeat([2.0, 3.0, 4.0], [200, 200, 20]))
+    assert (round(many.low[0], 3), round(many.high[0], 3)) == (2, 4)
+    assert (round(few.low[0], 3), round(few.high[0], 3)) == (2, 5)
+
+
+def test_a_column_that_never_exceeds_another_must_not():
+    rng = np.random.default_rng(1)
+    x, y = np.sort(rng.exponential(size=(2, 3000)), axis=0)
+    found = limits(x, y, ordered=True)
+    assert found.orders == ((0, 1),)
+    flags = found.flags(np.array([[1.0, 2.0], [2.0, 1.0]]))
+    assert flags["x above y, which no true event has"].tolist() == [False, True]
+    assert limits(x, y + 50, ordered=True).orders == ()  # far apart: nothing is said by it
+    assert limits(x, rng.exponential(size=3000), ordered=True).orders == ()
+
+
+def test_without_values_there_is_no_range():
+    empty = limits(np.full(10, np.nan))
+    assert np.isnan(empty.low[0])
+    assert empty.flags(np.array([[1.0]])) == {}
