@@ -79,14 +79,16 @@ def area_under_curve(score: FloatArray, labels: FloatArray, weights: FloatArray 
 def jensen_shannon(probability: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
     """Jensen-Shannon divergence in units of ln 2 by a calibrated classifier: (ln 2 - cross-entropy) / ln 2.
 
-    0 for equal samples (noise can bring it below), 1 for disjoint ones.
+    0 for equal samples (noise can bring it below), 1 for disjoint ones. A probability of 0 or 1 says no more than that none
+    of n events was otherwise: it counts as 1 of n + 2.
 
     Example:
         >>> jensen_shannon(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
         0.0
     """
     weight = np.ones(len(labels)) if weights is None else weights
-    p = np.clip(probability, 1e-7, 1 - 1e-7)
+    margin = 1 / (len(labels) + 2)
+    p = np.clip(probability, margin, 1 - margin)
     entropy = -np.sum(weight * (labels * np.log(p) + (1 - labels) * np.log1p(-p))) / np.sum(weight)
     return float((np.log(2.0) - entropy) / np.log(2.0))
 

@@ -29,6 +29,7 @@ class TreeClassifier:
         self.options = options or TreeOptions()
         self._trees: Any = None
         self._edges: list[FloatArray] = []
+        self._missing: list[float] = []
 
     def fit(self, train: LabelledEvents, watch: LabelledEvents, seed: int) -> None:
         """Train on the first part; the second stops the training.
@@ -41,6 +42,8 @@ class TreeClassifier:
         if not len(train) or not len(watch):
             raise UsageError("a classifier needs events to train on and events to watch")
         self._edges = [_quantile_edges(column) for column in train.features.T]
+        # scikit-learn cannot bin a column without any value
+        self._missing = [-1.0 if np.isnan(column).all() else np.nan for column in train.features.T]
         self._trees = HistGradientBoostingClassifier(
             max_iter=self.options.rounds,
             learning_rate=self.options.learning_rate,
@@ -76,9 +79,9 @@ class TreeClassifier:
         weights; with at most 255 distinct values it takes them as they are.
         """
         columns = []
-        for column, edges in zip(features.T, self._edges, strict=True):
+        for column, edges, missing in zip(features.T, self._edges, self._missing, strict=True):
             bins = np.searchsorted(edges, column, side="right").astype(np.float64)
-            columns.append(np.where(np.isnan(column), np.nan, bins))
+            columns.append(np.where(np.isnan(column), missing, bins))
         return np.stack(columns, axis=1)
 
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from hepgen.errors import InputFileError
-from hepgen.evaluation.domain import Domain, Pool
-from hepgen.evaluation.metrics import kolmogorov_distance
+from hepgen.evaluation.domain import Domain, FloatArray, Pool
+from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.protocols import PUBLISHED_EVENTS, Protocol
 from hepgen.evaluation.splits import ConditionBin
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, NumberedSource
 
-MIN_REFERENCE = 100
-MIN_GENERATED = 100
+MIN_EVENTS = 100
+EMPTY = ("no voxel above the threshold",)
+_SAME_SCALE = 0.04  # in the decimal logarithm
 
 
 def check_columns(source: EventSource, domain: Domain, reference: EventSource, which: str) -> None:
@@ -34,17 +35,88 @@ def check_columns(source: EventSource, domain: Domain, reference: EventSource, w
                 )
 
 
-def check_sizes(reference: Pool, generated: Pool) -> None:
-    """Refuse samples that are too small for any statement.
+def check_kinds(reference: EventSource, generated: EventSource) -> None:
+    """Refuse samples that have nothing to do with each other.
 
     Raises:
-        InputFileError: with fewer than 100 usable reference or 100 usable generated events.
+        InputFileError: if they hold events of different kinds, or have no column in common.
     """
-    for pool, least, name in ((reference, MIN_REFERENCE, "reference"), (generated, MIN_GENERATED, "generated")):
-        if len(pool) < least:
+    kinds = [_KINDS.get(source.schema.convention, "a table of events") for source in (reference, generated)]
+    if kinds[0] != kinds[1] or not set(reference.schema.names) & set(generated.schema.names):
+        names = [", ".join(source.schema.names[:4]) for source in (reference, generated)]
+        raise InputFileError(
+            f"the reference holds {kinds[0]} ({names[0]}, ...), the generated sample {kinds[1]} ({names[1]}, ...)",
+            where=_place(generated),
+            hint="compare samples of the same kind with the same columns",
+        )
+
+
+_KINDS = {"calochallenge": "calorimeter showers", "par04": "calorimeter showers", "jetnet": "jets"}
+
+
+def _place(source: EventSource) -> str:
+    """The first file of a source, or its tree."""
+    files = source.files if isinstance(source, NumberedSource) else ()
+    return files[0] if files else f"tree '{source.schema.tree}'"
+
+
+def check_pool(pool: Pool, source: EventSource, name: str) -> None:
+    """Refuse a sample that is too small for any statement, by its events or by their weights, or is empty throughout.
+
+    Raises:
+        InputFileError: with fewer than 100 usable events, without weights, or without content.
+    """
+    where = _place(source)
+    if len(pool) < MIN_EVENTS:
+        raise InputFileError(
+            f"the {name} sample has {len(pool)} usable events, an evaluation needs {MIN_EVENTS}",
+            where=where,
+            hint="give more events",
+        )
+    if not pool.weights.any() or pool.weights.sum() <= 0:
+        what = "are all 0" if not pool.weights.any() else f"have the sum {pool.weights.sum():.4g}"
+        raise InputFileError(
+            f"the weights of the {name} sample {what}", where=where, hint="weights must have a sum above 0"
+        )
+    worth = effective_events(pool.weights)
+    if worth < MIN_EVENTS / 2:
+        raise InputFileError(
+            f"by their weights the {len(pool)} events of the {name} sample are worth {worth:.3g}",
+            where=where,
+            hint=f"an evaluation needs {MIN_EVENTS // 2}: (sum of weights)^2 / (sum of squared weights)",
+        )
+    for words in EMPTY:
+        if words in pool.problems and pool.problems[words].all():
             raise InputFileError(
-                f"the {name} sample has {len(pool)} usable events, an evaluation needs {least}", hint="give more events"
+                f"every event of the {name} sample: {words}", where=where, hint="which unit has the file?"
             )
+
+
+def check_scales(domain: Domain, reference: Pool, generated: Pool, source: EventSource) -> None:
+    """Refuse a generated sample in which a quantity is a thousand times as large as in the reference, or as small.
+
+    Raises:
+        InputFileError: naming the quantity.
+    """
+    names = [*domain.condition_names, *(one.name for one in domain.observables)]
+    values = [np.concatenate([pool.conditions, pool.observables], axis=1) for pool in (reference, generated)]
+    for index, name in enumerate(names):
+        logs = [np.log10(_sizes(sample[:, index])) for sample in values]
+        if min(map(len, logs)) < MIN_EVENTS:
+            continue
+        true, made = (float(one.mean()) for one in logs)
+        error = np.sqrt(sum(float(one.var()) / len(one) for one in logs))
+        if abs(abs(made - true) - 3) < _SAME_SCALE + 3 * error:
+            raise InputFileError(
+                f"'{name}' is typically {10**made:.4g} in the generated sample and {10**true:.4g} in the reference",
+                where=_place(source),
+                hint="a factor of 1000 looks like MeV and GeV: bring both to one unit",
+            )
+
+
+def _sizes(values: FloatArray) -> FloatArray:
+    """The absolute values of what is not 0."""
+    return np.abs(values[np.isfinite(values) & (values != 0)])
 
 
 def condition_notes(

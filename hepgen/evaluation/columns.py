@@ -14,6 +14,7 @@ from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, 
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.sanity import NEGATIVE_WEIGHT
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.schema import Schema
 
@@ -87,7 +88,7 @@ class TableDomain:
         usable = np.isfinite(weights) & np.isfinite(conditions).all(axis=1)
         problems["weight or condition is not finite"] = ~usable
         if self.weight is not None:
-            problems["negative weight"] = weights < 0
+            problems[NEGATIVE_WEIGHT] = weights < 0
         raw[~np.isfinite(raw)] = np.nan
         return Events(raw, conditions, weights, usable, problems)
 

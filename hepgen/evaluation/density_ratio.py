@@ -66,7 +66,7 @@ def weight_spectrum(
     found = WeightSpectrum(
         test=test.name or "all",
         n=min(size, int(true.sum())),
-        effective=effective_events(weight) / size,
+        effective=effective_events(weight) / size * min(1.0, float(weight.mean())),
         missing=_standouts(reference.observables[rows_true], order_true, observables),
         surplus=_standouts(generated.observables[rows_made], order_made, observables),
         largest=tuple(reference.entries[rows_true[order_true[:LISTED]]].tolist()),

@@ -48,7 +48,8 @@ class WeightSpectrum:
     Attributes:
         test: name of the classifier test.
         n: events behind it, of each sample.
-        effective: effective share of the generated events after reweighting, (sum w)^2 / (n sum w^2).
+        effective: effective share of the generated events after reweighting, (sum w)^2 / (n sum w^2), times the share of
+            the truth that their weights reach, the mean of w, where that is below 1.
         missing: where true events of the largest weights stand out from the other true ones.
         surplus: where generated events of the smallest weights stand out from the other generated ones.
         largest: true events of the largest weights, by their number in the sample.

@@ -8,7 +8,14 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from hepgen.evaluation.checks import check_columns, check_sizes, condition_notes, size_notes
+from hepgen.evaluation.checks import (
+    check_columns,
+    check_kinds,
+    check_pool,
+    check_scales,
+    condition_notes,
+    size_notes,
+)
 from hepgen.evaluation.density_ratio import weight_spectrum
 from hepgen.evaluation.domain import Domain, Pool
 from hepgen.evaluation.domains import domain_of_kind
@@ -19,7 +26,7 @@ from hepgen.evaluation.metrics import kolmogorov_distance
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook
 from hepgen.evaluation.samples import fill_histograms, read_pool
-from hepgen.evaluation.sanity import Hashes, Problem, Sanity, sanity_notes, sanity_table, source_hashes
+from hepgen.evaluation.sanity import HARMLESS, Hashes, Problem, Sanity, sanity_notes, sanity_table, source_hashes
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
 from hepgen.evaluation.two_sample import ClassifierResult
@@ -88,9 +95,10 @@ def evaluate(
     Raises:
         UsageError: for an unknown kind, or a calorimeter without a binning.
         ConfigError: for an unknown protocol.
-        InputFileError: if a column is missing, a unit differs, or a sample is too small.
+        InputFileError: if a column is missing, a unit or the kind of events differs, or a sample is too small or empty.
     """
     tell = progress.message if progress is not None else _say_nothing
+    check_kinds(reference, generated)
     work = settings or choose_protocol(protocol, quick=quick, max_events=max_events)
     domain = domain_of_kind(
         kind,
@@ -162,7 +170,7 @@ class _Evaluation:
         else:
             notes.append("Memorisation is not judged: no training sample was given.")
         sanity = {"reference": reference.sanity, "generated": replace(generated.sanity, close=close)}
-        habitual = reference.sanity.habitual()
+        habitual = reference.sanity.habitual() | HARMLESS
         broken = {name: one.pool.broken(habitual) for name, one in (("reference", reference), ("generated", generated))}
         clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training)
 
@@ -202,7 +210,9 @@ class _Evaluation:
         """Both samples, with what is wrong in them."""
         true, true_sanity = self._pool(reference, self.rngs[0], trained)
         made, made_sanity = self._pool(generated, self.rngs[1], trained)
-        check_sizes(true, made)
+        for name, pool, source in (("reference", true, reference), ("generated", made, generated)):
+            check_pool(pool, source, name)
+        check_scales(self.domain, true, made, generated)
         limits = Limits.fit(true.observables, self.domain.observables, ordered=self.domain.kind == "table")
         flags = limits.flags(made.observables)
         counts = {name: Problem.of(wrong, made.entries) for name, wrong in flags.items()}

@@ -17,6 +17,10 @@ TRAINED = "exact copy of a training event"
 HABITUAL = 1e-3
 """A problem that a larger share of the reference has belongs to the sample: it makes no event broken."""
 
+NEGATIVE_WEIGHT = "negative weight"
+HARMLESS = frozenset({NEGATIVE_WEIGHT})
+"""What is said, but is no defect: weights may be negative."""
+
 Hashes = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
@@ -136,7 +140,9 @@ def sanity_notes(samples: Mapping[str, Sanity], habitual: Iterable[str]) -> list
     for name, found in samples.items():
         for words, one in found.problems.items():
             listed = ", ".join(map(str, one.events[:5])) + (", ..." if one.count > 5 else "")
-            normal = "; the reference has it as well, so that it counts as no defect" if words in usual else ""
+            normal = (
+                "; the reference has it as well, so that it counts as no defect" if words in usual - HARMLESS else ""
+            )
             notes.append(f"{name}: {one.count} of {found.events} events: {words} ({listed}){normal}.")
         if found.left_out:
             notes.append(f"{name}: {found.left_out} events are left out of every score.")
