@@ -1,4 +1,4 @@
-"""A report on disk: ``report.json``, ``report.html`` and pictures as PNG and PDF."""
+"""A report on disk: ``report.json``, ``histograms.root``, ``report.html`` and pictures as PNG and PDF."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hepgen.errors import error_of_writing
 from hepgen.evaluation.html import page
 from hepgen.evaluation.plots import choose_histograms, draw
 from hepgen.evaluation.report import Report
+from hepgen.evaluation.root_histograms import write_histograms
 
 DEFAULT_PLOTS = 24
 
@@ -31,6 +32,7 @@ def write_report(
         pictures_folder = folder / "plots"
         pictures_folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "report.json", report.to_json())
+        write_histograms(report.histograms, folder / "histograms.root")
         pictures = [(curve.y_label, draw(curve, pictures_folder)) for curve in report.curves]
         chosen = choose_histograms(report, plots)
         pictures += [(pair.observable.label, draw(pair, pictures_folder)) for pair in chosen]

@@ -2,7 +2,9 @@
 
 import re
 
+import numpy as np
 import pytest
+import uproot
 from extracts import SMALL, halves, ttbar
 
 from hepgen.errors import UsageError
@@ -35,6 +37,16 @@ def test_a_report_is_one_page_without_network_and_pictures_in_two_formats(report
         assert (tmp_path / f"out/plots/{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / f"out/plots/{name}.pdf").read_bytes().startswith(b"%PDF")
     assert not list((tmp_path / "out").glob("*.part"))
+
+
+def test_every_histogram_is_in_the_root_file_even_if_it_is_not_drawn(report, tmp_path):
+    write_report(report, tmp_path, plots=0)
+    with uproot.open(tmp_path / "histograms.root") as file:
+        for pair in report.histograms:
+            for sample in ("reference", "generated"):
+                histogram = file[f"{sample}/{pair.observable.name}"]
+                np.testing.assert_array_equal(histogram.values(flow=True), getattr(pair, sample).counts)
+                np.testing.assert_array_equal(histogram.variances(flow=True), getattr(pair, sample).squares)
 
 
 def test_the_summary_states_auc_floor_and_size(report):
