@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Domain, Pool
 from hepgen.evaluation.metrics import kolmogorov_distance
 from hepgen.evaluation.protocols import PUBLISHED_EVENTS, Protocol
+from hepgen.evaluation.report_parts import Problem, SampleSanity
 from hepgen.evaluation.samples import Sanity
 from hepgen.evaluation.splits import ConditionBin
 from hepgen.events.source import EventSource
@@ -48,17 +51,13 @@ def check_sizes(reference: Pool, generated: Pool) -> None:
             )
 
 
-def sanity_table(samples: dict[str, Sanity]) -> dict[str, dict[str, object]]:
-    """Counts of both samples as JSON-able numbers; event numbers list the first 20."""
-    return {
-        name: {
-            "events": found.events,
-            "left_out": found.left_out,
-            "duplicates": found.duplicates,
-            "problems": {words: {"count": count, "events": where} for words, (count, where) in found.problems.items()},
-        }
-        for name, found in samples.items()
-    }
+def sanity_table(samples: dict[str, Sanity]) -> dict[str, dict[str, Any]]:
+    """``SampleSanity`` of both samples as JSON-able dictionaries; event numbers list the first 20."""
+    table = {}
+    for name, found in samples.items():
+        problems = {words: Problem(count, where) for words, (count, where) in found.problems.items()}
+        table[name] = asdict(SampleSanity(found.events, found.left_out, found.duplicates, problems))
+    return table
 
 
 def sanity_notes(samples: dict[str, Sanity]) -> list[str]:

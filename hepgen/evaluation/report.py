@@ -21,13 +21,13 @@ class Score:
     """One number that compares the samples.
 
     Attributes:
-        value: generated against half A of the reference; None where it cannot be computed, ``comment`` then says why.
-        error: its statistical error, see ``from_parts``; of classifiers the spread over repeats, see ``from_repeats``.
+        value: generated against half A of the reference; None (null) where it cannot be computed, ``comment`` says why.
+        error: its statistical error, from disjoint parts of the halves; of classifiers the spread over repeats.
         floor: half B of the reference against half A, at the same size.
         z: (value - floor) / sqrt(error^2 + floor_error^2).
         n: events on each side.
         comment: a word of warning, or empty.
-        floor_error: the same of the floor.
+        floor_error: the error of the floor.
     """
 
     value: float | None
@@ -124,9 +124,9 @@ class Report:
         kind: ``calorimeter`` or ``table``.
         protocol: ``fast`` or ``calochallenge``, with ``(quick)`` where fewer repeats were made.
         n: numbers of events: ``reference``, ``generated``, ``side`` (of one-dimensional scores), ``classifier_side``.
-        seed: of every random choice.
-        scores: by name.
-        sanity: counts of what is wrong in either sample.
+        seed: the seed of every random choice.
+        scores: every score by its name.
+        sanity: what is wrong in either sample, by its name: ``reference`` or ``generated``.
         notes: sentences for the reader.
         histograms: all events of both samples.
         curves: profiles.

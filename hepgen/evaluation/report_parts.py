@@ -1,10 +1,40 @@
-"""Parts of a report that are more than a score: curves, and what single events weigh."""
+"""Parts of a report that are more than a score: what is wrong in a sample, curves, and what single events weigh."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with events of a sample.
+
+    Attributes:
+        count: number of events.
+        events: the first of them, by their number in the sample.
+    """
+
+    count: int
+    events: list[int]
+
+
+@dataclass(frozen=True)
+class SampleSanity:
+    """What is wrong in one sample, over all its events.
+
+    Attributes:
+        events: number of events in the sample.
+        left_out: number of events that no score could take.
+        duplicates: number of events that are an exact copy of an earlier one.
+        problems: what is wrong, by a name in words.
+    """
+
+    events: int
+    left_out: int
+    duplicates: int
+    problems: dict[str, Problem]
 
 
 @dataclass(frozen=True)
@@ -32,7 +62,8 @@ class Standout:
     Attributes:
         observable: its name.
         ks: Kolmogorov distance between tail and rest.
-        tail, rest: medians of the observable.
+        tail: median of the observable in the tail.
+        rest: its median in the rest.
     """
 
     observable: str
