@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hepgen.evaluation.histograms import HistogramPair
-from hepgen.evaluation.report_parts import Curve, WeightSpectrum
+from hepgen.evaluation.report_parts import Curve, ShowerImage, WeightSpectrum
 
 SCHEMA_VERSION = 1
 
@@ -130,6 +130,7 @@ class Report:
         notes: sentences for the reader.
         histograms: all events of both samples.
         curves: profiles.
+        images: average showers.
         weights: what single events weigh, by each classifier.
     """
 
@@ -142,6 +143,7 @@ class Report:
     notes: tuple[str, ...] = ()
     histograms: tuple[HistogramPair, ...] = field(default=(), compare=False)
     curves: tuple[Curve, ...] = field(default=(), compare=False)
+    images: tuple[ShowerImage, ...] = field(default=(), compare=False)
     weights: tuple[WeightSpectrum, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -169,7 +171,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> Report:
-        """The inverse of ``to_json``, without histograms and curves."""
+        """The inverse of ``to_json``, without what is only drawn."""
         state = json.loads(text)
         scores = {name: Score(**entry) for name, entry in state["scores"].items()}
         keys = ("kind", "protocol", "n", "seed", "sanity")

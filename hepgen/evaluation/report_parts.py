@@ -1,4 +1,4 @@
-"""Parts of a report that are more than a score: what is wrong in a sample, curves, and what single events weigh."""
+"""Parts of a report that are more than a score: sanity, curves, images, and what events weigh."""
 
 from __future__ import annotations
 
@@ -53,6 +53,45 @@ class Curve:
     generated: tuple[float, ...]
     generated_error: tuple[float, ...]
     log_x: bool = False
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """Mean energy densities of both samples along the radius, at one layer or in one angular bin.
+
+    Attributes:
+        low, high: where the row lies: number of the layer -+ 0.5, or angles in rad.
+        r_edges: edges of its rings, mm; every layer may have its own.
+        reference, generated: mean over all showers in each ring, MeV/mm^2.
+        reference_error, generated_error: statistical errors.
+    """
+
+    low: float
+    high: float
+    r_edges: tuple[float, ...]
+    reference: tuple[float, ...]
+    reference_error: tuple[float, ...]
+    generated: tuple[float, ...]
+    generated_error: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ShowerImage:
+    """The average shower of both samples over a part of the readout.
+
+    Attributes:
+        name: of its files.
+        title: in words.
+        rows: one for each layer or angular bin.
+        polar: whether the rows are angles.
+        labels: of the rows, where they are layers.
+    """
+
+    name: str
+    title: str
+    rows: tuple[ImageRow, ...]
+    polar: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,10 @@ from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook
-from hepgen.evaluation.report_parts import Curve, WeightSpectrum
+from hepgen.evaluation.report_parts import Curve, ShowerImage, WeightSpectrum
 from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
 from hepgen.evaluation.samples import Sanity, fill_histograms, read_pool
+from hepgen.evaluation.shower_images import shower_images
 from hepgen.evaluation.showers import ShowerDomain
 from hepgen.evaluation.splits import ConditionBin, Split, common_size, condition_bins, random_split
 from hepgen.evaluation.two_sample import add_classifier_test
@@ -190,11 +191,13 @@ class _Evaluation:
         self._add_all_events(reference, generated)
         notes += self._add_bins(reference, generated, bins)
         curves: tuple[Curve, ...] = ()
+        images: tuple[ShowerImage, ...] = ()
         if self.binning is not None and domain.kind == "calorimeter":
             energies = energy_bins(bins, reference)
             add_response(book, reference, generated, energies, split, work.parts)
             add_profile(book, reference, generated, self.binning, split, work.parts)
             curves = shower_curves(reference, generated, energies, self.binning)
+            images = shower_images(reference.raw, generated.raw, self.binning)
 
         largest = work.max_events or len(reference)
         side = common_size(len(reference.raw), len(generated.raw), largest)
@@ -239,6 +242,7 @@ class _Evaluation:
             notes=tuple(notes),
             histograms=(*pairs, *self.pictures),
             curves=curves,
+            images=images,
             weights=tuple(self.weights),
         )
 

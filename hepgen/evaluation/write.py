@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hepgen.errors import error_of_writing
 from hepgen.evaluation.html import page
+from hepgen.evaluation.image_plots import draw_image
 from hepgen.evaluation.plots import choose_histograms, draw
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.root_histograms import write_histograms
@@ -36,8 +37,9 @@ def write_report(
         pictures = [(curve.y_label, draw(curve, pictures_folder)) for curve in report.curves]
         chosen = choose_histograms(report, plots)
         pictures += [(pair.observable.label, draw(pair, pictures_folder)) for pair in chosen]
+        images = [(image.title, draw_image(image, pictures_folder)) for image in report.images]
         target = folder / "report.html"
-        _write(target, page(report, pictures, title))
+        _write(target, page(report, pictures, title, images))
     except OSError as error:
         raise error_of_writing(error, folder) from error
     return target
