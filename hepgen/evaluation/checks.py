@@ -15,6 +15,7 @@ from hepgen.events.source import EventSource, NumberedSource
 
 MIN_EVENTS = 100
 EMPTY = ("no voxel above the threshold",)
+_MOST = 0.9
 _SAME_SCALE = 0.04  # in the decimal logarithm
 
 
@@ -61,7 +62,7 @@ def _place(source: EventSource) -> str:
 
 
 def check_pool(pool: Pool, source: EventSource, name: str) -> None:
-    """Refuse a sample that is too small for any statement, by its events or by their weights, or is empty throughout.
+    """Refuse a sample that is too small for any statement, by its events or by their weights, or empty.
 
     Raises:
         InputFileError: with fewer than 100 usable events, without weights, or without content.
@@ -116,7 +117,7 @@ def check_scales(domain: Domain, reference: Pool, generated: Pool, source: Event
 
 def _sizes(values: FloatArray) -> FloatArray:
     """The absolute values of what is not 0."""
-    return np.abs(values[np.isfinite(values) & (values != 0)])
+    return np.asarray(np.abs(values[np.isfinite(values) & (values != 0)]))
 
 
 def condition_notes(

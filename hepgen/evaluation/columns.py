@@ -13,7 +13,7 @@ from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
 from hepgen.evaluation.report import ScoreBook
-from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.sanity import NEGATIVE_WEIGHT
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.schema import Schema
@@ -128,6 +128,10 @@ class TableDomain:
         """Tables have no scores of their own."""
 
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
+        """None."""
+        return ()
+
+    def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
         """None."""
         return ()
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hepgen.classifiers.base import SampleClassifier
 from hepgen.evaluation.histograms import Axis, Observable
 from hepgen.evaluation.report import ScoreBook
-from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.splits import ConditionBin, Split
 
 FloatArray = NDArray[np.float64]
@@ -174,5 +174,9 @@ class Domain(Protocol):
         ...
 
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
-        """Pictures that only this kind of events has."""
+        """Curves that only this kind of events has."""
+        ...
+
+    def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
+        """Average events, where this kind of events has any."""
         ...

@@ -29,27 +29,39 @@ body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem 4rem; background: 
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 p.facts, figcaption, li.note { color: var(--soft); font-size: .92rem; }
-ul.summary { padding-left: 1.2rem; } ul.summary li { margin: .4rem 0; }
+ul { padding-left: 1.2rem; } ul.summary li { margin: .4rem 0; }
 div.wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 td.remark, th.remark { text-align: left; white-space: normal; min-width: 14rem; }
+@media (max-width: 48rem) {
+  table { font-size: .84rem; } td.remark, th.remark { white-space: nowrap; }
+  th:first-child, td:first-child { position: sticky; left: 0; background: var(--page); }
+}
 details { margin: 1rem 0; } summary { cursor: pointer; font-weight: 600; }
 div.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .5rem; }
 figure img { width: 100%; height: auto; display: block; background: #ffffff; border-radius: 4px; }
+div.images { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); margin-bottom: 1rem; }
+div.images img { min-width: 44rem; }
 figcaption { padding: .4rem .2rem 0; }
 """
 
 
-def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Generated against reference") -> str:
+def page(
+    report: Report,
+    pictures: Sequence[tuple[str, bytes]],
+    title: str = "Generated against reference",
+    images: Sequence[tuple[str, bytes]] = (),
+) -> str:
     """The whole page.
 
     Args:
         report: what to show.
         pictures: caption and PNG of each.
         title: of the page.
+        images: caption and PNG of those that take the whole width.
     """
     n = report.n
     facts = (
@@ -59,12 +71,6 @@ def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Ge
     )
     sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in summary(report))
     notes = "".join(f'<li class="note">{html.escape(note)}</li>' for note in report.notes)
-    figures = "".join(
-        f'<figure><img alt="{html.escape(caption)}: reference and generated" loading="lazy"'
-        f' src="data:image/png;base64,{base64.b64encode(image).decode()}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        for caption, image in pictures
-    )
     sections = [
         f"<h1>{html.escape(title)}</h1><p class='facts'>{html.escape(facts)}</p>",
         f"<h2>Summary</h2><ul class='summary'>{sentences}</ul>",
@@ -77,10 +83,17 @@ def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Ge
         f"<h2>Read this with it</h2><ul>{notes}</ul>",
     ]
     sections.append(_folded("Events that are broken", SANITY_HEADER, sanity_rows(report)))
-    if figures:
+    if pictures or images:
+        sections.append("<h2>Pictures</h2>")
+    if images:
         sections.append(
-            "<h2>Pictures</h2><p class='facts'>All events of both samples; bars and bands are statistical errors.</p>"
-            f"<div class='pictures'>{figures}</div>"
+            "<p class='facts'>The average shower. Grey is without energy; ratios are grey too where either sample leaves"
+            f" them uncertain by more than half.</p><div class='images'>{_figures(images)}</div>"
+        )
+    if pictures:
+        sections.append(
+            "<p class='facts'>All events of both samples; bars and bands are statistical errors.</p>"
+            f"<div class='pictures'>{_figures(pictures)}</div>"
         )
     if report.weights:
         sections.append(_where_it_fails(report))
@@ -91,6 +104,16 @@ def page(report: Report, pictures: Sequence[tuple[str, bytes]], title: str = "Ge
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _figures(pictures: Sequence[tuple[str, bytes]]) -> str:
+    """Captions and embedded pictures, each in a frame that scrolls where the picture is too wide for it."""
+    return "".join(
+        f"<figure><div class='wide'><img alt=\"{html.escape(caption)}: reference and generated\" loading='lazy'"
+        f" src='data:image/png;base64,{base64.b64encode(image).decode()}'></div>"
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for caption, image in pictures
     )
 
 

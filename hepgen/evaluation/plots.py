@@ -44,12 +44,18 @@ def draw(picture: HistogramPair | Curve, folder: Path) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {**mplhep.style.CMS, "figure.figsize": (10.0, 10.0), "savefig.bbox": None, "font.size": 22}
+    style = {
+        **mplhep.style.CMS,
+        "figure.figsize": (10.0, 10.0),
+        "savefig.bbox": None,
+        "font.size": 22,
+        "axes.labelpad": 9,
+    }
     with mpl.rc_context(style):
         figure = Figure()
         FigureCanvasAgg(figure)
         upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (3, 1), "hspace": 0.1})
-        figure.subplots_adjust(left=0.17, right=0.96, top=0.96, bottom=0.11)
+        figure.subplots_adjust(left=0.18, right=0.96, top=0.96, bottom=0.11)
         if isinstance(picture, Curve):
             name = picture.name
             _draw_curve(picture, upper, lower)
@@ -60,11 +66,16 @@ def draw(picture: HistogramPair | Curve, folder: Path) -> bytes:
         lower.axhline(1.0, color=REFERENCE_COLOR, linewidth=1)
         lower.set_ylabel("generated / ref.", fontsize="small", loc="center")
         figure.align_ylabels((upper, lower))
-        image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=DPI, metadata={"Software": None})
-        stem = file_stem(name)
-        (folder / f"{stem}.png").write_bytes(image.getvalue())
-        figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
+        return save_figure(figure, folder, name)
+
+
+def save_figure(figure: Any, folder: Path, name: str) -> bytes:
+    """Write a figure as PNG and as PDF, without dates or versions in them; the PNG is returned as well."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=DPI, metadata={"Software": None})
+    stem = file_stem(name)
+    (folder / f"{stem}.png").write_bytes(image.getvalue())
+    figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
     return image.getvalue()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hepgen.evaluation.histograms import HistogramPair
-from hepgen.evaluation.report_parts import Curve, WeightSpectrum
+from hepgen.evaluation.report_parts import Curve, ShowerImage, WeightSpectrum
 
 SCHEMA_VERSION = 1
 
@@ -21,14 +21,14 @@ class Score:
     """One number that compares the samples.
 
     Attributes:
-        value: generated against half A of the reference; None where it cannot be computed, ``comment`` then says why.
-        error: its statistical error, see ``from_parts``; of published distances the spread over repeats, see ``from_repeats``.
+        value: generated against half A of the reference; None (null) where it cannot be computed, ``comment`` says why.
+        error: its statistical error, from parts that share no event; of published distances the spread over repeats.
         floor: half B of the reference against half A, at the same size.
         z: (value - floor) / sqrt(error^2 + floor_error^2).
         n: events on each side.
         comment: a word of warning, or empty.
-        floor_error: the same of the floor.
-        without: the value without broken events; None where no event is broken.
+        floor_error: the error of the floor.
+        without: the value without broken events; None (null) where no event is broken.
     """
 
     value: float | None
@@ -126,12 +126,13 @@ class Report:
         kind: ``calorimeter`` or ``table``.
         protocol: ``fast`` or ``calochallenge``, with ``(quick)`` where less work was done.
         n: numbers of events: ``reference``, ``generated``, ``side`` (of one-dimensional scores), ``classifier_side``.
-        seed: of every random choice.
-        scores: by name.
-        sanity: counts of what is wrong in either sample.
+        seed: the seed of every random choice.
+        scores: every score by its name.
+        sanity: what is wrong in either sample, by its name: ``reference`` or ``generated``.
         notes: sentences for the reader.
         histograms: all events of both samples.
         curves: profiles.
+        images: average showers.
         weights: what single events weigh, by each classifier.
     """
 
@@ -144,6 +145,7 @@ class Report:
     notes: tuple[str, ...] = ()
     histograms: tuple[HistogramPair, ...] = field(default=(), compare=False)
     curves: tuple[Curve, ...] = field(default=(), compare=False)
+    images: tuple[ShowerImage, ...] = field(default=(), compare=False)
     weights: tuple[WeightSpectrum, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,7 +173,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> Report:
-        """The inverse of ``to_json``, without histograms and curves."""
+        """The inverse of ``to_json``, without what is only drawn."""
         state = json.loads(text)
         scores = {name: Score(**entry) for name, entry in state["scores"].items()}
         keys = ("kind", "protocol", "n", "seed", "sanity")

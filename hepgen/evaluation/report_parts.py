@@ -1,10 +1,58 @@
-"""Parts of a report that are more than a score: curves, and what single events weigh."""
+"""Parts of a report that are more than a score: sanity, curves, images, and what events weigh."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with some events.
+
+    Attributes:
+        count: number of events that have it.
+        events: the first of them, by their number in the sample.
+    """
+
+    count: int
+    events: list[int]
+
+    @classmethod
+    def of(cls, flags: NDArray[np.bool_], numbers: NDArray[np.int64] | None = None) -> Self:
+        """From flags of events, whose numbers are their places where not given."""
+        places = np.flatnonzero(flags)
+        listed = np.sort(places if numbers is None else numbers[places])[:_LISTED]
+        return cls(len(places), listed.tolist())
+
+    def joined(self, other: Problem) -> Problem:
+        """With that of later events."""
+        return Problem(self.count + other.count, [*self.events, *other.events][:_LISTED])
+
+
+@dataclass(frozen=True)
+class SampleSanity:
+    """What is wrong in one sample, over all its events.
+
+    Attributes:
+        events: number of events in the sample.
+        left_out: number of events that no score could take.
+        broken: number of events, among those that are scored, that the scores ``without`` broken events leave out.
+        problems: what is wrong, by a name in words.
+        close_to_training: pairs of a generated and a training event, by number, that are suspiciously close.
+    """
+
+    events: int
+    left_out: int
+    broken: int
+    problems: dict[str, Problem]
+    close_to_training: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -26,13 +74,53 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class ImageRow:
+    """Mean energy densities of both samples along the radius, at one layer or in one angular bin.
+
+    Attributes:
+        low, high: where the row lies: number of the layer -+ 0.5, or angles in rad.
+        r_edges: edges of its rings, mm; every layer may have its own.
+        reference, generated: mean over all showers in each ring, MeV/mm^2.
+        reference_error, generated_error: statistical errors.
+    """
+
+    low: float
+    high: float
+    r_edges: tuple[float, ...]
+    reference: tuple[float, ...]
+    reference_error: tuple[float, ...]
+    generated: tuple[float, ...]
+    generated_error: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ShowerImage:
+    """The average shower of both samples over a part of the readout.
+
+    Attributes:
+        name: of its files.
+        title: in words.
+        rows: one for each layer or angular bin.
+        polar: whether the rows are angles.
+        labels: of the rows, where they are layers.
+    """
+
+    name: str
+    title: str
+    rows: tuple[ImageRow, ...]
+    polar: bool = False
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Standout:
     """An observable in which the tail of a sample differs from the rest of it.
 
     Attributes:
         observable: its name.
         ks: Kolmogorov distance between tail and rest.
-        tail, rest: medians of the observable.
+        tail: median of the observable in the tail.
+        rest: its median in the rest.
     """
 
     observable: str

@@ -25,8 +25,9 @@ from hepgen.evaluation.memorisation import add_memorisation
 from hepgen.evaluation.metrics import kolmogorov_distance
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook
+from hepgen.evaluation.report_parts import Problem
 from hepgen.evaluation.samples import fill_histograms, read_pool
-from hepgen.evaluation.sanity import HARMLESS, Hashes, Problem, Sanity, sanity_notes, sanity_table, source_hashes
+from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table, source_hashes
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
 from hepgen.evaluation.two_sample import ClassifierResult
@@ -201,6 +202,7 @@ class _Evaluation:
                 *(picture for _, picture in found),
             ),
             curves=domain.curves(true, made, bins),
+            images=domain.images(true, made),
             weights=tuple(spectrum for spectrum, _ in found),
         )
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Histogram
-from hepgen.evaluation.sanity import COPIES, TRAINED, Hashes, Problem, Sanity, content_hashes, copied_from, copies
+from hepgen.evaluation.report_parts import Problem
+from hepgen.evaluation.sanity import COPIES, TRAINED, Hashes, Sanity, content_hashes, copied_from, copies
 from hepgen.events.source import EventSource
 
 

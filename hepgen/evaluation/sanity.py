@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import Array, Domain, FloatArray
+from hepgen.evaluation.report_parts import Problem, SampleSanity
 from hepgen.events.source import EventSource
 
-MAX_LISTED = 20
 COPIES = "exact copy of an earlier event"
 TRAINED = "exact copy of a training event"
 HABITUAL = 1e-3
@@ -23,30 +24,6 @@ HARMLESS = frozenset({NEGATIVE_WEIGHT})
 
 Hashes = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong with some events.
-
-    Attributes:
-        count: how many have it.
-        events: the numbers of the first of them.
-    """
-
-    count: int
-    events: tuple[int, ...]
-
-    @classmethod
-    def of(cls, flags: Flags, numbers: NDArray[np.int64] | None = None) -> Problem:
-        """From flags of events, whose numbers are their places where not given."""
-        places = np.flatnonzero(flags)
-        listed = np.sort(places if numbers is None else numbers[places])[:MAX_LISTED]
-        return cls(len(places), tuple(listed.tolist()))
-
-    def joined(self, other: Problem) -> Problem:
-        """With that of later events."""
-        return Problem(self.count + other.count, (*self.events, *other.events)[:MAX_LISTED])
 
 
 @dataclass(frozen=True)
@@ -112,23 +89,15 @@ def copied_from(hashes: Hashes, training: Hashes) -> Flags:
     return np.asarray(np.isin(hashes, training) & (hashes != 0))
 
 
-def sanity_table(samples: Mapping[str, Sanity], broken: Mapping[str, int]) -> dict[str, dict[str, object]]:
-    """Counts of both samples as JSON-able numbers.
+def sanity_table(samples: Mapping[str, Sanity], broken: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """`SampleSanity` of both samples as dictionaries.
 
     Args:
         samples: by name.
         broken: events of each that ``without`` scores leave out, of those that are scored.
     """
     return {
-        name: {
-            "events": found.events,
-            "left_out": found.left_out,
-            "broken": broken[name],
-            "problems": {
-                words: {"count": one.count, "events": list(one.events)} for words, one in found.problems.items()
-            },
-            "close_to_training": [list(pair) for pair in found.close],
-        }
+        name: asdict(SampleSanity(found.events, found.left_out, broken[name], dict(found.problems), list(found.close)))
         for name, found in samples.items()
     }
 

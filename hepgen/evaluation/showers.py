@@ -15,8 +15,9 @@ from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
 from hepgen.evaluation.report import ScoreBook
-from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
+from hepgen.evaluation.shower_images import shower_images
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.physics.binning import Binning
 from hepgen.physics.observables import (
@@ -201,6 +202,10 @@ class ShowerDomain:
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
         """The layer profile, and mean and width of the response against incident energy."""
         return shower_curves(reference, generated, energy_bins(bins, reference), self.binning)
+
+    def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
+        """The average shower."""
+        return shower_images(reference.raw, generated.raw, self.binning)
 
     def _classifier(self) -> NetworkClassifier:
         return NetworkClassifier(self.network)

@@ -1,4 +1,4 @@
-"""A report on disk: ``report.json``, ``report.html`` and pictures as PNG and PDF."""
+"""A report on disk: ``report.json``, ``histograms.root``, ``report.html`` and pictures as PNG and PDF."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 from hepgen.errors import error_of_writing
 from hepgen.evaluation.html import page
+from hepgen.evaluation.image_plots import draw_image
 from hepgen.evaluation.plots import choose_histograms, draw
 from hepgen.evaluation.report import Report
+from hepgen.evaluation.root_histograms import write_histograms
 
 DEFAULT_PLOTS = 24
 
@@ -31,11 +33,13 @@ def write_report(
         pictures_folder = folder / "plots"
         pictures_folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "report.json", report.to_json())
+        write_histograms(report.histograms, folder / "histograms.root")
         pictures = [(curve.y_label, draw(curve, pictures_folder)) for curve in report.curves]
         chosen = choose_histograms(report, plots)
         pictures += [(pair.observable.label, draw(pair, pictures_folder)) for pair in chosen]
+        images = [(image.title, draw_image(image, pictures_folder)) for image in report.images]
         target = folder / "report.html"
-        _write(target, page(report, pictures, title))
+        _write(target, page(report, pictures, title, images))
     except OSError as error:
         raise error_of_writing(error, folder) from error
     return target

@@ -60,6 +60,12 @@ def test_every_promised_score_is_there():
         assert name.startswith("control.") or name == "ks.max.all" or score.floor is not None, name
 
 
+def test_average_showers_come_with_a_calorimeter_only():
+    names = [image.name for image in truth_report().images]
+    assert names == ["shower_layers", "shower_layer_1", "shower_layer_2"]
+    assert table_report().images == ()
+
+
 def test_a_shift_of_every_energy_is_seen():
     report = shower_report(lambda voxels, energy: (voxels * np.float32(1.2), energy))
     assert report.scores["response.mean.max"].value == pytest.approx(0.2, abs=0.1)
@@ -242,8 +248,6 @@ def test_wrong_inputs_are_refused():
         evaluate(reference, generated, kind="tabel")
     with pytest.raises(ConfigError, match="did you mean 'fast'"):
         evaluate(reference, generated, kind="table", protocol="fats")
-    with pytest.raises(InputFileError, match="no column 'incident_energy'"):
-        evaluate(reference, halves(ttbar())[0], binning=binning(), **COMMON)
     with pytest.raises(InputFileError, match="needs 100"):
         evaluate(reference, rows_of(photons(), slice(0, 20)), binning=binning(), **COMMON)
     from hepgen.physics.binning import Binning, Layer

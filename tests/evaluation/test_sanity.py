@@ -6,8 +6,9 @@ import awkward as ak
 import numpy as np
 from extracts import SMALL, halves, table, ttbar
 
+from hepgen.evaluation.report_parts import Problem
 from hepgen.evaluation.run import evaluate
-from hepgen.evaluation.sanity import Problem, Sanity, content_hashes, copied_from, copies
+from hepgen.evaluation.sanity import Sanity, content_hashes, copied_from, copies
 from hepgen.evaluation.summary import summary
 from hepgen.events.source import MemorySource
 
@@ -28,8 +29,8 @@ def test_a_problem_lists_the_first_events_and_counts_all():
     flags = np.ones(30, dtype=bool)
     one = Problem.of(flags, np.arange(100, 130)[::-1])
     assert (one.count, len(one.events), one.events[0]) == (30, 20, 100)
-    assert one.joined(Problem(5, (500,))).count == 35
-    assert Sanity(1000, 0).with_problems({"a": Problem(0, ()), "b": Problem(2, (1, 2))}).habitual() == {"b"}
+    assert one.joined(Problem(5, [500])).count == 35
+    assert Sanity(1000, 0).with_problems({"a": Problem(0, []), "b": Problem(2, [1, 2])}).habitual() == {"b"}
 
 
 @cache
