@@ -14,8 +14,8 @@ from hepgen.evaluation.splits import ConditionBin
 from hepgen.events.source import EventSource, NumberedSource
 
 MIN_EVENTS = 100
-EMPTY = ("no voxel above the threshold",)
-_MOST = 0.9
+EMPTY = "no voxel above the threshold"
+_FEW = 0.05
 _SAME_SCALE = 0.04  # in the decimal logarithm
 
 
@@ -62,10 +62,10 @@ def _place(source: EventSource) -> str:
 
 
 def check_pool(pool: Pool, source: EventSource, name: str) -> None:
-    """Refuse a sample that is too small for any statement, by its events or by their weights, or empty.
+    """Refuse a sample that is too small for any statement, by its events or by their weights.
 
     Raises:
-        InputFileError: with fewer than 100 usable events, without weights, or without content.
+        InputFileError: with fewer than 100 usable events, or without weights.
     """
     where = _place(source)
     if len(pool) < MIN_EVENTS:
@@ -86,10 +86,22 @@ def check_pool(pool: Pool, source: EventSource, name: str) -> None:
             where=where,
             hint=f"an evaluation needs {MIN_EVENTS // 2}: (sum of weights)^2 / (sum of squared weights)",
         )
-    for words in EMPTY:
-        if words in pool.problems and pool.problems[words].all():
+
+
+def check_content(reference: Pool, generated: Pool, source: EventSource) -> None:
+    """Refuse samples that are empty: nine in ten events of either, or half of the generated one if the reference is not.
+
+    Raises:
+        InputFileError: saying how many.
+    """
+    shares = [float(np.mean(pool.problems.get(EMPTY, False))) for pool in (reference, generated)]
+    usual = 0.9 if shares[0] > _FEW else 0.5
+    for name, share, limit in (("reference", shares[0], 0.9), ("generated sample", shares[1], usual)):
+        if share > limit:
             raise InputFileError(
-                f"every event of the {name} sample: {words}", where=where, hint="which unit has the file?"
+                f"{100 * share:.0f} % of the events of the {name}: {EMPTY}",
+                where=_place(source) if name != "reference" else "the reference",
+                hint="energies are in MeV, as is the threshold; which unit has the file?",
             )
 
 

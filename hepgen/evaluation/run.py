@@ -10,6 +10,7 @@ import numpy as np
 
 from hepgen.evaluation.checks import (
     check_columns,
+    check_content,
     check_kinds,
     check_pool,
     check_scales,
@@ -214,6 +215,7 @@ class _Evaluation:
         made, made_sanity = self._pool(generated, self.rngs[1], trained)
         for name, pool, source in (("reference", true, reference), ("generated", made, generated)):
             check_pool(pool, source, name)
+        check_content(true, made, generated)
         check_scales(self.domain, true, made, generated)
         limits = Limits.fit(true.observables, self.domain.observables, ordered=self.domain.kind == "table")
         flags = limits.flags(made.observables)

@@ -35,7 +35,9 @@ def test_another_unit_is_refused(factor):
 def test_showers_in_another_unit_are_refused():
     reference, generated = halves(photons())
     small = showers(generated, lambda voxels, energy: (voxels / 1000, energy))
-    with pytest.raises(InputFileError, match="9. % of the generated sample: no voxel above the threshold"):
+    with pytest.raises(
+        InputFileError, match=r"\d\d % of the events of the generated sample: no voxel above the threshold"
+    ):
         evaluate(reference, small, binning=binning(), **SHOWERS)
     low = showers(generated, lambda voxels, energy: (voxels, energy / 1000))
     with pytest.raises(InputFileError, match="'incident_energy' is typically"):
