@@ -191,7 +191,7 @@ class Report:
 HEADLINES = (
     *("auc", "auc_low", "auc_high", "jsd", "jsd_low", "jsd_high", "control.auc", "control.auc_low", "control.auc_high"),
     *("fpd", "fpd_intercept", "fpd_extrapolated", "kpd", "sliced_w1", "energy_distance", "energy_distance.p"),
-    *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
     *(
         "response.mean.max",
         "response.width.max",

@@ -31,7 +31,7 @@ from hepgen.evaluation.domain import ClassifierTest, Domain, Pool
 from hepgen.evaluation.global_test import add_global
 from hepgen.evaluation.histograms import HistogramPair, axis_for
 from hepgen.evaluation.memorisation import add_memorisation
-from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
+from hepgen.evaluation.metrics import effective_events
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook
@@ -40,6 +40,7 @@ from hepgen.evaluation.response import add_profile, add_response, energy_bins, s
 from hepgen.evaluation.samples import Sanity, fill_histograms, read_pool
 from hepgen.evaluation.showers import ShowerDomain
 from hepgen.evaluation.splits import ConditionBin, Split, common_size, condition_bins, random_split
+from hepgen.evaluation.streaming import add_all_events, empty_sketches
 from hepgen.evaluation.two_sample import add_classifier_test
 from hepgen.events.source import EventSource
 from hepgen.physics.binning import Binning
@@ -187,7 +188,6 @@ class _Evaluation:
         split = first = random_split(len(reference), len(generated), size, self.rng_splits)
         axes, spectrum_axis = domain.axes(reference)
         add_one_dimensional(book, reference, generated, domain.observables, axes, split, work.parts)
-        self._add_all_events(reference, generated)
         notes += self._add_bins(reference, generated, bins)
         curves: tuple[Curve, ...] = ()
         if self.binning is not None and domain.kind == "calorimeter":
@@ -216,10 +216,16 @@ class _Evaluation:
             notes.append("Memorisation is not judged: no training sample was given.")
 
         self.tell("histograms over all events")
+        sketches = empty_sketches(reference.observables, generated.observables)
         filled = [
-            fill_histograms(source, pool, domain, axes, spectrum_axis)
-            for source, pool in ((reference_source, reference), (generated_source, generated))
+            fill_histograms(source, pool, domain, axes, spectrum_axis, sketch)
+            for source, pool, sketch in (
+                (reference_source, reference, sketches[0]),
+                (generated_source, generated, sketches[1]),
+            )
         ]
+        usable = (true_sanity.events - true_sanity.left_out, made_sanity.events - made_sanity.left_out)
+        add_all_events(book, *sketches, reference.observables, usable)
         observables = list(domain.observables)
         if domain.spectrum is not None:
             observables.append(domain.spectrum)
@@ -254,19 +260,6 @@ class _Evaluation:
         """Bytes of the raw values of one event."""
         shapes = [source.schema[name].shape for name in self.domain.columns]
         return 4 * sum(int(np.prod(shape)) for shape in shapes)
-
-    def _add_all_events(self, reference: Pool, generated: Pool) -> None:
-        """``ks.max.all``: the largest KS distance of all pooled events of both samples; it has no floor."""
-        pairs = zip(reference.observables.T, generated.observables.T, strict=True)
-        distances = []
-        for true, made in pairs:
-            use_true, use_made = ~np.isnan(true), ~np.isnan(made)
-            weights = reference.weights[use_true], generated.weights[use_made]
-            distances.append(kolmogorov_distance(true[use_true], made[use_made], *weights))
-        self.book.add("ks.max.all", float(np.nanmax(distances)), None, min(len(reference), len(generated)))
-        self.book.comment(
-            "ks.max.all", f"{len(reference)} reference against {len(generated)} generated events, no floor"
-        )
 
     def _add_bins(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> list[str]:
         """One-dimensional scores within each bin of the conditions."""

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError
-from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool
+from hepgen.evaluation.domain import Array, Domain, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Histogram
-from hepgen.events.source import EventSource
+from hepgen.evaluation.streaming import Sketch
+from hepgen.events.source import EventSource, pieces
 
 MAX_LISTED = 20
 
@@ -52,8 +53,7 @@ def read_pool(
     problems: dict[str, tuple[int, list[int]]] = {}
     hashes: list[NDArray[np.uint64]] = []
     offset = left_out = 0
-    for batch in source.batches(domain.columns):
-        events = domain.read(batch)
+    for events in _read(source, domain):
         count = len(events.weights)
         for name, flags in events.problems.items():
             before, listed = problems.get(name, (0, []))
@@ -93,9 +93,14 @@ def read_pool(
 
 
 def fill_histograms(
-    source: EventSource, pool: Pool, domain: Domain, axes: Sequence[Axis], spectrum_axis: Axis | None
+    source: EventSource,
+    pool: Pool,
+    domain: Domain,
+    axes: Sequence[Axis],
+    spectrum_axis: Axis | None,
+    sketches: Sequence[Sketch],
 ) -> list[Histogram]:
-    """Histograms of every observable, and of the spectrum last, over all events of the source.
+    """Histograms of every observable, and of the spectrum last, over all events of the source; fills the sketches too.
 
     A second pass over the source is made only where the pool does not hold all of its events.
     """
@@ -103,8 +108,9 @@ def fill_histograms(
     spectrum = None if spectrum_axis is None else Histogram.empty(spectrum_axis)
     whole = len(pool.raw) >= len(pool) and len(pool) >= pool.total
     for observables, raw, weights in [(pool.observables, pool.raw, pool.weights)] if whole else _stream(source, domain):
-        for index, histogram in enumerate(histograms):
-            histogram.fill(observables[:, index], weights)
+        for values, histogram, sketch in zip(observables.T, histograms, sketches, strict=True):
+            histogram.fill(values, weights)
+            sketch.fill(values, weights)
         if spectrum is not None:
             positive = raw > 0
             spectrum.fill(raw[positive], np.broadcast_to(weights[:, None], raw.shape)[positive])
@@ -112,10 +118,16 @@ def fill_histograms(
 
 
 def _stream(source: EventSource, domain: Domain) -> Iterator[tuple[FloatArray, Array, FloatArray]]:
-    for batch in source.batches(domain.columns):
-        events = domain.read(batch)
+    for events in _read(source, domain):
         raw, conditions = events.raw[events.usable], events.conditions[events.usable]
         yield domain.observe(raw, conditions), raw, events.weights[events.usable]
+
+
+def _read(source: EventSource, domain: Domain) -> Iterator[Events]:
+    """In pieces: a batch as read is large, and each step of what follows makes an array of its size."""
+    for batch in source.batches(domain.columns):
+        for piece in pieces(batch):
+            yield domain.read(piece)
 
 
 def _hashes(raw: Array, conditions: FloatArray) -> NDArray[np.uint64]:
