@@ -18,7 +18,7 @@ from hepgen.events.schema import Schema
 
 _ANY_KIND = (
     *("fpd", "fpd_intercept", "sliced_w1", "energy_distance", "energy_distance.p", "correlation", "global.p"),
-    *("separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
     *("precision", "recall", "density", "coverage"),
 )
 _TESTS = {"calorimeter": ("_high", "_trees", "_low"), "table": ("",)}

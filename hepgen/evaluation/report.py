@@ -207,7 +207,7 @@ HEADLINES = (
     *("auc", "auc_low", "auc_high", "auc_trees", "jsd", "jsd_low", "jsd_high", "jsd_trees"),
     *("control.auc", "control.auc_low", "control.auc_high", "control.auc_trees"),
     *("fpd", "fpd_intercept", "fpd_extrapolated", "kpd", "sliced_w1", "energy_distance", "energy_distance.p"),
-    *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all"),
+    *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
     *(
         "response.mean.max",
         "response.width.max",

@@ -23,7 +23,6 @@ from hepgen.evaluation.domains import domain_of_kind
 from hepgen.evaluation.histograms import Axis, HistogramPair
 from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.memorisation import add_memorisation
-from hepgen.evaluation.metrics import kolmogorov_distance
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook
 from hepgen.evaluation.report_parts import Problem
@@ -31,6 +30,7 @@ from hepgen.evaluation.samples import fill_histograms, read_pool
 from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table, source_hashes
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
+from hepgen.evaluation.streaming import add_all_events, add_all_pooled, empty_sketches
 from hepgen.evaluation.two_sample import ClassifierResult
 from hepgen.events.source import EventSource
 from hepgen.physics.binning import Binning
@@ -160,7 +160,6 @@ class _Evaluation:
         scorer = Scorer(domain, work, true, made, axes, spectrum_axis, bins, self.classifier_seed, self.tell)
 
         scorer.add(book, plan)
-        self._add_all_events(book, true, made)
         results = scorer.add_classifiers(book, plan.raw)
         notes = [scorer.add_global(book, results, plan.split)]
         close: tuple[tuple[int, int], ...] = ()
@@ -177,6 +176,7 @@ class _Evaluation:
         clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training)
 
         self.tell("histograms over all events")
+        histograms = _fill(book, domain, reference, generated, axes, spectrum_axis)
         found = [weight_spectrum(one, true, made, plan.raw, domain.observables) for one in results]
         return Report(
             kind=domain.kind,
@@ -199,7 +199,7 @@ class _Evaluation:
                 *size_notes(domain.kind, work, quick, plan.raw.size, asked),
             ),
             histograms=(
-                *_histograms(domain, reference, generated, axes, spectrum_axis),
+                *histograms,
                 *(picture for _, picture in found),
             ),
             curves=domain.curves(true, made, bins),
@@ -236,17 +236,6 @@ class _Evaluation:
         shapes = [source.schema[name].shape for name in self.domain.columns]
         return 4 * sum(int(np.prod(shape)) for shape in shapes)
 
-    def _add_all_events(self, book: ScoreBook, reference: Pool, generated: Pool) -> None:
-        """``ks.max.all``: the largest KS distance of all pooled events of both samples; it has no floor."""
-        pairs = zip(reference.observables.T, generated.observables.T, strict=True)
-        distances = []
-        for true, made in pairs:
-            use_true, use_made = ~np.isnan(true), ~np.isnan(made)
-            weights = reference.weights[use_true], generated.weights[use_made]
-            distances.append(kolmogorov_distance(true[use_true], made[use_made], *weights))
-        book.add("ks.max.all", float(np.nanmax(distances)), None, min(len(reference), len(generated)))
-        book.comment("ks.max.all", f"{len(reference)} reference against {len(generated)} generated events, no floor")
-
     def _without_broken(
         self,
         scorer: Scorer,
@@ -264,7 +253,7 @@ class _Evaluation:
         book = ScoreBook()
         quiet = replace(scorer, tell=_say_nothing)
         quiet.add(book, clean)
-        self._add_all_events(book, scorer.reference.take(~reference), scorer.generated.take(~generated))
+        add_all_pooled(book, scorer.reference.take(~reference), scorer.generated.take(~generated))
         left = quiet.add_verdicts(book, results, plan.raw, reference, generated)
         quiet.add_global(book, left, clean.split)
         if training is not None:
@@ -273,11 +262,22 @@ class _Evaluation:
         return book
 
 
-def _histograms(
-    domain: Domain, reference: _Sample, generated: _Sample, axes: Sequence[Axis], spectrum_axis: Axis | None
+def _fill(
+    book: ScoreBook,
+    domain: Domain,
+    reference: _Sample,
+    generated: _Sample,
+    axes: Sequence[Axis],
+    spectrum_axis: Axis | None,
 ) -> list[HistogramPair]:
-    """Of all events of both samples."""
-    filled = [fill_histograms(one.source, one.pool, domain, axes, spectrum_axis) for one in (reference, generated)]
+    """Histograms of all events of both samples, and the distances that take all of them."""
+    sketches = empty_sketches(reference.pool.observables, generated.pool.observables)
+    filled = [
+        fill_histograms(one.source, one.pool, domain, axes, spectrum_axis, sketch)
+        for one, sketch in zip((reference, generated), sketches, strict=True)
+    ]
+    usable = (reference.sanity.scored, generated.sanity.scored)
+    add_all_events(book, *sketches, reference.pool.observables, usable)
     observables = [*domain.observables, *((domain.spectrum,) if domain.spectrum is not None else ())]
     return [HistogramPair(*row) for row in zip(observables, *filled, strict=True)]
 

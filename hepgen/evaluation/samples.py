@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError
-from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool
+from hepgen.evaluation.domain import Array, Domain, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Histogram
 from hepgen.evaluation.report_parts import Problem
 from hepgen.evaluation.sanity import COPIES, TRAINED, Hashes, Sanity, content_hashes, copied_from, copies
-from hepgen.events.source import EventSource
+from hepgen.evaluation.streaming import Sketch
+from hepgen.events.source import EventSource, pieces
 
 
 def read_pool(
@@ -49,8 +50,7 @@ def read_pool(
     flags: list[dict[str, NDArray[np.bool_]]] = []
     hashes: list[Hashes] = []
     offset = left_out = 0
-    for batch in source.batches(domain.columns):
-        events = domain.read(batch)
+    for events in _read(source, domain):
         count = len(events.weights)
         numbers = np.arange(offset, offset + count)
         for name, wrong in events.problems.items():
@@ -98,9 +98,14 @@ def read_pool(
 
 
 def fill_histograms(
-    source: EventSource, pool: Pool, domain: Domain, axes: Sequence[Axis], spectrum_axis: Axis | None
+    source: EventSource,
+    pool: Pool,
+    domain: Domain,
+    axes: Sequence[Axis],
+    spectrum_axis: Axis | None,
+    sketches: Sequence[Sketch],
 ) -> list[Histogram]:
-    """Histograms of every observable, and of the spectrum last, over all events of the source.
+    """Histograms of every observable, and of the spectrum last, over all events of the source; fills the sketches too.
 
     A second pass over the source is made only where the pool does not hold all of its events.
     """
@@ -108,8 +113,9 @@ def fill_histograms(
     spectrum = None if spectrum_axis is None else Histogram.empty(spectrum_axis)
     whole = len(pool.raw) >= len(pool) and len(pool) >= pool.total
     for observables, raw, weights in [(pool.observables, pool.raw, pool.weights)] if whole else _stream(source, domain):
-        for index, histogram in enumerate(histograms):
-            histogram.fill(observables[:, index], weights)
+        for values, histogram, sketch in zip(observables.T, histograms, sketches, strict=True):
+            histogram.fill(values, weights)
+            sketch.fill(values, weights)
         if spectrum is not None:
             positive = raw > 0
             spectrum.fill(raw[positive], np.broadcast_to(weights[:, None], raw.shape)[positive])
@@ -117,7 +123,13 @@ def fill_histograms(
 
 
 def _stream(source: EventSource, domain: Domain) -> Iterator[tuple[FloatArray, Array, FloatArray]]:
-    for batch in source.batches(domain.columns):
-        events = domain.read(batch)
+    for events in _read(source, domain):
         raw, conditions = events.raw[events.usable], events.conditions[events.usable]
         yield domain.observe(raw, conditions), raw, events.weights[events.usable]
+
+
+def _read(source: EventSource, domain: Domain) -> Iterator[Events]:
+    """In pieces: a batch as read is large, and each step of what follows makes an array of its size."""
+    for batch in source.batches(domain.columns):
+        for piece in pieces(batch):
+            yield domain.read(piece)

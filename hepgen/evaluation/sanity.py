@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import Array, Domain, FloatArray
 from hepgen.evaluation.report_parts import Problem, SampleSanity
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, pieces
 
 COPIES = "exact copy of an earlier event"
 TRAINED = "exact copy of a training event"
@@ -46,6 +46,11 @@ class Sanity:
         """With further problems; those that no event has are left out."""
         return replace(self, problems={**self.problems, **{name: one for name, one in found.items() if one.count}})
 
+    @property
+    def scored(self) -> int:
+        """Number of events that scores can take."""
+        return self.events - self.left_out
+
     def habitual(self) -> frozenset[str]:
         """Problems of more than one event in a thousand."""
         return frozenset(name for name, one in self.problems.items() if one.count > HABITUAL * self.events)
@@ -79,8 +84,9 @@ def source_hashes(source: EventSource, domain: Domain) -> Hashes:
     """The hashes of all events of a source, each once."""
     found: list[Hashes] = []
     for batch in source.batches(domain.columns):
-        events = domain.read(batch)
-        found.append(content_hashes(events.raw, events.conditions))
+        for piece in pieces(batch):
+            events = domain.read(piece)
+            found.append(content_hashes(events.raw, events.conditions))
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
 
 

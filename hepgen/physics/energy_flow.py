@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import combinations, permutations
 
@@ -20,7 +21,7 @@ FloatArray = NDArray[np.float64]
 Graph = tuple[tuple[int, int], ...]
 """Edges between vertices 0, 1, ...; an edge may stand several times, and no edge at all is one vertex."""
 
-_CHUNK = 2_000_000  # angles at a time
+_CHUNK = 200_000  # angles at a time: what a core keeps near it, twice as fast as ten times as many
 
 
 @cache
@@ -73,12 +74,18 @@ def angles(eta: ArrayLike, phi: ArrayLike) -> FloatArray:
 
 def delta_r(d_eta: FloatArray, d_phi: FloatArray) -> FloatArray:
     """sqrt(d_eta^2 + d_phi^2), d_phi the shorter way around the circle; any shape."""
-    around = np.pi - np.abs(np.pi - np.abs(d_phi) % (2 * np.pi))
-    return np.asarray(np.hypot(d_eta, around))
+    around = d_phi - 2 * np.pi * np.rint(d_phi / (2 * np.pi))
+    return np.asarray(np.sqrt(d_eta * d_eta + around * around))
 
 
 def energy_flow_polynomials(
-    pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, which: Sequence[Graph] | None = None, *, beta: float = 1.0
+    pt: ArrayLike,
+    eta: ArrayLike,
+    phi: ArrayLike,
+    which: Sequence[Graph] | None = None,
+    *,
+    beta: float = 1.0,
+    threads: int = 1,
 ) -> FloatArray:
     """Energy-flow polynomials of jets, with pt as energy and distances in (eta, phi) as angles (measure "hadr").
 
@@ -86,6 +93,7 @@ def energy_flow_polynomials(
         pt, eta, phi: (jets, constituents); a constituent of pt 0 does not count, which is how shorter jets are padded.
         which: graphs; the 36 of up to 4 edges where None.
         beta: power of the angles.
+        threads: that share the jets; numpy lets them run at the same time.
 
     Returns:
         (jets, graphs).
@@ -102,10 +110,14 @@ def energy_flow_polynomials(
     chosen = graphs() if which is None else tuple(which)
     result = np.empty((len(energies), len(chosen)))
     step = max(1, _CHUNK // max(1, energies.shape[1] ** 2))
-    for start in range(0, len(energies), step):
+
+    def fill(start: int) -> None:
         part = slice(start, start + step)
         theta = angles(places[0][part], places[1][part]) ** beta
         result[part] = _polynomials(energies[part], theta, chosen)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(0, len(energies), step)))  # the list waits, and raises what a thread raised
     return result
 
 

@@ -56,6 +56,13 @@ def test_energy_flow_polynomials_and_momenta_are_those_of_energyflow_and_jetnet(
         np.testing.assert_allclose(getattr(momentum, name), golden[f"{name}_A"], rtol=1e-5, atol=1e-7)
 
 
+def test_threads_that_share_the_jets_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    jets = toy_jets(2, jets=50)
+    whole = energy_flow_polynomials(*jets)
+    monkeypatch.setattr("hepgen.physics.energy_flow._CHUNK", 200)
+    np.testing.assert_allclose(energy_flow_polynomials(*jets, threads=3), whole, rtol=1e-12)
+
+
 def test_the_graphs_are_those_of_energyflow(golden: dict[str, Any]) -> None:
     """Every one of its 36 is one of ours under other names of the vertices: as many, and of the same values."""
     jets = toy_jets(1, constituents=5)
