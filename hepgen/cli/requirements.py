@@ -18,12 +18,12 @@ from hepgen.events.schema import Schema
 _ANY_KIND = (
     *("fpd", "fpd_intercept", "sliced_w1", "energy_distance", "energy_distance.p", "correlation", "global.p"),
     *("separation.mean", "separation.max", "ks.max", "ks.max.all"),
-    *("precision", "recall", "density", "coverage"),
+    *("precision", "recall", "density", "coverage", "qmse", "equivalent_events"),
 )
 _TESTS = {"calorimeter": ("_high", "_low"), "table": ("",)}
 _OF_CLASSIFIERS = ("auc", "jsd", "kl", "kl_reverse", "chi2", "hellinger", "control.auc")
 _PER_BIN = ("separation.mean", "separation.max", "ks.max")
-_MEMORISATION = ("memorisation.ratio", "memorisation.close")
+_OF_TRAINING = ("memorisation.ratio", "memorisation.close", "amplification")
 _PUBLISHED = ("fpd_extrapolated", "kpd")
 _NUMBER = r"-?[\d.]+(?:e[-+]?\d+)?"
 
@@ -61,7 +61,7 @@ def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memor
     Raises:
         ConfigError: naming the score, with a suggestion.
     """
-    known = [*_always(domain), *(_PUBLISHED if published else ()), *(_MEMORISATION if memorisation else ())]
+    known = [*_always(domain), *(_PUBLISHED if published else ()), *(_OF_TRAINING if memorisation else ())]
     for gate in gates:
         if gate.name in known or _is_of_bin(gate.name, domain):
             continue
@@ -76,6 +76,7 @@ def _always(domain: Domain) -> list[str]:
     tests = _TESTS[domain.kind]
     names = [f"{quantity}{test}" for quantity in _OF_CLASSIFIERS for test in tests]
     names += [*_ANY_KIND, *(f"{metric}.{one.name}" for one in domain.observables for metric in METRICS)]
+    names += [f"equivalent_events.{one.name}" for one in domain.observables if not one.integer]
     if domain.spectrum is not None:
         names.append(f"separation.{domain.spectrum.name}")
     if isinstance(domain, ShowerDomain):
@@ -101,7 +102,7 @@ def _alternatives(words: Iterable[str]) -> str:
 
 
 def _advice(name: str, known: Sequence[str], domain: Domain) -> str:
-    if name in _MEMORISATION:
+    if name in _OF_TRAINING:
         return "it is compared with training events: name them with --training FILE"
     if name in _PUBLISHED:
         return "only --protocol calochallenge has it"

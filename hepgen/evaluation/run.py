@@ -9,6 +9,7 @@ from typing import Protocol as Interface
 import numpy as np
 
 from hepgen.errors import UsageError, suggest
+from hepgen.evaluation.amplification import add_amplification
 from hepgen.evaluation.checks import (
     check_columns,
     check_sizes,
@@ -159,10 +160,11 @@ class _Evaluation:
         self.tests: tuple[ClassifierTest, ...] = ()
         self.weights: list[WeightSpectrum] = []
         self.pictures: list[HistogramPair] = []
-        streams = np.random.SeedSequence(seed).spawn(6)
+        streams = np.random.SeedSequence(seed).spawn(7)
         self.rng_reference, self.rng_generated, self.rng_splits, self.rng_raw, self.rng_other = (
             np.random.default_rng(stream) for stream in streams[:5]
         )
+        self.rng_training = np.random.default_rng(streams[6])
         self.seeds = streams[5].generate_state(work.repeats).tolist()
 
     def run(
@@ -189,12 +191,18 @@ class _Evaluation:
         add_one_dimensional(book, reference, generated, domain.observables, axes, split, work.parts)
         self._add_all_events(reference, generated)
         notes += self._add_bins(reference, generated, bins)
-        curves: tuple[Curve, ...] = ()
+        trained = None if training is None else self._training_pool(training)
+        conditioned = bool(domain.condition_names)
+        curve, words = add_amplification(
+            book, reference, generated, domain.observables, trained, conditioned=conditioned
+        )
+        notes += words
+        curves: tuple[Curve, ...] = () if curve is None else (curve,)
         if self.binning is not None and domain.kind == "calorimeter":
             energies = energy_bins(bins, reference)
             add_response(book, reference, generated, energies, split, work.parts)
             add_profile(book, reference, generated, self.binning, split, work.parts)
-            curves = shower_curves(reference, generated, energies, self.binning)
+            curves = (*shower_curves(reference, generated, energies, self.binning), *curves)
 
         largest = work.max_events or len(reference)
         side = common_size(len(reference.raw), len(generated.raw), largest)
@@ -247,8 +255,14 @@ class _Evaluation:
         affordable = max(self.memory // 4 // width, 200)
         wanted = source.num_events if self.work.max_events is None else 2 * self.work.max_events
         raw_rows = min(wanted, affordable)
-        rows = min(self.work.pool_events, self.memory // 4 // (8 * len(self.domain.observables)))
-        return read_pool(source, self.domain, rng, rows=max(rows, raw_rows), raw_rows=raw_rows)
+        return read_pool(source, self.domain, rng, rows=max(self._pool_rows(), raw_rows), raw_rows=raw_rows)
+
+    def _training_pool(self, source: EventSource) -> Pool:
+        """Observables of training events, without their raw values."""
+        return read_pool(source, self.domain, self.rng_training, rows=self._pool_rows(), raw_rows=0)[0]
+
+    def _pool_rows(self) -> int:
+        return min(self.work.pool_events, self.memory // 4 // (8 * len(self.domain.observables)))
 
     def _raw_bytes(self, source: EventSource) -> int:
         """Bytes of the raw values of one event."""
