@@ -56,7 +56,7 @@ def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memor
         gates: the requirements.
         domain: the kind of events.
         published: whether the distances of the CaloChallenge are computed.
-        memorisation: whether training events are compared.
+        memorisation: whether training events are compared, for memorisation and amplification.
 
     Raises:
         ConfigError: naming the score, with a suggestion.

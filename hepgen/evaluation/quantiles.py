@@ -52,8 +52,9 @@ def quantile_edges(values: FloatArray, weights: FloatArray, count: int) -> Float
     order = np.argsort(values, kind="stable")
     share = np.maximum.accumulate(np.cumsum(weights[order])) / weights.sum()
     places = np.searchsorted(share, np.arange(1, count) / count - 1e-12)
-    edges: FloatArray = np.unique(values[order][np.minimum(places, len(order) - 1)])
-    return edges[edges < values.max()]
+    edges = np.unique(values[order][np.minimum(places, len(order) - 1)])
+    inner: FloatArray = edges[edges < values.max()]
+    return inner
 
 
 def place(values: FloatArray, edges: Sequence[FloatArray]) -> IndexArray:

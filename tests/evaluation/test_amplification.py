@@ -6,6 +6,7 @@ import pytest
 from hepgen.evaluation.amplification import add_amplification
 from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.histograms import Observable
+from hepgen.evaluation.plots import draw
 from hepgen.evaluation.report import ScoreBook
 
 
@@ -104,6 +105,13 @@ def test_curves_follow_the_law_and_end_with_their_samples():
     np.testing.assert_allclose(np.array(curve.reference)[inside], law[inside], rtol=0.2)
     np.testing.assert_allclose(curve.generated, law, rtol=0.2)
     assert np.all(np.array(curve.generated_error) > 0)
+
+
+def test_the_curve_is_drawn_with_what_truth_cannot_reach(tmp_path):
+    rng = np.random.default_rng(8)
+    _, curve, _ = judge(pool(rng.normal(size=2000)), pool(rng.normal(0.5, 1, size=4000)), pool(rng.normal(size=100)))
+    assert draw(curve, tmp_path).startswith(b"\x89PNG")
+    assert (tmp_path / "amplification.pdf").exists()
 
 
 def test_integers_and_spikes_are_left_out_and_few_events_are_no_score():
