@@ -26,6 +26,7 @@ FEWEST_QUANTILES = 3
 SMALLEST_PIECE = 100
 FEWEST_PIECES = 5
 LISTED = 3
+BOUND = "at least this: the reference resolves no more"
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,13 @@ def _add_equivalent(book: ScoreBook, name: str, ruler: Ruler, true: _Sample, mad
     found, floor = made.measured(ruler), true.first(len(made)).measured(ruler)
     values = [(one.equivalent, one.equivalent_error) for one in (found, floor)]
     book.add_fit(name, values[0], values[1], len(made))
-    if not found.resolved:
-        book.comment(name, "at least this: the reference resolves no more")
-    if len(true) < len(made):
-        book.comment(name, f"floor: {len(true)} true events")
-    if not floor.resolved:
-        book.comment(name, "floor: at least this")
+    if found.bound:
+        book.comment(name, BOUND)
+    of_floor = [f"{len(true)} true events"] if len(true) < len(made) else []
+    if floor.bound:
+        of_floor.append("at least this")
+    if of_floor:
+        book.comment(name, f"floor: {', '.join(of_floor)}")
     return found
 
 
@@ -162,18 +164,22 @@ def _add_factor(
         (at_floor.equivalent / at_floor.events, None if floor_error is None else floor_error / at_floor.events),
         size,
     )
-    if not found.resolved:
-        book.comment("amplification", "at least this: the reference resolves no more")
+    if found.bound:
+        book.comment("amplification", BOUND)
     if 2 * found.sampling > found.excess:
         book.comment("amplification", "more generated events would show a larger one")
+    if not np.isfinite(found.equivalent + at_floor.equivalent):
+        return "Amplification is not judged: an observable of a sample has no values."
     return (
         f"The {number:.0f} training events have a quantile mean squared error of {at_floor.qmse:.3g} and are read off as"
         f" {_about(at_floor)} true ones; all generated ones have {found.qmse:.3g}: amplification"
-        f" {'at least ' if not found.resolved else ''}{found.equivalent / number:.3g}."
+        f" {'at least ' if found.bound else ''}{found.equivalent / number:.3g}."
     )
 
 
 def _words(ruler: Ruler, found: Measurement, single: dict[str, float], size: int, left_out: Sequence[str]) -> str:
+    if not np.isfinite(found.equivalent):
+        return "Equivalent events are not known: an observable of the generated events has no values."
     worst = sorted(single, key=lambda name: single[name])[:LISTED]
     listed = ", ".join(f"{name} ({rounded(single[name])})" for name in worst)
     skipped = f" Not continuous, so left out: {', '.join(left_out)}." if left_out else ""
@@ -185,7 +191,7 @@ def _words(ruler: Ruler, found: Measurement, single: dict[str, float], size: int
 
 
 def _about(one: Measurement) -> str:
-    return f"{'about' if one.resolved else 'at least'} {rounded(one.equivalent)}"
+    return f"{'at least' if one.bound else 'about'} {rounded(one.equivalent)}"
 
 
 def _curve(ruler: Ruler, true: _Sample, made: _Sample, trained: _Sample | None) -> Curve:

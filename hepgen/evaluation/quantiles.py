@@ -68,7 +68,7 @@ def place(values: FloatArray, edges: Sequence[FloatArray]) -> IndexArray:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The quantile mean squared error of a sample, averaged over observables.
+    """The quantile mean squared error of a sample, averaged over observables; nan where one has no events.
 
     Attributes:
         qmse: against the quantiles of half A.
@@ -92,6 +92,11 @@ class Measurement:
     def resolved(self) -> bool:
         """Whether the sample differs from infinitely many true events; else there is only a lower bound."""
         return self.excess > RESOLVED * self.error
+
+    @property
+    def bound(self) -> bool:
+        """Whether ``equivalent`` is a lower bound."""
+        return bool(np.isfinite(self.excess)) and not self.resolved
 
     @property
     def equivalent(self) -> float:

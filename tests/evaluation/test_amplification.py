@@ -131,6 +131,18 @@ def test_integers_and_spikes_are_left_out_and_few_events_are_no_score():
     assert "not judged" in notes[0]
 
 
+def test_a_column_without_values_is_said():
+    rng = np.random.default_rng(9)
+    values = rng.normal(size=(2000, 2))
+    empty = np.stack([values[:, 0], np.full(2000, np.nan)], axis=1)
+    scores, _, notes = judge(pool(rng.normal(size=(4000, 2))), pool(empty), pool(values))
+    for name in ("qmse", "equivalent_events", "amplification", "equivalent_events.x1"):
+        assert scores[name].value is None
+        assert "not defined" in scores[name].comment
+    assert scores["equivalent_events.x0"].value > 500
+    assert all("no values" in note for note in notes)
+
+
 def test_weights_of_the_generated_events_are_respected():
     rng = np.random.default_rng(6)
     reference, values = pool(rng.normal(size=20_000)), rng.normal(0.3, 1, size=20_000)
