@@ -38,7 +38,8 @@ def evaluate(
         ),
     ] = None,
     training: Annotated[
-        str | None, own("--training", "Training events for the memorisation line, if not the model's.", metavar="FILE")
+        str | None,
+        own("--training", "Training events, for memorisation and amplification, if not the model's.", metavar="FILE"),
     ] = None,
     max_events: Annotated[
         int | None, own("--max-events", "Events a side of the classifiers.", parser=Count, metavar="N")

@@ -19,12 +19,12 @@ from hepgen.events.schema import Schema
 _ANY_KIND = (
     *("fpd", "fpd_intercept", "sliced_w1", "energy_distance", "energy_distance.p", "correlation", "global.p"),
     *("separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
-    *("precision", "recall", "density", "coverage"),
+    *("precision", "recall", "density", "coverage", "qmse", "equivalent_events"),
 )
 _TESTS = {"calorimeter": ("_high", "_trees", "_low"), "table": ("",)}
 _OF_CLASSIFIERS = ("auc", "jsd", "kl", "kl_reverse", "chi2", "hellinger", "control.auc")
 _PER_BIN = ("separation.mean", "separation.max", "ks.max")
-_MEMORISATION = ("memorisation.ratio", "memorisation.close")
+_OF_TRAINING = ("memorisation.ratio", "memorisation.close", "amplification")
 _PUBLISHED = ("fpd_extrapolated", "kpd")
 _NUMBER = r"-?[\d.]+(?:e[-+]?\d+)?"
 
@@ -49,12 +49,12 @@ def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memor
         gates: the requirements.
         domain: the kind of events.
         published: whether the distances of the CaloChallenge are computed.
-        memorisation: whether training events are compared.
+        memorisation: whether training events are compared, for memorisation and amplification.
 
     Raises:
         ConfigError: naming the score, with a suggestion.
     """
-    known = [*_always(domain), *(_PUBLISHED if published else ()), *(_MEMORISATION if memorisation else ())]
+    known = [*_always(domain), *(_PUBLISHED if published else ()), *(_OF_TRAINING if memorisation else ())]
     for gate in gates:
         if gate.name in known or _is_of_bin(gate.name, domain):
             continue
@@ -71,6 +71,7 @@ def _always(domain: Domain) -> list[str]:
     names += [
         *_ANY_KIND,
         *(f"{metric}.{one.name}" for one in domain.observables for metric in (*METRICS, *DIVERGENCES)),
+        *(f"equivalent_events.{one.name}" for one in domain.observables if not one.integer),
     ]
     if domain.spectrum is not None:
         names.append(f"separation.{domain.spectrum.name}")
@@ -98,7 +99,7 @@ def _alternatives(words: Iterable[str]) -> str:
 
 
 def _advice(name: str, known: Sequence[str], domain: Domain) -> str:
-    if name in _MEMORISATION:
+    if name in _OF_TRAINING:
         return "it is compared with training events: name them with --training FILE"
     if name in _PUBLISHED:
         return "only --protocol calochallenge has it"

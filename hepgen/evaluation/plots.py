@@ -6,6 +6,7 @@ matplotlib is imported when the first picture is drawn, without its global state
 from __future__ import annotations
 
 import io
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hepgen.evaluation.tables import file_stem
 REFERENCE_COLOR = "#3f3f3f"
 GENERATED_COLOR = "#d1495b"
 DPI = 60
+_LINES = ((REFERENCE_COLOR, "--"), ("#5f7fa8", ":"), ("#2a7f62", "-"))
 
 
 def choose_histograms(report: Report, limit: int) -> list[HistogramPair]:
@@ -115,6 +117,8 @@ def _draw_curve(curve: Curve, upper: Any, lower: Any) -> None:
         x, true, yerr=true_error, fmt="s", color=REFERENCE_COLOR, label="reference", fillstyle="none", **dense
     )
     upper.errorbar(x, made, yerr=made_error, fmt="o", color=GENERATED_COLOR, label="generated", **dense)
+    for line, (color, style) in zip(curve.lines, cycle(_LINES), strict=False):
+        upper.plot(line.x, line.y, style if len(line.x) > 1 else "*", color=color, label=line.label, markersize=20)
     ratio, true_relative, made_relative = _ratio(true, true_error, made, made_error)
     lower.errorbar(x, np.ones(len(x)), yerr=true_relative, fmt="none", color=REFERENCE_COLOR, elinewidth=6, alpha=0.3)
     lower.errorbar(x, ratio, yerr=made_relative, fmt="o", color=GENERATED_COLOR, **dense)
@@ -123,6 +127,12 @@ def _draw_curve(curve: Curve, upper: Any, lower: Any) -> None:
     upper.set_ylabel(_plain(curve.y_label))
     if curve.log_x:
         lower.set_xscale("log")
+    if curve.log_y:
+        upper.set_yscale("log")
+        good = np.isfinite(ratio) & (ratio > 0)
+        if good.any() and ratio[good].max() > 2:
+            lower.set_yscale("log")
+            lower.set_ylim(0.5 * min(1.0, ratio[good].min()), 2 * ratio[good].max())
 
 
 def _band(axes: Any, edges: FloatArray, low: FloatArray, high: FloatArray) -> None:

@@ -85,9 +85,12 @@ class Score:
         return cls._of(both[0], both[1], n, comment)
 
     @classmethod
-    def from_fit(cls, value: tuple[float, float], floor: tuple[float, float], n: int, comment: str = "") -> Score:
-        """From a score and a floor, each with the error of the fit that gave it."""
-        found, at_floor = (one if all(map(math.isfinite, one)) else (None, None) for one in (value, floor))
+    def from_fit(
+        cls, value: tuple[float, float | None], floor: tuple[float, float | None], n: int, comment: str = ""
+    ) -> Score:
+        """From a score and a floor, each with the error of the fit that gave it; a bound has none."""
+        known = (all(math.isfinite(x) for x in one if x is not None) for one in (value, floor))
+        found, at_floor = (one if good else (None, None) for one, good in zip((value, floor), known, strict=True))
         return cls._of(found, at_floor, n, comment)
 
     @classmethod
@@ -218,7 +221,7 @@ HEADLINES = (
         "density",
         "coverage",
     ),
-    *("memorisation.ratio", "memorisation.close"),
+    *("qmse", "equivalent_events", "amplification", "memorisation.ratio", "memorisation.close"),
 )
 
 
@@ -233,7 +236,7 @@ class ScoreBook:
     def __init__(self) -> None:
         self._values: dict[str, tuple[list[float], list[float]]] = {}
         self._parts: dict[str, list[tuple[float, float | None]]] = {}
-        self._fits: dict[str, tuple[float, float]] = {}
+        self._fits: dict[str, tuple[float | None, float | None]] = {}
         self._sizes: dict[str, int] = {}
         self._comments: dict[str, str] = {}
 
@@ -250,8 +253,8 @@ class ScoreBook:
         self.add(name, *pairs[0], n)
         self._parts[name] = list(pairs[1:])
 
-    def add_fit(self, name: str, value: tuple[float, float], floor: tuple[float, float], n: int) -> None:
-        """Score and floor of a fit, each with its own error."""
+    def add_fit(self, name: str, value: tuple[float, float | None], floor: tuple[float, float | None], n: int) -> None:
+        """Score and floor of a fit, each with its own error; a bound has none."""
         self.add(name, value[0], floor[0], n)
         self._fits[name] = value[1], floor[1]
 

@@ -56,10 +56,19 @@ class SampleSanity:
 
 
 @dataclass(frozen=True)
+class Line:
+    """What is drawn behind a curve: a law or a limit, or, of a single point, a marker."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Curve:
     """Points of both samples over a common axis: a layer profile, or response against energy.
 
-    Every sequence has one entry per point; errors are statistical.
+    Every sequence has one entry per point; errors are statistical. Points that are nan are not drawn.
     """
 
     name: str
@@ -71,6 +80,8 @@ class Curve:
     generated: tuple[float, ...]
     generated_error: tuple[float, ...]
     log_x: bool = False
+    log_y: bool = False
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True)

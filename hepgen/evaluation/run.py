@@ -8,6 +8,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from hepgen.evaluation.amplification import add_amplification
 from hepgen.evaluation.checks import (
     check_columns,
     check_content,
@@ -25,7 +26,7 @@ from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.memorisation import add_memorisation
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report, ScoreBook
-from hepgen.evaluation.report_parts import Problem
+from hepgen.evaluation.report_parts import Curve, Problem
 from hepgen.evaluation.samples import fill_histograms, read_pool
 from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table, source_hashes
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
@@ -137,8 +138,8 @@ class _Evaluation:
 
     def __init__(self, domain: Domain, work: Protocol, seed: int, memory: int, tell: Callable[[str], None]) -> None:
         self.domain, self.work, self.seed, self.memory, self.tell = domain, work, seed, memory, tell
-        streams = np.random.SeedSequence(seed).spawn(6)
-        self.rngs = [np.random.default_rng(stream) for stream in streams[:5]]
+        streams = np.random.SeedSequence(seed).spawn(7)
+        self.rngs = [np.random.default_rng(stream) for stream in (*streams[:5], streams[6])]
         self.classifier_seed = int(streams[5].generate_state(1)[0])
 
     def run(
@@ -160,8 +161,9 @@ class _Evaluation:
         scorer = Scorer(domain, work, true, made, axes, spectrum_axis, bins, self.classifier_seed, self.tell)
 
         scorer.add(book, plan)
+        curve, words = self._add_amplification(book, true, made, training)
         results = scorer.add_classifiers(book, plan.raw)
-        notes = [scorer.add_global(book, results, plan.split)]
+        notes = [*words, scorer.add_global(book, results, plan.split)]
         close: tuple[tuple[int, int], ...] = ()
         if training is not None:
             self.tell("distances to the training events")
@@ -202,7 +204,7 @@ class _Evaluation:
                 *histograms,
                 *(picture for _, picture in found),
             ),
-            curves=domain.curves(true, made, bins),
+            curves=(*domain.curves(true, made, bins), *(() if curve is None else (curve,))),
             images=domain.images(true, made),
             weights=tuple(spectrum for spectrum, _ in found),
         )
@@ -228,8 +230,21 @@ class _Evaluation:
         affordable = max(self.memory // 4 // width, 200)
         wanted = source.num_events if self.work.max_events is None else 2 * self.work.max_events
         raw_rows = min(wanted, affordable)
-        rows = min(self.work.pool_events, self.memory // 4 // (8 * len(self.domain.observables)))
-        return read_pool(source, self.domain, rng, rows=max(rows, raw_rows), raw_rows=raw_rows, training=trained)
+        pool_rows = max(self._pool_rows(), raw_rows)
+        return read_pool(source, self.domain, rng, rows=pool_rows, raw_rows=raw_rows, training=trained)
+
+    def _pool_rows(self) -> int:
+        return min(self.work.pool_events, self.memory // 4 // (8 * len(self.domain.observables)))
+
+    def _add_amplification(
+        self, book: ScoreBook, reference: Pool, generated: Pool, training: EventSource | None
+    ) -> tuple[Curve | None, list[str]]:
+        """Equivalent events, by the observables of the training events too."""
+        trained = None
+        if training is not None:
+            trained = read_pool(training, self.domain, self.rngs[5], rows=self._pool_rows(), raw_rows=0)[0]
+        compared = book, reference, generated, self.domain.observables, trained
+        return add_amplification(*compared, conditioned=bool(self.domain.condition_names))
 
     def _raw_bytes(self, source: EventSource) -> int:
         """Bytes of the raw values of one event."""
@@ -254,6 +269,7 @@ class _Evaluation:
         quiet = replace(scorer, tell=_say_nothing)
         quiet.add(book, clean)
         add_all_pooled(book, scorer.reference.take(~reference), scorer.generated.take(~generated))
+        self._add_amplification(book, scorer.reference.take(~reference), scorer.generated.take(~generated), training)
         left = quiet.add_verdicts(book, results, plan.raw, reference, generated)
         quiet.add_global(book, left, clean.split)
         if training is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hepgen.evaluation.report import Report, Score
+from hepgen.evaluation.tables import rounded
 
 _EVEN = 0.95  # effective share of reweighted events from which on nothing stands out
 
@@ -20,6 +21,7 @@ def summary(report: Report) -> list[str]:
     words += _response(report)
     words += _coverage(report)
     words += _weights(report)
+    words += _amplification(report)
     words += _memorisation(report)
     words += _sanity(report)
     return words
@@ -125,6 +127,20 @@ def _weights(report: Report) -> list[str]:
             f"Reweighted to the truth{name}, generated events are worth {100 * one.effective:.0f} % of their number{where}."
         )
     return words
+
+
+def _amplification(report: Report) -> list[str]:
+    score, factor = report.scores.get("equivalent_events"), report.scores.get("amplification")
+    if score is None or score.value is None:
+        return []
+    bound = "at least" if score.error is None else "about"
+    trained = f": {factor.value:.2g} times the training events" if factor is not None and factor.value else ""
+    return [
+        (
+            f"In the distributions of single observables, {score.n} generated events are worth {bound}"
+            f" {rounded(score.value)} true ones{trained}."
+        )
+    ]
 
 
 def _memorisation(report: Report) -> list[str]:

@@ -22,6 +22,16 @@ def number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
 
 
+def rounded(count: float) -> str:
+    """A large number to three digits, without an exponent.
+
+    Example:
+        >>> rounded(18477.75)
+        '18500'
+    """
+    return f"{float(f'{count:.3g}'):.0f}"
+
+
 def observable_rows(report: Report) -> list[tuple[str, ...]]:
     """Per observable: separation power, KS and W1, each with its floor, the worst separation first."""
     names = [name.removeprefix("separation.") for name in report.scores if name.startswith("separation.")]

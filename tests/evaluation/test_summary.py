@@ -14,3 +14,12 @@ def test_a_blind_control_takes_back_a_good_score_but_not_a_bad_one(value: float,
     report = Report(kind="table", protocol="fast", seed=1, n={}, scores={"auc": score}, sanity={}, notes=())
     (sentence,) = summary(report)
     assert ("Do not lean on this" in sentence) == doubted
+
+
+@pytest.mark.parametrize(("error", "words"), [(70.0, "worth about 2190 true ones"), (None, "worth at least 2190")])
+def test_equivalent_events_are_said_with_the_factor_or_as_a_bound(error: float | None, words: str) -> None:
+    scores = {"equivalent_events": Score(2191.3, error, n=100_000), "amplification": Score(2.19, error)}
+    report = Report(kind="table", protocol="fast", seed=1, n={}, scores=scores, sanity={}, notes=())
+    (sentence,) = summary(report)
+    assert words in sentence
+    assert "2.2 times the training events" in sentence
