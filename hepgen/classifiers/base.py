@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hepgen.errors import UsageError
+
 Array = NDArray[np.floating]
 FloatArray = NDArray[np.float64]
 
@@ -68,6 +70,35 @@ def label(
         np.concatenate([np.ones(first), np.zeros(second)]),
         np.concatenate([balanced(reference_weights, first), balanced(generated_weights, second)]),
     )
+
+
+def stratified_folds(labels: FloatArray, count: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Random rows in ``count`` parts that share none, each with the same share of either label, in random order.
+
+    Example:
+        >>> folds = stratified_folds(np.array([1.0, 1.0, 0.0, 0.0]), 2, np.random.default_rng(0))
+        >>> sorted(np.concatenate(folds).tolist()), [len(fold) for fold in folds]
+        ([0, 1, 2, 3], [2, 2])
+    """
+    pieces = [np.array_split(rng.permutation(np.flatnonzero(labels == value)), count) for value in np.unique(labels)]
+    return [rng.permutation(np.concatenate(of_labels)) for of_labels in zip(*pieces, strict=True)]
+
+
+def rotation(folds: list[NDArray[np.int64]], number: int) -> tuple[NDArray[np.int64], ...]:
+    """Rows to train on, to watch and to judge where fold ``number`` is judged; the next one is watched.
+
+    Raises:
+        UsageError: with fewer than three folds.
+
+    Example:
+        >>> [part.tolist() for part in rotation([np.array([0]), np.array([1]), np.array([2])], 2)]
+        [[1], [0], [2]]
+    """
+    if len(folds) < 3:
+        raise UsageError(f"{len(folds)} folds leave nothing to train on", hint="make three or more")
+    held, watched = number % len(folds), (number + 1) % len(folds)
+    train = [fold for index, fold in enumerate(folds) if index not in (held, watched)]
+    return np.concatenate(train), folds[watched], folds[held]
 
 
 def divide(
