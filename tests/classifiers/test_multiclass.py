@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hepgen.classifiers.base import label_classes, rotation, stratified_folds
+from hepgen.classifiers.calibration import multinomial
 from hepgen.classifiers.multiclass import NetworkPosterior, TreePosterior
 from hepgen.classifiers.network import DenseNetwork, NetworkOptions
 from hepgen.classifiers.sets import SetNetwork, SetOptions, SetShape
@@ -13,10 +14,10 @@ from hepgen.errors import UsageError
 SHAPE = SetShape(particles=1, per_particle=2)
 FACTORIES = {
     "network": lambda: NetworkPosterior(
-        DenseNetwork(NetworkOptions(learning_rate=5e-3, hidden=(16, 16), epochs=10, batch_size=100))
+        DenseNetwork(NetworkOptions(learning_rate=5e-3, hidden=(16, 16), epochs=8, batch_size=150))
     ),
     "sets": lambda: NetworkPosterior(
-        SetNetwork(SHAPE, SetOptions(learning_rate=5e-3, local=16, latent=4, layers=1, epochs=6))
+        SetNetwork(SHAPE, SetOptions(learning_rate=5e-3, local=16, latent=4, layers=1, epochs=5, batch_size=150))
     ),
     "trees": lambda: TreePosterior(TreeOptions(rounds=30, leaves=6)),
 }
@@ -67,6 +68,21 @@ def test_weights_change_the_law_of_a_class_and_not_its_share(factory):
     unseen = gaussians(4000, 9)[1]
     found = trained(factory, weights=weights).log_posterior(unseen)
     assert found[:, 1].mean() == pytest.approx(exact(unseen)[:, 1].mean(), abs=0.08)
+
+
+def test_calibration_undoes_what_is_too_bold_and_what_favours_a_class():
+    features = np.concatenate(gaussians(3000, 3))
+    labels, weights = np.repeat([0.0, 1.0, 2.0], 3000), np.where(np.arange(9000) % 7, 1.0, -1.0)
+    distorted = 3 * exact(features) + np.array([2.0, 0.0, -1.0])
+    distorted -= np.log(np.exp(distorted).sum(axis=1, keepdims=True))
+    calibrated = multinomial(distorted, labels, weights)(distorted)
+    np.testing.assert_allclose(np.exp(calibrated), np.exp(exact(features)), atol=0.03)
+
+
+def test_calibration_is_not_certain_of_what_was_never_wrong():
+    logs = np.log([[0.9, 0.1]] * 10 + [[0.1, 0.9]] * 10)
+    found = np.exp(multinomial(logs, np.repeat([0.0, 1.0], 10), np.ones(20))(logs))
+    assert found[0, 1] == pytest.approx(1 / 22 / 2, rel=0.05)
 
 
 def test_trees_are_never_certain():

