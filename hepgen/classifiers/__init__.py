@@ -1,1 +1,1 @@
-"""Classifiers that tell two samples apart: a seeded network, boosted trees, and their calibration."""
+"""Classifiers that tell samples apart: seeded networks on rows and on sets, boosted trees, and their calibration."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,14 +14,17 @@ from hepgen.errors import UsageError
 Array = NDArray[np.floating]
 FloatArray = NDArray[np.float64]
 
+FOLDS = 5
+"""Parts of the events: one is judged, one is watched, the classifier is trained on the others; and so in turn."""
+
 
 @dataclass(frozen=True)
 class LabelledEvents:
-    """Features with their labels: 1 for the reference, 0 for the sample under test.
+    """Features with their labels: 1 for the reference, 0 for the sample under test; several samples count from 0 on.
 
     Attributes:
         features: (events, features).
-        labels: (events,), 0 or 1.
+        labels: (events,), whole numbers.
         weights: (events,), may be negative.
     """
 
@@ -47,6 +51,18 @@ class SampleClassifier(Protocol):
         ...
 
 
+class ClassPosterior(Protocol):
+    """A classifier of several samples, labelled 0, 1, 2 and so on, that says how probable each is for an event."""
+
+    def fit(self, train: LabelledEvents, watch: LabelledEvents, seed: int) -> None:
+        """Train; the same seed and events give the same classifier."""
+        ...
+
+    def log_posterior(self, features: Array) -> FloatArray:
+        """Logarithm of the probability of each label, (events, labels)."""
+        ...
+
+
 def label(
     reference: Array, generated: Array, reference_weights: Array | None = None, generated_weights: Array | None = None
 ) -> LabelledEvents:
@@ -69,6 +85,28 @@ def label(
         np.concatenate([reference, generated]),
         np.concatenate([np.ones(first), np.zeros(second)]),
         np.concatenate([balanced(reference_weights, first), balanced(generated_weights, second)]),
+    )
+
+
+def label_classes(samples: Sequence[Array], weights: Sequence[Array]) -> LabelledEvents:
+    """Stack several samples, labelled 0, 1, 2 and so on; the weights of all are scaled to the same sum.
+
+    Args:
+        samples: (events, features) each.
+        weights: (events,) each.
+
+    Example:
+        >>> events = label_classes([np.zeros((1, 1)), np.ones((3, 1))], [np.ones(1), np.ones(3)])
+        >>> events.labels.tolist(), events.weights.round(2).tolist()
+        ([0.0, 1.0, 1.0, 1.0], [2.0, 0.67, 0.67, 0.67])
+    """
+    share = sum(map(len, samples)) / len(samples)
+    scaled = [np.asarray(one, dtype=np.float64) for one in weights]
+    totals = [float(one.sum()) for one in scaled]
+    return LabelledEvents(
+        np.concatenate(list(samples)),
+        np.repeat(np.arange(len(samples), dtype=np.float64), [len(one) for one in samples]),
+        np.concatenate([one * (share / total if total else 1.0) for one, total in zip(scaled, totals, strict=True)]),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from hepgen.classifiers.base import FloatArray
 
@@ -56,6 +58,41 @@ def logistic(probability: FloatArray, labels: FloatArray, weights: FloatArray) -
         return np.asarray(fit.predict_proba(logit(values))[:, 1], dtype=np.float64)
 
     return calibrate
+
+
+def multinomial(logs: FloatArray, labels: FloatArray, weights: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """A map of log-posteriors to calibrated ones: one slope for all classes, and an intercept for each.
+
+    What ``logistic`` is for two classes. Events of negative weight do not take part in the fit, and of n events one in
+    n + 2 counts as one of any class, so that classes that never meet do not make the map certain of everything (Platt, 1999).
+
+    Args:
+        logs: (events, classes), of events that the classifier was not trained on.
+        labels: number of the class, (events,).
+        weights: (events,).
+
+    Example:
+        >>> timid, labels = np.log([[0.6, 0.4]] * 10 + [[0.4, 0.6]] * 10), np.array([0] * 9 + [1] * 10 + [0])
+        >>> np.exp(multinomial(timid, labels, np.ones(20))(timid[:1])).round(2).tolist()
+        [[0.88, 0.12]]
+    """
+    use = weights > 0
+    x, share = logs[use], weights[use] / weights[use].sum()
+    classes = logs.shape[1]
+    doubt = 1 / (len(x) + 2)
+    target = (1 - doubt) * (labels[use, None] == np.arange(classes)) + doubt / classes
+
+    def mapped(values: FloatArray, parameters: FloatArray) -> FloatArray:
+        return np.asarray(log_softmax(parameters[0] * values + parameters[1:], axis=1), dtype=np.float64)
+
+    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
+        found = mapped(x, parameters)
+        slope = share[:, None] * (np.exp(found) - target)
+        gradient = np.concatenate([[np.sum(slope * x)], slope.sum(axis=0)])
+        return float(-np.sum(share[:, None] * target * found)), gradient
+
+    best = minimize(loss, np.concatenate([[1.0], np.zeros(classes)]), jac=True, method="L-BFGS-B").x
+    return lambda values: mapped(values, best)
 
 
 def area_under_curve(score: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:

@@ -22,17 +22,21 @@ class TreeOptions:
     patience: int = 20
 
 
-class TreeClassifier:
-    """Histogram gradient boosting with early stopping on the watched part; missing values (NaN) are a value of their own."""
+class BoostedTrees:
+    """Histogram gradient boosting with early stopping on the watched part; missing values (NaN) are a value of their own.
 
-    def __init__(self, options: TreeOptions | None = None) -> None:
-        self.options = options or TreeOptions()
+    Args:
+        options: of the trees.
+    """
+
+    def __init__(self, options: TreeOptions) -> None:
+        self.options = options
         self._trees: Any = None
         self._edges: list[FloatArray] = []
         self._missing: list[float] = []
 
     def fit(self, train: LabelledEvents, watch: LabelledEvents, seed: int) -> None:
-        """Train on the first part; the second stops the training.
+        """Train on the first part; the loss on the second stops the training.
 
         Raises:
             UsageError: if a part is empty.
@@ -62,15 +66,15 @@ class TreeClassifier:
             sample_weight_val=watch.weights,
         )
 
-    def predict(self, features: Array) -> FloatArray:
-        """Probability of label 1, (events,).
+    def probabilities(self, features: Array) -> FloatArray:
+        """Of each label, in ascending order, (events, labels).
 
         Raises:
             UsageError: before ``fit``.
         """
         if self._trees is None:
             raise UsageError("a classifier must be trained before it predicts")
-        return np.asarray(self._trees.predict_proba(self._binned(features))[:, 1], dtype=np.float64)
+        return np.asarray(self._trees.predict_proba(self._binned(features)), dtype=np.float64)
 
     def _binned(self, features: Array) -> FloatArray:
         """Number of the quantile bin of each value, nan where it is missing.
@@ -83,6 +87,30 @@ class TreeClassifier:
             bins = np.searchsorted(edges, column, side="right").astype(np.float64)
             columns.append(np.where(np.isnan(column), missing, bins))
         return np.stack(columns, axis=1)
+
+
+class TreeClassifier:
+    """Boosted trees that tell two samples apart."""
+
+    def __init__(self, options: TreeOptions | None = None) -> None:
+        self.options = options or TreeOptions()
+        self._trees = BoostedTrees(self.options)
+
+    def fit(self, train: LabelledEvents, watch: LabelledEvents, seed: int) -> None:
+        """Train on the first part; the second stops the training.
+
+        Raises:
+            UsageError: if a part is empty.
+        """
+        self._trees.fit(train, watch, seed)
+
+    def predict(self, features: Array) -> FloatArray:
+        """Probability of label 1, (events,).
+
+        Raises:
+            UsageError: before ``fit``.
+        """
+        return self._trees.probabilities(features)[:, 1]
 
 
 def _quantile_edges(column: Array) -> FloatArray:

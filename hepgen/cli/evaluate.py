@@ -41,6 +41,15 @@ def evaluate(
         str | None,
         own("--training", "Training events, for memorisation and amplification, if not the model's.", metavar="FILE"),
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        own(
+            "--also",
+            "Events of another generator, for log-posteriors; may be repeated.",
+            env=False,
+            metavar="NAME=FILE",
+        ),
+    ] = None,
     max_events: Annotated[
         int | None, own("--max-events", "Events a side of the classifiers.", parser=Count, metavar="N")
     ] = None,
@@ -63,8 +72,9 @@ def evaluate(
         )
     from torch import set_num_threads
 
-    from hepgen.cli.judge import Judge
+    from hepgen.cli.judge import Judge, named_files
     from hepgen.cli.requirements import check_names, domain_of
+    from hepgen.evaluation.generators import GENERATED
     from hepgen.evaluation.run import evaluate as compare
     from hepgen.evaluation.summary import summary
     from hepgen.evaluation.write import write_report
@@ -80,6 +90,7 @@ def evaluate(
     judge = Judge.of(model, recipe, binning, sink)
     true, made = judge.open(reference, common.batch_memory), judge.open(generated, common.batch_memory)
     true = judge.held_out(true, reference, sink)
+    others = {name: judge.open(file, common.batch_memory) for name, file in named_files(also or ()).items()}
     options = judge.options(true.schema, made.schema)
     if threshold is not None:
         options["threshold"] = threshold
@@ -89,7 +100,8 @@ def evaluate(
             gates,
             domain_of(options, true.schema),
             published=protocol == "calochallenge",
-            memorisation=trained is not None,
+            training=trained is not None,
+            generators=(GENERATED, *others) if others else (),
         )
     found = compare(
         true,
@@ -100,6 +112,7 @@ def evaluate(
         max_events=max_events,
         seed=seed,
         training=trained,
+        also=others,
         memory=common.memory,
         device=device,
         progress=sink.progress(),

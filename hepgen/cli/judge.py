@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from hepgen.config.load import parse_recipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe, TableRecipe
 from hepgen.errors import UsageError
+from hepgen.evaluation.generators import GENERATED
 from hepgen.events.locate import locate
 from hepgen.events.objects import ExplodedSource, explode
 from hepgen.events.reader import open_events
@@ -149,6 +151,31 @@ class Judge:
             "kind": "table", "columns": columns, "conditions": list(dict.fromkeys(conditions)),
             "weight": data.weight if data is not None else None,
         }  # fmt: skip
+
+
+def named_files(texts: Sequence[str]) -> dict[str, str]:
+    """The files of ``--also``, by the name of their generator.
+
+    Raises:
+        UsageError: for a text without a name, and for a name that stands twice or is taken.
+
+    Example:
+        >>> named_files(["flow=a.root", "gan=b.root"])
+        {'flow': 'a.root', 'gan': 'b.root'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, file = text.partition("=")
+        if not (sign and file and re.fullmatch(r"\w[\w.-]*", name)):
+            raise UsageError(
+                f"cannot read '{text}'", where="--also", hint="write NAME=FILE, such as --also gan=gan.root"
+            )
+        if name in found or name == GENERATED:
+            raise UsageError(
+                f"the name '{name}' is taken", where="--also", hint="give every generator a name of its own"
+            )
+        found[name] = file
+    return found
 
 
 def _chosen(reference: Schema, recipe: Recipe | None) -> Schema:

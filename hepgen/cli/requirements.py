@@ -22,6 +22,7 @@ _ANY_KIND = (
     *("precision", "recall", "density", "coverage", "qmse", "equivalent_events"),
 )
 _TESTS = {"calorimeter": ("_high", "_trees", "_low"), "table": ("",)}
+_POSTERIORS = {"calorimeter": ("_high", "_low"), "table": ("",)}
 _OF_CLASSIFIERS = ("auc", "jsd", "kl", "kl_reverse", "chi2", "hellinger", "control.auc")
 _PER_BIN = ("separation.mean", "separation.max", "ks.max")
 _OF_TRAINING = ("memorisation.ratio", "memorisation.close", "amplification")
@@ -39,7 +40,9 @@ def domain_of(options: Mapping[str, Any], reference: Schema) -> Domain:
     return domain_of_kind(schema=reference, work=PROTOCOLS["fast"], **options)
 
 
-def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memorisation: bool) -> None:
+def check_names(
+    gates: Sequence[Gate], domain: Domain, *, published: bool, training: bool, generators: Sequence[str] = ()
+) -> None:
     """Refuse a requirement on a score that the report cannot have.
 
     Which bins of the conditions there are is known only when the events are read: a score of a bin is held to the form
@@ -49,12 +52,14 @@ def check_names(gates: Sequence[Gate], domain: Domain, *, published: bool, memor
         gates: the requirements.
         domain: the kind of events.
         published: whether the distances of the CaloChallenge are computed.
-        memorisation: whether training events are compared, for memorisation and amplification.
+        training: whether training events are compared, for memorisation and amplification.
+        generators: names of the generators that are compared with each other.
 
     Raises:
         ConfigError: naming the score, with a suggestion.
     """
-    known = [*_always(domain), *(_PUBLISHED if published else ()), *(_OF_TRAINING if memorisation else ())]
+    known = [*_always(domain), *(_PUBLISHED if published else ()), *(_OF_TRAINING if training else ())]
+    known += [f"logpost{test}.{name}" for test in _POSTERIORS[domain.kind] for name in generators]
     for gate in gates:
         if gate.name in known or _is_of_bin(gate.name, domain):
             continue

@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 from scipy.stats import rankdata
 
+from hepgen.classifiers.multiclass import TreePosterior
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
@@ -113,7 +114,7 @@ class TableDomain:
         index = most_predictable(self.distance_features(reference, conditions), reference.shape[1])
         words = f"column '{self.observables[index].name}' permuted among events of equal condition"
         part = slice(index, index + 1)
-        return (ClassifierTest("", "all columns", self._features, self._classifier, words, part),)
+        return (ClassifierTest("", "all columns", self._features, self._classifier, words, part, self._posterior),)
 
     def add_own(
         self,
@@ -137,6 +138,9 @@ class TableDomain:
 
     def _classifier(self) -> TreeClassifier:
         return TreeClassifier(self.trees)
+
+    def _posterior(self) -> TreePosterior:
+        return TreePosterior(self.trees)
 
     @staticmethod
     def _features(raw: Array, conditions: FloatArray) -> Array:

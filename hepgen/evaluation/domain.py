@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.classifiers.base import SampleClassifier
+from hepgen.classifiers.base import ClassPosterior, SampleClassifier
 from hepgen.evaluation.histograms import Axis, Observable
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve, ShowerImage
@@ -94,6 +94,7 @@ class ClassifierTest:
         classifier: makes an untrained classifier.
         control: what the control permutes, in words.
         part: the columns of ``raw`` that the control permutes together.
+        posterior: makes an untrained classifier of several samples; None where a kind has none.
     """
 
     name: str
@@ -102,6 +103,7 @@ class ClassifierTest:
     classifier: Callable[[], SampleClassifier]
     control: str
     part: slice
+    posterior: Callable[[], ClassPosterior] | None = None
 
     def score(self, quantity: str) -> str:
         """``auc_low`` for the quantity ``auc``."""

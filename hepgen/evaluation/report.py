@@ -227,7 +227,7 @@ HEADLINES = (
 
 def is_headline(name: str) -> bool:
     """Whether a score belongs to the short table."""
-    return name in HEADLINES
+    return name in HEADLINES or name.startswith("logpost")
 
 
 class ScoreBook:
@@ -280,7 +280,7 @@ class ScoreBook:
         Args:
             without: the same scores without broken events, where there are any.
         """
-        order = sorted(self._values, key=lambda name: HEADLINES.index(name) if is_headline(name) else len(HEADLINES))
+        order = sorted(self._values, key=lambda name: HEADLINES.index(name) if name in HEADLINES else len(HEADLINES))
         found = {name: self._score(name) for name in order}
         if without is None:
             return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol as Interface
 
@@ -21,6 +21,7 @@ from hepgen.evaluation.checks import (
 from hepgen.evaluation.density_ratio import weight_spectrum
 from hepgen.evaluation.domain import Domain, Pool
 from hepgen.evaluation.domains import domain_of_kind
+from hepgen.evaluation.generators import GENERATED, add_log_posteriors
 from hepgen.evaluation.histograms import Axis, HistogramPair
 from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.memorisation import add_memorisation
@@ -64,6 +65,7 @@ def evaluate(
     max_events: int | None = None,
     seed: int = 0,
     training: EventSource | None = None,
+    also: Mapping[str, EventSource] | None = None,
     memory: int = 1 << 30,
     device: str = "cpu",
     settings: Protocol | None = None,
@@ -90,6 +92,7 @@ def evaluate(
         max_events: events a side of the classifiers.
         seed: of every random choice; the same samples and seed give the same report.
         training: the training events, for copies of them and the memorisation scores.
+        also: samples of other generators by name: one training of all gives each its log-posterior (``logpost.NAME``).
         memory: bytes that the pools of raw events may take.
         device: where the networks of the classifiers run.
         settings: sizes and repeats in detail, instead of ``protocol``, ``quick`` and ``max_events``.
@@ -119,9 +122,11 @@ def evaluate(
     samples = {"reference": reference, "generated": generated}
     if training is not None:
         samples["training"] = training
-    for which, source in samples.items():
+    others = dict(also or {})
+    for which, source in (samples | others).items():
         check_columns(source, domain, reference, which)
-    return _Evaluation(domain, work, seed, memory, tell).run(reference, generated, training, quick, max_events)
+    found = _Evaluation(domain, work, seed, memory, tell)
+    return found.run(reference, generated, training, others, quick, max_events)
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,8 @@ class _Evaluation:
 
     def __init__(self, domain: Domain, work: Protocol, seed: int, memory: int, tell: Callable[[str], None]) -> None:
         self.domain, self.work, self.seed, self.memory, self.tell = domain, work, seed, memory, tell
-        streams = np.random.SeedSequence(seed).spawn(7)
-        self.rngs = [np.random.default_rng(stream) for stream in (*streams[:5], streams[6])]
+        streams = np.random.SeedSequence(seed).spawn(8)
+        self.rngs = [np.random.default_rng(stream) for stream in (*streams[:5], *streams[6:])]
         self.classifier_seed = int(streams[5].generate_state(1)[0])
 
     def run(
@@ -147,6 +152,7 @@ class _Evaluation:
         reference_source: EventSource,
         generated_source: EventSource,
         training: EventSource | None,
+        also: Mapping[str, EventSource],
         quick: bool,
         asked: int | None,
     ) -> Report:
@@ -164,6 +170,8 @@ class _Evaluation:
         curve, words = self._add_amplification(book, true, made, training)
         results = scorer.add_classifiers(book, plan.raw)
         notes = [*words, scorer.add_global(book, results, plan.split)]
+        if also:
+            self._add_generators(book, true, {GENERATED: made}, also)
         close: tuple[tuple[int, int], ...] = ()
         if training is not None:
             self.tell("distances to the training events")
@@ -208,6 +216,21 @@ class _Evaluation:
             images=domain.images(true, made),
             weights=tuple(spectrum for spectrum, _ in found),
         )
+
+    def _add_generators(
+        self, book: ScoreBook, reference: Pool, known: Mapping[str, Pool], also: Mapping[str, EventSource]
+    ) -> None:
+        """The log-posterior of each of several generators, by every classifier that can take them all."""
+        self.tell(f"classifiers of {len(known) + len(also)} generators")
+        pools = dict(known) | {name: self._pool(source, self.rngs[6], None)[0] for name, source in also.items()}
+        for name, source in also.items():
+            check_pool(pools[name], source, name)
+        rows = len(reference.raw)
+        largest, parts = self.work.max_events, self.work.parts
+        for test in self.domain.tests(reference.raw, reference.conditions[:rows]):
+            if test.posterior is not None:
+                compared = book, test, reference, pools
+                add_log_posteriors(*compared, seed=self.classifier_seed, max_events=largest, parts=parts)
 
     def _samples(
         self, reference: EventSource, generated: EventSource, trained: Hashes | None

@@ -9,7 +9,8 @@ from functools import cached_property
 import awkward as ak
 import numpy as np
 
-from hepgen.classifiers.network import CALOCHALLENGE, NetworkClassifier, NetworkOptions
+from hepgen.classifiers.multiclass import NetworkPosterior
+from hepgen.classifiers.network import CALOCHALLENGE, DenseNetwork, NetworkClassifier, NetworkOptions
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
@@ -179,9 +180,10 @@ class ShowerDomain:
         layer = int(np.argmax(totals))
         words = f"each voxel of layer {self.binning.layers[layer].id} permuted among events of equal condition"
         part = self.binning.layer_slices[layer]
+        rest = self._classifier, words, part, self._posterior
         return (
-            ClassifierTest("low", "every voxel", self._low, self._classifier, words, part),
-            ClassifierTest("high", "high-level features", self._high, self._classifier, words, part),
+            ClassifierTest("low", "every voxel", self._low, *rest),
+            ClassifierTest("high", "high-level features", self._high, *rest),
             ClassifierTest("trees", "high-level features, boosted trees", self._high, self._trees, words, part),
         )
 
@@ -212,6 +214,9 @@ class ShowerDomain:
 
     def _trees(self) -> TreeClassifier:
         return TreeClassifier(self.trees)
+
+    def _posterior(self) -> NetworkPosterior:
+        return NetworkPosterior(DenseNetwork(self.network))
 
     def _low(self, raw: Array, conditions: FloatArray) -> Array:
         return np.concatenate([low_level_features(raw, conditions[:, 0]), self._further(conditions, raw)], axis=1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hepgen.classifiers.base import (
+    FOLDS,
     Array,
     FloatArray,
     LabelledEvents,
@@ -29,9 +30,6 @@ from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split, permuted_at_equal_condition
 
 BLIND_BELOW = 0.9
-FOLDS = 5
-"""Parts of the events: one is judged, one chooses the epoch and calibrates, the classifier is trained on the others."""
-
 MIN_EVENTS = 50
 _MIN_OF_PART = 10
 

@@ -12,7 +12,7 @@ from hepgen.classifiers.calibration import (
     log_ratio,
     logistic,
 )
-from hepgen.classifiers.network import CALOCHALLENGE, NetworkClassifier, NetworkOptions
+from hepgen.classifiers.network import CALOCHALLENGE, DenseNetwork, NetworkClassifier, NetworkOptions
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import UsageError
 
@@ -86,8 +86,9 @@ def test_the_calochallenge_network_is_that_of_the_challenge():
     assert not CALOCHALLENGE.dropout
     assert CALOCHALLENGE.select == "accuracy"
     assert CALOCHALLENGE.patience is None
-    network = NetworkClassifier(CALOCHALLENGE)._build(369)
-    assert sum(p.numel() for p in network.parameters()) == 369 * 2048 + 2048 + 2 * (2048**2 + 2048) + 2049
+    network = DenseNetwork(CALOCHALLENGE)
+    network.fit_scale(np.zeros((1, 369)))
+    assert sum(p.numel() for p in network.build(1).parameters()) == 369 * 2048 + 2048 + 2 * (2048**2 + 2048) + 2049
 
 
 def test_missing_values_tell_tables_apart():

@@ -12,9 +12,9 @@ SHOWERS = {"kind": "calorimeter", "binning": binning()}
 TABLE = {"kind": "table", "columns": ["met", "m_bb"], "conditions": ["n_btag"], "weight": None}
 
 
-def check(name, options=SHOWERS, schema=None, *, published=False, memorisation=False):
+def check(name, options=SHOWERS, schema=None, *, published=False, training=False):
     domain = domain_of(options, schema or photons()[1])
-    check_names([Gate(name, "<", 0.7)], domain, published=published, memorisation=memorisation)
+    check_names([Gate(name, "<", 0.7)], domain, published=published, training=training)
 
 
 def table(name):
@@ -27,7 +27,7 @@ def test_every_score_of_a_report_may_be_required(options) -> None:
     report = evaluate(reference, made, **options, settings=SMALL, seed=1, training=reference)
     assert any(name[-1].isdigit() for name in report.scores)  # of bins
     gates = [Gate(name, "<", 1.0) for name in report.scores]
-    check_names(gates, domain_of(options, reference.schema), published=False, memorisation=True)
+    check_names(gates, domain_of(options, reference.schema), published=False, training=True)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_score_that_no_report_on_a_table_has_is_refused(name, word) -> None:
 
 def test_what_only_an_option_brings_is_allowed_with_it() -> None:
     check("kpd", published=True)
-    check("memorisation.close", memorisation=True)
+    check("memorisation.close", training=True)
 
 
 def test_bins_are_known_only_from_the_events() -> None:
