@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
 from hepgen.evaluation.domain import Array, FloatArray
 from hepgen.evaluation.multivariate import (
     correlation_distance,
-    energy_distance,
     frechet_distance,
     frechet_extrapolated,
     frechet_intercept,
     kernel_distance,
     neighbour_scores,
-    sliced_wasserstein,
 )
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
+from hepgen.evaluation.transport import energy_distance, sliced_wasserstein
 
 _ENERGY_EVENTS = 4000
 _SMALLEST_FRECHET = 500
@@ -66,27 +67,53 @@ class Scale:
         return (np.where(np.isnan(values), self.missing, values) - self.shift) / self.factor
 
 
-def add_frechet(book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split, parts: int) -> None:
+@dataclass(frozen=True)
+class Features:
+    """Scaled features of a sample, (events, features), and weights, (events,), or None where all are 1."""
+
+    values: FloatArray
+    weights: FloatArray | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> tuple[FloatArray, FloatArray | None]:
+        """Of some events."""
+        return self.values[rows], None if self.weights is None else self.weights[rows]
+
+
+Distance = Callable[..., float]
+
+
+def _of_pair(distance: Distance, reference: Features, others: tuple[Features, Features], split: Split) -> list[float]:
+    """The distance of generated events and of half B from half A."""
+    a, weights = reference.take(split.a)
+    found = []
+    for other, rows in zip(others, (split.generated, split.b), strict=True):
+        values, other_weights = other.take(rows)
+        found.append(distance(a, values, first_weights=weights, second_weights=other_weights))
+    return found
+
+
+def add_frechet(book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int) -> None:
     """Add ``fpd``, the plain Frechet distance at the size of the split, of scaled features."""
-    pairs: list[tuple[float, float | None]] = []
-    for one in (split, *split.parts(parts)):
-        a, b, made = reference[one.a], reference[one.b], generated[one.generated]
-        pairs.append((frechet_distance(a, made), frechet_distance(a, b)))
-    book.add_parts("fpd", pairs, split.size)
+    others = generated, reference
+    pairs = [_of_pair(frechet_distance, reference, others, one) for one in (split, *split.parts(parts))]
+    book.add_parts("fpd", [(value, floor) for value, floor in pairs], split.size)
 
 
-def add_frechet_intercept(book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split) -> None:
+def add_frechet_intercept(book: ScoreBook, reference: Features, generated: Features, split: Split) -> None:
     """Add ``fpd_intercept``, the Frechet distance extrapolated to infinitely many events, without drawing any twice."""
-    smallest = max(_SMALLEST_FRECHET, _EVENTS_PER_FEATURE * reference.shape[1])
+    smallest = max(_SMALLEST_FRECHET, _EVENTS_PER_FEATURE * reference.values.shape[1])
     if split.size < 2 * smallest:
         return
-    a = reference[split.a]
-    fits = [frechet_intercept(a, x, smallest=smallest) for x in (generated[split.generated], reference[split.b])]
+    a, weights = reference.take(split.a)
+    fits = []
+    for other, rows in ((generated, split.generated), (reference, split.b)):
+        values, other_weights = other.take(rows)
+        fits.append(frechet_intercept(a, values, weights, other_weights, smallest=smallest))
     book.add_fit("fpd_intercept", fits[0], fits[1], split.size)
 
 
 def add_correlations(
-    book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split, parts: int, seed: int
+    book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int, seed: int
 ) -> None:
     """Add ``correlation``, ``sliced_w1`` and ``energy_distance``, of standardised features.
 
@@ -94,34 +121,39 @@ def add_correlations(
     200 permutations, is ``energy_distance.p``, and has no error.
     """
     few = Split(split.a[:_ENERGY_EVENTS], split.b[:_ENERGY_EVENTS], split.generated[:_ENERGY_EVENTS])
-    found: dict[str, list[tuple[float, float | None]]] = {"correlation": [], "sliced_w1": [], "energy_distance": []}
-    p_values: list[float] = []
-    for large, small in zip((split, *split.parts(parts)), (few, *few.parts(parts)), strict=True):
-        a, others = reference[large.a], (generated[large.generated], reference[large.b])
-        value, floor = (correlation_distance(a, other) for other in others)
-        found["correlation"].append((value, floor))
-        value, floor = (sliced_wasserstein(a, other, np.random.default_rng(seed)) for other in others)
-        found["sliced_w1"].append((value, floor))
-        near, others = reference[small.a], (generated[small.generated], reference[small.b])
-        randoms = (np.random.default_rng(seed) if small is few else None for _ in others)
-        energies = [energy_distance(near, other, rng) for other, rng in zip(others, randoms, strict=True)]
-        found["energy_distance"].append((energies[0][0], energies[1][0]))
-        p_values = p_values or [p for _, p in energies]
-    for name, pairs in found.items():
-        book.add_parts(name, pairs, few.size if name == "energy_distance" else split.size)
-    book.add("energy_distance.p", p_values[0], p_values[1], few.size)
+    others = generated, reference
+
+    def sliced(first: FloatArray, second: FloatArray, **weights: Any) -> float:
+        return sliced_wasserstein(first, second, np.random.default_rng(seed), **weights)
+
+    def energy(first: FloatArray, second: FloatArray, **weights: Any) -> float:
+        return energy_distance(first, second, None, **weights)[0]
+
+    def energy_p(first: FloatArray, second: FloatArray, **weights: Any) -> float:
+        return energy_distance(first, second, np.random.default_rng(seed), **weights)[1]
+
+    scores: tuple[tuple[str, Distance, Split], ...] = (
+        ("correlation", correlation_distance, split),
+        ("sliced_w1", sliced, split),
+        ("energy_distance", energy, few),
+    )
+    for name, distance, chosen in scores:
+        pairs = [_of_pair(distance, reference, others, one) for one in (chosen, *chosen.parts(parts))]
+        book.add_parts(name, [(value, floor) for value, floor in pairs], chosen.size)
+    value, floor = _of_pair(energy_p, reference, others, few)
+    book.add("energy_distance.p", value, floor, few.size)
     book.comment("energy_distance.p", "probability of as large a distance between samples of one law; floor: of truth")
 
 
 def add_published_distances(
-    book: ScoreBook, reference: FloatArray, generated: FloatArray, splits: Sequence[Split], rng: np.random.Generator
+    book: ScoreBook, reference: Features, generated: Features, splits: Sequence[Split], rng: np.random.Generator
 ) -> None:
     """Add ``fpd_extrapolated`` and ``kpd`` with the settings of the CaloChallenge (at least 10,000 events a side).
 
     These draw their own batches of a fixed size, which no part of a split can give: errors are the spread over repeats.
     """
     for split in splits:
-        a, b, made = reference[split.a], reference[split.b], generated[split.generated]
+        a, b, made = reference.values[split.a], reference.values[split.b], generated.values[split.generated]
         value, floor = (frechet_extrapolated(a, other, rng)[0] for other in (made, b))
         book.add("fpd_extrapolated", value, floor, split.size)
         value, floor = (kernel_distance(a, other, rng, batch_size=10_000)[0] for other in (made, b))
@@ -129,14 +161,17 @@ def add_published_distances(
 
 
 def add_neighbours(
-    book: ScoreBook, reference: FloatArray, generated: FloatArray, split: Split, parts: int, size: int, k: int = 5
+    book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int, size: int, k: int = 5
 ) -> None:
     """Add ``precision``, ``recall``, ``density`` and ``coverage`` of at most ``size`` events a side."""
     found = []
     chosen = Split(split.a[:size], split.b[:size], split.generated[:size])
     for one in (chosen, *(part for part in chosen.parts(parts) if part.size > 2 * k)):
-        a = reference[one.a]
-        found.append([neighbour_scores(a, x, k) for x in (generated[one.generated], reference[one.b])])
+        a = reference.values[one.a]
+        others = generated.values[one.generated], reference.values[one.b]
+        found.append([neighbour_scores(a, x, k) for x in others])
     for name in ("precision", "recall", "density", "coverage"):
         pairs = [(getattr(value, name), getattr(floor, name)) for value, floor in found]
         book.add_parts(name, pairs, chosen.size)
+        if reference.weights is not None or generated.weights is not None:
+            book.comment(name, "without event weights, which neighbours cannot have")

@@ -14,11 +14,12 @@ from hepgen.errors import UsageError
 
 FloatArray = NDArray[np.float64]
 
-_CHUNK = 1000  # rows of distances at a time
 _BLOCK = 500_000  # values of a kernel at a time: what a core keeps near it
 
 
-def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
+def frechet_distance(
+    first: ArrayLike, second: ArrayLike, first_weights: ArrayLike | None = None, second_weights: ArrayLike | None = None
+) -> float:
     """Squared Frechet distance of the Gaussians with the samples' means and covariances.
 
     |mu1 - mu2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)), arXiv 2211.10295. Biased upwards by the finite size of the samples.
@@ -30,14 +31,23 @@ def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
         >>> frechet_distance([[-1.0], [1.0]], [[1.0], [3.0]])
         4.0
     """
-    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if min(len(x), len(y)) < 2:
-        raise UsageError("a Frechet distance needs at least two events on a side")
-    difference = x.mean(axis=0) - y.mean(axis=0)
-    cov_x, cov_y = np.atleast_2d(np.cov(x, rowvar=False)), np.atleast_2d(np.cov(y, rowvar=False))
+    (mean_x, cov_x), (mean_y, cov_y) = (_moments(*one) for one in ((first, first_weights), (second, second_weights)))
+    difference = mean_x - mean_y
     # Tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2) C2^(1/2): symmetric, never complex
     root = np.linalg.svd(_symmetric_root(cov_x) @ _symmetric_root(cov_y), compute_uv=False).sum()
     return float(max(difference @ difference + np.trace(cov_x) + np.trace(cov_y) - 2.0 * root, 0.0))
+
+
+def _moments(values: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
+    """Mean and unbiased covariance, (features,) and (features, features); weights may be negative."""
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < 2:
+        raise UsageError("a Frechet distance needs at least two events on a side")
+    w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+    total = w.sum()
+    mean = w @ x / total
+    centred = x - mean
+    return mean, (centred * w[:, None]).T @ centred / (total - np.square(w).sum() / total)
 
 
 def _symmetric_root(matrix: FloatArray) -> FloatArray:
@@ -81,7 +91,15 @@ def frechet_extrapolated(
     return float(fitted[1]), float(np.sqrt(covariance[1, 1]))
 
 
-def frechet_intercept(first: ArrayLike, second: ArrayLike, *, smallest: int, points: int = 6) -> tuple[float, float]:
+def frechet_intercept(
+    first: ArrayLike,
+    second: ArrayLike,
+    first_weights: ArrayLike | None = None,
+    second_weights: ArrayLike | None = None,
+    *,
+    smallest: int,
+    points: int = 6,
+) -> tuple[float, float]:
     """Frechet distance at infinitely many events, and the error of the fit: no event is used twice at any size.
 
     A straight line in 1/N through means over disjoint pieces of N events, for sizes regular in 1/N between ``smallest``
@@ -94,17 +112,21 @@ def frechet_intercept(first: ArrayLike, second: ArrayLike, *, smallest: int, poi
     size = min(len(x), len(y))
     if size < 2 * smallest:
         raise UsageError(f"{size} events a side are too few to extrapolate from {smallest}")
+    weights = [
+        np.ones(len(one)) if w is None else np.asarray(w, dtype=np.float64)
+        for one, w in ((x, first_weights), (y, second_weights))
+    ]
     sizes = np.unique((1.0 / np.linspace(1.0 / smallest, 1.0 / size, points)).astype(int))
     means, errors = [], []
     for count in sizes.tolist():
         pieces = [slice(start, start + count) for start in range(0, size - count + 1, count)]
-        values = [frechet_distance(x[piece], y[piece]) for piece in pieces]
+        values = [frechet_distance(x[piece], y[piece], weights[0][piece], weights[1][piece]) for piece in pieces]
         means.append(float(np.mean(values)))
         if len(values) > 1:
             errors.append(float(np.std(values, ddof=1) / np.sqrt(len(values))))
     # every size takes all events, so all means have about the same error
-    weights = np.full(len(sizes), 1.0 / max(float(np.median(errors)), 1e-12))
-    coefficients, covariance = np.polyfit(1.0 / sizes, means, 1, w=weights, cov="unscaled")
+    trust = np.full(len(sizes), 1.0 / max(float(np.median(errors)), 1e-12))
+    coefficients, covariance = np.polyfit(1.0 / sizes, means, 1, w=trust, cov="unscaled")
     return float(max(coefficients[1], 0.0)), float(np.sqrt(covariance[1, 1]))
 
 
@@ -151,7 +173,9 @@ def kernel_distance(
     return float(np.median(values)), float((high - low) / 2)
 
 
-def correlation_distance(first: ArrayLike, second: ArrayLike) -> float:
+def correlation_distance(
+    first: ArrayLike, second: ArrayLike, first_weights: ArrayLike | None = None, second_weights: ArrayLike | None = None
+) -> float:
     """Frobenius norm of the difference of the two matrices of linear correlations; a constant feature has none.
 
     Example:
@@ -159,74 +183,16 @@ def correlation_distance(first: ArrayLike, second: ArrayLike) -> float:
         >>> correlation_distance(x, [[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]])
         2.8284271
     """
-    return float(np.linalg.norm(_correlations(first) - _correlations(second)))
+    return float(np.linalg.norm(_correlations(first, first_weights) - _correlations(second, second_weights)))
 
 
-def _correlations(values: ArrayLike) -> FloatArray:
+def _correlations(values: ArrayLike, weights: ArrayLike | None) -> FloatArray:
     x = np.asarray(values, dtype=np.float64)
-    centred = x - x.mean(axis=0)
-    width = np.sqrt(np.square(centred).sum(axis=0))
+    w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+    centred = x - w @ x / w.sum()
+    width = np.sqrt(np.maximum(w @ np.square(centred), 0.0))
     scaled = centred / np.where(width > 0, width, 1.0)
-    return np.asarray(scaled.T @ scaled)
-
-
-def sliced_wasserstein(first: ArrayLike, second: ArrayLike, rng: np.random.Generator, *, slices: int = 128) -> float:
-    """Mean Wasserstein-1 distance of the projections on random directions (arXiv 2409.16336), of samples of one size.
-
-    Raises:
-        UsageError: if the samples have different sizes.
-
-    Example:
-        >>> sliced_wasserstein([[0.0], [1.0]], [[1.0], [2.0]], np.random.default_rng(0))
-        1.0
-    """
-    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if len(x) != len(y):
-        raise UsageError(f"sliced distances need samples of one size, not {len(x)} and {len(y)} events")
-    directions = rng.normal(size=(x.shape[1], slices))
-    directions /= np.sqrt(np.square(directions).sum(axis=0))
-    return float(np.abs(np.sort(x @ directions, axis=0) - np.sort(y @ directions, axis=0)).mean())
-
-
-def energy_distance(
-    first: ArrayLike, second: ArrayLike, rng: np.random.Generator | None = None, *, permutations: int = 200
-) -> tuple[float, float]:
-    """Energy distance 2 E|x - y| - E|x - x'| - E|y - y'|, unbiased, and its p-value by permutations of the labels.
-
-    Székely and Rizzo, 2004. Memory does not grow with the square of the number of events, time does.
-
-    Args:
-        rng: of the permutations; without one the p-value is nan.
-
-    Raises:
-        UsageError: with fewer than two events on a side.
-
-    Example:
-        >>> value, p = energy_distance([[0.0], [1.0]], [[10.0], [11.0]])
-        >>> value
-        18.0
-    """
-    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if min(len(x), len(y)) < 2:
-        raise UsageError("an energy distance needs at least two events on a side")
-    both = np.concatenate([x, y])
-    label = (np.arange(len(both)) < len(x)).astype(np.float64)
-    orders = [] if rng is None else [rng.permutation(label) for _ in range(permutations)]
-    labels = np.stack([label, *orders], axis=1)
-    within, rows = np.zeros(labels.shape[1]), np.empty(len(both))
-    crossed = np.zeros(labels.shape[1])
-    for start in range(0, len(both), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        distances = np.sqrt(squared_distances(both[part], both))
-        rows[part] = distances.sum(axis=1)
-        near = distances @ labels
-        within += (labels[part] * near).sum(axis=0)
-        crossed += ((1 - labels[part]) * near).sum(axis=0)
-    n, m = len(x), len(y)
-    other = rows.sum() - within - 2 * crossed
-    values = 2 * crossed / (n * m) - within / (n * (n - 1)) - other / (m * (m - 1))
-    p_value = float("nan") if rng is None else (1 + int((values[1:] >= values[0]).sum())) / len(values)
-    return float(values[0]), p_value
+    return np.asarray((scaled * w[:, None]).T @ scaled)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.evaluation.distances import (
+    Features,
     Scale,
     add_correlations,
     add_frechet,
@@ -142,23 +143,30 @@ class Scorer:
 
     def _add_distances(self, book: ScoreBook, split: Split) -> None:
         self.tell("distances in many dimensions")
-        features = self._features(self.reference), self._features(self.generated)
-        scale = Scale.fit(features[0], self.domain.distance_scale)
-        true, made = (scale(x) for x in features)
+        raw = [self._features(pool) for pool in (self.reference, self.generated)]
+        true, made = self._scaled(raw, self.domain.distance_scale)
         add_frechet(book, true, made, split, self.work.parts)
         add_frechet_intercept(book, true, made, split)
         if self.work.official and split.size >= 10_000:
             rng = np.random.default_rng(self.seed)
-            others = (random_split(len(true), len(made), split.size, rng) for _ in range(_PUBLISHED_REPEATS - 1))
+            sizes = len(true.values), len(made.values), split.size
+            others = (random_split(*sizes, rng) for _ in range(_PUBLISHED_REPEATS - 1))
             add_published_distances(book, true, made, [split, *others], rng)
-        standard = Scale.fit(features[0], "deviation")
         if split.size > 10:
-            scaled = standard(features[0]), standard(features[1])
+            scaled = self._scaled(raw, "deviation")
             add_correlations(book, *scaled, split, self.work.parts, self.seed)
             add_neighbours(book, *scaled, split, self.work.parts, self.work.neighbours)
 
     def _features(self, pool: Pool) -> FloatArray:
         return self.domain.distance_features(pool.raw, pool.conditions[: len(pool.raw)])
+
+    def _scaled(self, features: Sequence[FloatArray], how: str) -> tuple[Features, Features]:
+        """Features of both samples on the scale of the reference, with their weights where there are any."""
+        scale = Scale.fit(features[0], how)
+        weights = [pool.weights[: len(pool.raw)] for pool in (self.reference, self.generated)]
+        weighted = any((one != 1).any() for one in weights)
+        found = (Features(scale(x), w if weighted else None) for x, w in zip(features, weights, strict=True))
+        return next(found), next(found)
 
     def add_classifiers(self, book: ScoreBook, split: Split) -> tuple[ClassifierResult, ...]:
         """The classifier tests."""

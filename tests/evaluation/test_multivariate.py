@@ -8,14 +8,13 @@ import scipy.stats
 from hepgen.errors import UsageError
 from hepgen.evaluation.multivariate import (
     correlation_distance,
-    energy_distance,
     frechet_distance,
     frechet_extrapolated,
     frechet_intercept,
     kernel_distance,
     neighbour_scores,
-    sliced_wasserstein,
 )
+from hepgen.evaluation.transport import energy_distance, sliced_wasserstein
 
 RNG = np.random.default_rng
 
@@ -134,3 +133,31 @@ def test_permutations_give_truth_any_probability():
     ]
     assert 0.25 < np.mean(found) < 0.75
     assert np.mean(np.array(found) <= 0.1) < 0.3
+
+
+def test_weights_are_copies_of_events():
+    rng = RNG(5)
+    x, y = rng.normal(size=(2, 60, 3))
+    times = rng.integers(1, 4, 60)
+    copied = np.repeat(y, times, axis=0)
+    for distance in (correlation_distance, lambda a, b, *w: sliced_wasserstein(a, b, RNG(0), *w)):
+        weighted = distance(x, y, np.ones(60), times.astype(float))
+        assert weighted == pytest.approx(distance(x, copied, np.ones(60), np.ones(len(copied))), rel=1e-9)
+    assert energy_distance(x, y, None, np.ones(60), np.full(60, 7.0))[0] == pytest.approx(energy_distance(x, y)[0])
+    assert frechet_distance(x, y, np.full(60, 2.0), np.full(60, 3.0)) == pytest.approx(frechet_distance(x, y))
+
+
+def test_weights_that_undo_a_tilt_undo_the_distance():
+    rng = RNG(6)
+    x, y = rng.normal(size=(2, 4000, 2))
+    kept = y[rng.uniform(size=4000) < 1 / (1 + np.exp(-2 * y[:, 0]))]
+    undone = 1 + np.exp(-2 * kept[:, 0])
+    ones = np.ones(4000)
+    for distance in (
+        frechet_distance,
+        lambda a, b, *w: sliced_wasserstein(a, b, RNG(0), *w),
+        lambda a, b, *w: energy_distance(a, b, None, *w)[0],
+    ):
+        assert distance(x, kept, ones, undone) < 0.3 * distance(x, kept, ones, np.ones(len(kept)))
+    tilted = energy_distance(x[:500], kept[:500], RNG(1), ones[:500], np.ones(500))[1]
+    assert tilted < 0.02 < energy_distance(x[:500], kept[:500], RNG(1), ones[:500], undone[:500])[1]
