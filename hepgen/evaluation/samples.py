@@ -51,7 +51,7 @@ def read_pool(
     parts: list[tuple[NDArray[np.int64], Pool]] = []
     raw_parts: list[tuple[NDArray[np.int64], Array]] = []
     problems: dict[str, tuple[int, list[int]]] = {}
-    hashes: list[NDArray[np.uint64]] = []
+    hashes = np.empty(total, dtype=np.uint64)
     offset = left_out = 0
     for events in _read(source, domain):
         count = len(events.weights)
@@ -60,7 +60,7 @@ def read_pool(
             where = (np.flatnonzero(flags)[: MAX_LISTED - len(listed)] + offset).tolist()
             problems[name] = (before + int(flags.sum()), listed + where)
         left_out += int((~events.usable).sum())
-        hashes.append(_hashes(events.raw, events.conditions))
+        hashes[offset : offset + count] = _hashes(events.raw, events.conditions)
         first, last = np.searchsorted(chosen_sorted, [offset, offset + count])
         local = chosen_sorted[first:last] - offset
         places = order[first:last]
@@ -89,7 +89,7 @@ def read_pool(
         np.concatenate([part.entries for _, part in parts])[rank],
     )
     found = {name: entry for name, entry in problems.items() if entry[0]}
-    return pool, Sanity(offset, left_out, found, _duplicates(np.concatenate(hashes)))
+    return pool, Sanity(offset, left_out, found, _duplicates(hashes[:offset]))
 
 
 def fill_histograms(
@@ -142,5 +142,6 @@ def _hashes(raw: Array, conditions: FloatArray) -> NDArray[np.uint64]:
 
 
 def _duplicates(hashes: NDArray[np.uint64]) -> int:
-    full = hashes[hashes != 0]
-    return int(len(full) - len(np.unique(full)))
+    """Number of events that are a copy of another; sorts in place, since there may be many millions."""
+    hashes.sort()
+    return int(np.count_nonzero((hashes[1:] == hashes[:-1]) & (hashes[1:] != 0)))
