@@ -2,8 +2,8 @@
 
 Every cell is one evaluation of one distortion at one strength, and one line of the output file; cells that are there
 already are not made again. A score sees a distortion from the strength on at which it is beyond three standard
-deviations, if it is so at every greater strength too and is not at strength 0. What each strength means stands beside
-the distortions of a case below. ``--pairs`` compares truth with truth instead, and counts how often the global test
+deviations, if it is so at every greater strength too, in the same direction, and is not at strength 0. What each
+strength means stands beside the distortions of a case below. ``--pairs`` compares truth with truth instead, and counts how often the global test
 fires.
 
     python benchmarks/evaluation_power.py DATA --out power.jsonl
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -43,6 +42,7 @@ from distortions import (
     scaled,
     tail_cut,
 )
+from power_tables import SIGMA, print_pairs, print_power
 
 from hepgen.classifiers.network import NetworkOptions
 from hepgen.classifiers.trees import TreeOptions
@@ -55,18 +55,7 @@ from hepgen.events.source import EventSource, MemorySource
 from hepgen.representations.geometry import read_binning
 
 TRAINING = 10_000
-SIGMA = 3.0
 RARE = 0.0027  # the probability of three standard deviations, for scores that are probabilities
-FAMILIES = {
-    "1-d": ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail", "response", "profile"),
-    "Frechet": ("fpd", "fpd_intercept", "fpd_extrapolated", "kpd"),
-    "distances": ("energy_distance", "sliced_w1", "correlation"),
-    "neighbours": ("precision", "recall", "density", "coverage"),
-    "classifiers": ("auc", "jsd", "kl", "chi2", "hellinger"),
-    "global": ("global",),
-    "memorisation": ("memorisation",),
-    "sanity": ("sanity",),
-}
 
 
 @dataclass(frozen=True)
@@ -237,57 +226,6 @@ class Cells:
             with self.path.open("a") as file:
                 file.write(json.dumps(self.known[key]) + "\n")
         return self.known[key]
-
-
-def family(name: str) -> str:
-    word = re.split("[.@]", name, maxsplit=1)[0]
-    return next(
-        (one for one, words in FAMILIES.items() if any(word == x or word.startswith(f"{x}_") for x in words)), "other"
-    )
-
-
-def first_seen(cells: Mapping[float, Mapping[str, float]], at_zero: Mapping[str, float]) -> dict[str, float]:
-    """By score, the smallest strength from which on it is beyond three standard deviations."""
-    seen: dict[str, float] = {}
-    for name in {name for found in cells.values() for name in found}:
-        if abs(at_zero.get(name, 0.0)) > SIGMA:
-            continue
-        for strength in sorted(cells, reverse=True):
-            if abs(cells[strength].get(name, 0.0)) <= SIGMA:
-                break
-            seen[name] = strength
-    return seen
-
-
-def print_power(
-    name: str, results: Mapping[str, Mapping[float, Mapping[str, float]]], at_zero: Mapping[str, float]
-) -> None:
-    for distortion, cells in results.items():
-        print(f"\n{name}, {distortion}")
-        for strength, found in sorted(cells.items()):
-            beyond = {x: z for x, z in found.items() if abs(z) > SIGMA and abs(at_zero.get(x, 0.0)) <= SIGMA}
-            top = sorted(beyond, key=lambda x: -abs(beyond[x]))[:5]
-            words = ", ".join(f"{x} {beyond[x]:+.1f}" for x in top) or "nothing"
-            print(f"  {strength:6.1%}  {len(beyond):3d} scores: {words}")
-    print(f"\n{name}: the smallest strength that each kind of score sees")
-    print(f"{'':<34}" + "".join(f"{one:>14}" for one in FAMILIES))
-    for distortion, cells in results.items():
-        seen = first_seen(cells, at_zero)
-        least = {one: min((s for x, s in seen.items() if family(x) == one), default=None) for one in FAMILIES}
-        row = "".join(f"{'-' if s is None else f'{s:.1%}':>14}" for s in least.values())
-        print(f"{distortion:<34}{row}" + ("" if seen and min(seen.values()) <= 0.01 else "   not at 1 %"))
-    noisy = sorted(x for x, z in at_zero.items() if abs(z) > SIGMA)
-    print(f"{len(noisy)} of {len(at_zero)} scores are beyond three at strength 0 and left out: {', '.join(noisy)}")
-
-
-def print_pairs(name: str, found: list[dict[str, Any]]) -> None:
-    print(f"{name}: {len(found)} pairs of true samples")
-    for which, words in enumerate(("generated, which is true", "floor")):
-        p_values = np.array([one["global.p"][which] for one in found], dtype=float)
-        for limit in (0.05, 0.1):
-            share = float(np.mean(p_values < limit))
-            error = math.sqrt(max(share, 1 / len(found)) * (1 - share) / len(found))
-            print(f"  global.p of {words}: below {limit} in {share:.1%} +- {error:.1%}")
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def read_pool(
     raw_parts: list[tuple[NDArray[np.int64], Array]] = []
     problems: dict[str, Problem] = {}
     flags: list[dict[str, NDArray[np.bool_]]] = []
-    hashes: list[Hashes] = []
+    hashes = np.empty(total, dtype=np.uint64)
     offset = left_out = 0
     for events in _read(source, domain):
         count = len(events.weights)
@@ -57,7 +57,7 @@ def read_pool(
             found = Problem.of(wrong, numbers)
             problems[name] = problems[name].joined(found) if name in problems else found
         left_out += int((~events.usable).sum())
-        hashes.append(content_hashes(events.raw, events.conditions))
+        hashes[offset : offset + count] = content_hashes(events.raw, events.conditions)
         first, last = np.searchsorted(chosen_sorted, [offset, offset + count])
         local = chosen_sorted[first:last] - offset
         places = order[first:last]
@@ -79,10 +79,9 @@ def read_pool(
             hint="; ".join(f"{name}: {found.count}" for name, found in problems.items() if found.count),
         )
     entries = np.concatenate([part.entries for _, part in parts])[rank]
-    all_hashes = np.concatenate(hashes)
-    of_whole = {COPIES: copies(all_hashes)}
+    of_whole = {COPIES: copies(hashes[:offset])}
     if training is not None:
-        of_whole[TRAINED] = copied_from(all_hashes, training)
+        of_whole[TRAINED] = copied_from(hashes[:offset], training)
     pool = Pool(
         total,
         np.concatenate([part.observables for _, part in parts])[rank],
