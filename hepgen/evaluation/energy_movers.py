@@ -9,15 +9,12 @@ from hepgen.evaluation.domain import Array, FloatArray
 from hepgen.evaluation.jet_features import Blocks
 
 
-def energy_movers_distance(
-    first: FloatArray, second: FloatArray, *, radius: float = 1.0, angles: FloatArray | None = None
-) -> float:
+def energy_movers_distance(first: FloatArray, second: FloatArray, *, radius: float = 1.0) -> float:
     """min sum_ij f_ij theta_ij / R + |sum pt - sum pt'|, exactly, by the network simplex of POT.
 
     Args:
         first, second: (constituents, 3), pt above 0, eta, phi.
         radius: R, what it costs to move over an angle against making pt from nothing.
-        angles: (constituents of the first, of the second), where known already.
 
     Example:
         >>> energy_movers_distance(np.array([[1.0, 0.0, 0.0]]), np.array([[1.5, 0.3, 0.4]]))
@@ -29,18 +26,16 @@ def energy_movers_distance(
     largest = max(totals)
     if min(totals) <= 0:
         return float(largest)
-    theta = _angles(first[:, 1:], second[:, 1:]) if angles is None else angles
-    cost = np.ones((len(first) + 1, len(second) + 1))
-    cost[:-1, :-1] = theta / radius
+    apart = first[:, None, 1:] - second[None, :, 1:]
+    cost = np.hypot(apart[..., 0], apart[..., 1]) / radius
+    have, want = first[:, 0], second[:, 0]
     # a constituent that is not there gives what one jet lacks, at the cost of 1 for its pt
-    have, want = (np.append(one[:, 0], largest - total) for one, total in zip((first, second), totals, strict=True))
-    moved = ot.emd2(have / have.sum(), want / want.sum(), cost)
+    if totals[0] < totals[1]:
+        have, cost = np.append(have, totals[1] - totals[0]), np.append(cost, np.ones((1, len(second))), axis=0)
+    elif totals[1] < totals[0]:
+        want, cost = np.append(want, totals[0] - totals[1]), np.append(cost, np.ones((len(first), 1)), axis=1)
+    moved = ot.emd2(have / have.sum(), want / want.sum(), cost, center_dual=False)
     return float(moved) * float(largest)
-
-
-def _angles(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Distances in eta and phi of relative constituents, (constituents of the first, of the second)."""
-    return np.asarray(np.hypot(*(first[:, None, :] - second[None, :, :]).transpose(2, 0, 1)))
 
 
 def distance_matrix(first: Blocks, second: Blocks, *, radius: float = 1.0) -> FloatArray:

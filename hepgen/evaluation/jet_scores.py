@@ -33,14 +33,16 @@ def add_jet_scores(
     split: Split,
     parts: int,
     *,
-    repeats: int = 5,
+    repeats: int = 3,
+    matched: int = MATCHED,
 ) -> None:
     """Add ``w1m``, ``w1p``, ``w1efp``, ``coverage_emd`` and ``mmd_emd``.
 
     Args:
         split: rows of the raw values; 50,000 jets a side are taken at most.
         parts: disjoint parts that give the errors.
-        repeats: disjoint hundreds of jets for coverage and MMD, which are the means over them.
+        repeats: disjoint groups of jets for coverage and MMD, which are the means over them.
+        matched: jets of a group; published values take a hundred.
     """
     samples = tuple(
         pool.raw[rows[:LARGEST_SIDE]]
@@ -53,18 +55,18 @@ def add_jet_scores(
     _add_distances(book, "w1m", [_masses(x) for x in samples], splits, _each_column)
     _add_distances(book, "w1p", [_constituents(x) for x in samples], splits, _each_of_constituents)
     _add_distances(book, "w1efp", [polynomials(x, domain.hardest, five) for x in samples], splits, _each_column)
-    hundreds = [every.a[start : start + MATCHED] for start in range(0, size - MATCHED + 1, MATCHED)][:repeats]
-    if not hundreds:
+    groups = [every.a[start : start + matched] for start in range(0, size - matched + 1, matched)][:repeats]
+    if not groups:
         return
     found = []
-    for rows in hundreds:
+    for rows in groups:
         a, b, made = (blocks_of(x[rows], domain.hardest) for x in samples)
         found.append([coverage_and_mmd(distance_matrix(other, a)) for other in (made, b)])
     for place, name in enumerate(("coverage_emd", "mmd_emd")):
         pairs = [(value[place], floor[place]) for value, floor in found]
         mean = float(np.mean([value for value, _ in pairs])), float(np.mean([floor for _, floor in pairs]))
-        book.add_parts(name, [mean, *pairs], MATCHED)
-        book.comment(name, f"mean of {len(pairs)} x {MATCHED} jets")
+        book.add_parts(name, [mean, *pairs], matched)
+        book.comment(name, f"mean of {len(pairs)} x {matched} jets")
 
 
 def _add_distances(

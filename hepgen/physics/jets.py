@@ -81,7 +81,8 @@ def energy_correlation_d2(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, *, beta
         graphs = [((0, 1),), ((0, 1), (0, 2), (1, 2))]
         # each pair stands twice in the polynomial, each triple six times
         found = energy_flow_polynomials(energies, rapidity, azimuth, graphs, beta=beta) / [2, 6]
-    total = np.maximum(jet_momentum(energies, rapidity, azimuth).pt, _TINY)
+    total = jet_momentum(energies, rapidity, azimuth).pt
+    total = np.where(total > 0, total, 1.0)
     e2, e3 = found[:, 0] / total**2, found[:, 1] / total**3
     return np.where(e2 > 0, e3 / np.where(e2 > 0, e2, 1.0) ** 3, np.nan)
 
