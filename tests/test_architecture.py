@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "hepgen"
 ROOMS = [
     ["errors"],
-    ["physics", "config", "events"],
+    ["physics", "config"],
+    ["events"],
     ["representations"],
     ["generators"],
     ["classifiers"],
@@ -36,7 +37,7 @@ FORBIDDEN = {
     "evaluation": {"hepgen.surrogate", "hepgen.sampling", "hepgen.runs", "hepgen.training", "hepgen.generators"},
     "classifiers": {"hepgen.events", "hepgen.representations", "hepgen.generators"},
 }
-DISTRIBUTIONS = {"pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"ot": "pot", "pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

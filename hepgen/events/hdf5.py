@@ -8,7 +8,8 @@ Layout of a columnar file::
         Jet_pt         (sum of nJet,) with the attribute counter = "nJet": a jagged column
 
 CaloChallenge (arXiv 2410.21611): ``incident_energies`` (N, 1) and ``showers`` (N, voxels), MeV. Geant4 Par04
-(``root2h5.py``): ``incident_energy`` (N,) or (N, 1) and ``showers`` (N, r, phi, z), MeV.
+(``root2h5.py``): ``incident_energy`` (N,) or (N, 1) and ``showers`` (N, r, phi, z), MeV. JetNet (arXiv:2106.11535):
+``particle_features`` (N, particles, 4) = etarel, phirel, ptrel, mask and ``jet_features`` (N, 4) = pt, eta, mass, number.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from hepgen.events.schema import Column, Schema
 from hepgen.events.source import Array, record
 
 INCIDENT, VOXELS = "incident_energy", "voxel_energy"
+PARTICLES, JETS = "particle_features", "jet_features"
 CALO_TREE = "showers"
 COUNTER, UNIT, TREE = "counter", "unit", "hepgen_tree"
 
@@ -99,8 +101,11 @@ class Hdf5File:
                     columns.append(column)
                     self._places[column.name] = _Place(dataset.name, layout)
             self._prefix = group.name.rstrip("/") + "/"
+        names = {column.name for column in columns}
+        if not convention and {PARTICLES, JETS} <= names:
+            convention = "jetnet"
         self.schema = Schema(tuple(columns), tree=tree, format="hdf5", convention=convention)
-        if convention and not {INCIDENT, VOXELS} <= set(self.schema.names):
+        if convention in {"calochallenge", "par04"} and not {INCIDENT, VOXELS} <= names:
             raise InputFileError("incident energies and showers differ in length", where=path, hint="copy it again")
 
     def batches(self, columns: list[str], memory: int) -> Iterator[ak.Array]:

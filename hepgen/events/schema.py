@@ -56,7 +56,7 @@ class Schema:
         columns: in the order of the file.
         tree: name of the tree, ntuple or HDF5 group (may lie in folders: ``dir/events``).
         format: ``ttree``, ``rntuple`` or ``hdf5``.
-        convention: ``calochallenge``, ``par04`` or ``nanoaod`` where one was recognised, else empty.
+        convention: ``calochallenge``, ``par04``, ``jetnet`` or ``nanoaod`` where one was recognised, else empty.
 
     Example:
         >>> schema = Schema((Column("x", "float32", unit="GeV"),), tree="events")

@@ -7,10 +7,11 @@ summed one after the other, so that a polynomial of many vertices costs as much 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import combinations, permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,6 +47,16 @@ def graphs(max_degree: int = 4) -> tuple[Graph, ...]:
 
 def _order(graph: Graph) -> int:
     return 1 + max((max(edge) for edge in graph), default=0)
+
+
+def is_prime(graph: Graph) -> bool:
+    """Whether the polynomial is no product of others: the graph is in one piece.
+
+    Example:
+        >>> is_prime(((0, 1), (0, 2))), is_prime(((0, 1), (2, 3)))
+        (True, False)
+    """
+    return len(_connected(graph)) == 1
 
 
 def _canonical(graph: Graph) -> Graph:
@@ -122,18 +133,58 @@ def energy_flow_polynomials(
 
 
 def _polynomials(energies: FloatArray, theta: FloatArray, chosen: Sequence[Graph]) -> FloatArray:
-    powers: dict[int, FloatArray] = {1: theta}
-    known: dict[Graph, FloatArray] = {}
-    for graph in chosen:
-        for times in _multiplicities(graph).values():
-            for power in range(2, times + 1):
-                if power not in powers:
-                    powers[power] = powers[power - 1] * theta
-        for piece in _connected(graph):
-            if piece not in known:
-                known[piece] = _summed(piece, energies, powers)
+    terms = _Terms(energies, theta)
+    known = {piece: _summed(piece, terms) for graph in chosen for piece in _connected(graph)}
     columns = [np.prod([known[piece] for piece in _connected(graph)], axis=0) for graph in chosen]
     return np.stack(columns, axis=1)
+
+
+Name = tuple[Any, ...]
+"""How a vector or a matrix came to be, from energies and angles."""
+
+
+class _Terms:
+    """Vectors (jets, n) and matrices (jets, n, n) that graphs share, each calculated once."""
+
+    ENERGIES: Name = ("energies",)
+
+    def __init__(self, energies: FloatArray, theta: FloatArray) -> None:
+        self._values: dict[Name, FloatArray] = {self.ENERGIES: energies, ("power", 1): theta}
+
+    def __getitem__(self, name: Name) -> FloatArray:
+        return self._values[name]
+
+    def power(self, number: int) -> Name:
+        """Angles to a power."""
+        if number > 1:
+            self._keep(("power", number), lambda: self[self.power(number - 1)] * self["power", 1])
+        return "power", number
+
+    def product(self, *factors: Name) -> Name:
+        """Element by element; the order of the factors makes no difference."""
+        one, other = sorted(factors, key=repr)
+        return self._keep(("times", one, other), lambda: self[one] * self[other])
+
+    def turned(self, matrix: Name) -> Name:
+        """With rows for columns; powers of the angles are symmetric."""
+        if matrix[0] == "power":
+            return matrix
+        return self._keep(("turned", matrix), lambda: self[matrix].swapaxes(1, 2))
+
+    def along(self, matrix: Name, vector: Name) -> Name:
+        """A vertex with one neighbour summed away: a vector for that neighbour."""
+        name = ("along", matrix, vector)
+        return self._keep(name, lambda: np.matmul(self[matrix], self[vector][:, :, None])[:, :, 0])
+
+    def through(self, one: Name, vector: Name, other: Name) -> Name:
+        """A vertex between two neighbours summed away: a matrix for them."""
+        name = ("through", one, vector, other)
+        return self._keep(name, lambda: np.matmul(self[one] * self[vector][:, None, :], self[other]))
+
+    def _keep(self, name: Name, make: Callable[[], FloatArray]) -> Name:
+        if name not in self._values:
+            self._values[name] = make()
+        return name
 
 
 def _multiplicities(graph: Graph) -> Counter[tuple[int, int]]:
@@ -151,23 +202,24 @@ def _connected(graph: Graph) -> tuple[Graph, ...]:
     return tuple(sorted(_canonical(piece) for piece in pieces)) or ((),)
 
 
-def _summed(graph: Graph, energies: FloatArray, powers: dict[int, FloatArray]) -> FloatArray:
+def _summed(graph: Graph, terms: _Terms) -> FloatArray:
     """One connected polynomial, (jets,): vertices are summed away, those of fewest neighbours first."""
-    edges = {edge: powers[times] for edge, times in _multiplicities(graph).items()}
-    at = dict.fromkeys({vertex for edge in edges for vertex in edge} or {0}, energies)
+    edges = {edge: terms.power(times) for edge, times in _multiplicities(graph).items()}
+    at = dict.fromkeys({vertex for edge in edges for vertex in edge} or {0}, terms.ENERGIES)
     while True:
         neighbours = {v: sorted({a + b - v for a, b in edges if v in (a, b)}) for v in at}
         vertex = min(at, key=lambda v: (len(neighbours[v]), v))
         near = neighbours[vertex]
         own = at.pop(vertex)
         if not near:
-            return np.asarray(own.sum(axis=1))
-        links = [edges.pop((min(vertex, other), max(vertex, other))) for other in near]
+            return np.asarray(terms[own].sum(axis=1))
+        # rows for the neighbour, columns for the vertex
+        links = [edges.pop((o, vertex)) if o < vertex else terms.turned(edges.pop((vertex, o))) for o in near]
         if len(near) == 1:
-            at[near[0]] = at[near[0]] * np.matmul(links[0], own[:, :, None])[:, :, 0]
+            at[near[0]] = terms.product(at[near[0]], terms.along(links[0], own))
         elif len(near) == 2:
-            joined = np.matmul(links[0] * own[:, None, :], links[1])
+            joined = terms.through(links[0], own, terms.turned(links[1]))
             edge = (near[0], near[1])
-            edges[edge] = edges[edge] * joined if edge in edges else joined
+            edges[edge] = terms.product(edges[edge], joined) if edge in edges else joined
         else:
             raise UsageError(f"the graph {graph} cannot be summed with matrices of constituents")

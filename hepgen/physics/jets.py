@@ -6,7 +6,10 @@ count, which is how shorter jets are padded. pt and mass in one unit, absolute o
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +36,10 @@ class Momentum:
 def jet_momentum(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, mass: ArrayLike = 0.0) -> Momentum:
     """The sum of the constituents of each jet.
 
+    Args:
+        pt, eta, phi: (jets, constituents).
+        mass: (jets, constituents) or one for all; -m for a constituent whose E^2 - p^2 is -m^2, which rounding makes.
+
     Example:
         >>> jet = jet_momentum([[1.0, 1.0]], [[0.0, 0.0]], [[-0.5, 0.5]])
         >>> float(jet.pt[0]), float(jet.mass[0])
@@ -50,7 +57,10 @@ def _vectors(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, mass: ArrayLike = 0.
     """E, px, py, pz: (jets, constituents, 4)."""
     p, h, f, m = np.broadcast_arrays(*(np.asarray(one, dtype=np.float64) for one in (pt, eta, phi, mass)))
     m = np.where(p > 0, m, 0.0)
-    return np.stack([np.sqrt((p * np.cosh(h)) ** 2 + m**2), p * np.cos(f), p * np.sin(f), p * np.sinh(h)], axis=-1)
+    return np.stack(
+        [np.sqrt(np.maximum((p * np.cosh(h)) ** 2 + m * np.abs(m), 0.0)), p * np.cos(f), p * np.sin(f), p * np.sinh(h)],
+        axis=-1,
+    )
 
 
 def energy_correlation_d2(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, *, beta: float = 1.0) -> FloatArray:
@@ -62,50 +72,74 @@ def energy_correlation_d2(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, *, beta
         >>> energy_correlation_d2([[1.0, 1.0, 1.0]], [[0.0, 0.1, 0.0]], [[0.0, 0.0, 0.1]]).round(3).tolist()
         [0.956]
     """
-    energies = np.asarray(pt, dtype=np.float64)
-    found = energy_flow_polynomials(energies, eta, phi, [((0, 1),), ((0, 1), (0, 2), (1, 2))], beta=beta)
-    total = jet_momentum(energies, eta, phi).pt
-    # each pair stands twice in the polynomial, each triple six times
-    e2, e3 = found[:, 0] / 2 / np.maximum(total, _TINY) ** 2, found[:, 1] / 6 / np.maximum(total, _TINY) ** 3
+    energies, rapidity, azimuth = (np.asarray(one, dtype=np.float64) for one in (pt, eta, phi))
+    compiled = _kernel()
+    if compiled is not None:
+        found = np.empty((len(energies), 2))
+        compiled.correlations(energies, rapidity, azimuth, float(beta), found)
+    else:
+        graphs = [((0, 1),), ((0, 1), (0, 2), (1, 2))]
+        # each pair stands twice in the polynomial, each triple six times
+        found = energy_flow_polynomials(energies, rapidity, azimuth, graphs, beta=beta) / [2, 6]
+    total = jet_momentum(energies, rapidity, azimuth).pt
+    total = np.where(total > 0, total, 1.0)
+    e2, e3 = found[:, 0] / total**2, found[:, 1] / total**3
     return np.where(e2 > 0, e3 / np.where(e2 > 0, e2, 1.0) ** 3, np.nan)
+
+
+@cache
+def _kernel() -> ModuleType | None:
+    """The compiled sums, where numba goes with the numpy and the Python that are here."""
+    try:
+        return importlib.import_module("hepgen.physics.prong_kernel")
+    except ImportError:
+        return None
 
 
 def n_subjettiness(
     pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, subjets: int, *, beta: float = 1.0, radius: float = 0.8
 ) -> FloatArray:
-    """tau_N with the axes of exclusive kT clustering (arXiv:1011.2268): how far a jet is from N prongs.
+    """tau_1 .. tau_N with the axes of exclusive kT clustering (arXiv:1011.2268): how far a jet is from N prongs.
 
     sum_i pt_i min_a dR(i, a)^beta / (radius^beta sum_i pt_i), with the E-scheme and without minimisation of the axes.
 
     Args:
-        subjets: number of axes N.
+        subjets: the largest number of axes N.
         radius: of the jets.
 
     Returns:
-        (jets,); 0 for jets of N constituents or fewer.
+        (jets, subjets); tau_N is 0 for jets of N constituents or fewer.
 
     Example:
-        >>> tau = [n_subjettiness([[2.0, 1.0, 1.0]], [[0.0, 0.4, 0.5]], [[0.0, 0.0, 0.0]], n) for n in (1, 2)]
-        >>> [float(one[0]) for one in tau]
-        [0.281, 0.0312]
+        >>> n_subjettiness([[2.0, 1.0, 1.0]], [[0.0, 0.4, 0.5]], [[0.0, 0.0, 0.0]], 2).tolist()
+        [[0.281, 0.0312]]
     """
     energies, rapidity, azimuth = (np.asarray(one, dtype=np.float64) for one in (pt, eta, phi))
     if subjets < 1:
         raise UsageError(f"there is no N-subjettiness for {subjets} axes")
-    result = np.empty(len(energies))
+    result = np.empty((len(energies), subjets))
+    compiled = _kernel()
+    if compiled is not None:
+        compiled.subjettiness(energies, rapidity, azimuth, float(beta), float(radius), result)
+        return result
     step = max(1, _CHUNK // max(1, energies.shape[1] ** 2))
     for start in range(0, len(energies), step):
         part = slice(start, start + step)
-        axes = exclusive_kt_axes(energies[part], rapidity[part], azimuth[part], subjets)
-        away = np.full(energies[part].shape, np.inf)
-        for axis in range(axes.shape[1]):
-            there, h, f = (axes[:, axis, place][:, None] for place in range(3))
-            distance = delta_r(rapidity[part] - h, azimuth[part] - f) ** beta
-            away = np.where(there > 0, np.minimum(away, distance), away)
-        away = np.where(energies[part] > 0, away, 0.0)
-        total = np.maximum(energies[part].sum(axis=1), _TINY)
-        result[part] = (energies[part] * away).sum(axis=1) / (radius**beta * total)
+        for number in range(1, subjets + 1):
+            axes = exclusive_kt_axes(energies[part], rapidity[part], azimuth[part], number)
+            away = _weighted_distance(energies[part], rapidity[part], azimuth[part], axes, beta)
+            total = np.maximum(energies[part].sum(axis=1), _TINY)
+            result[part, number - 1] = away / (radius**beta * total)
     return result
+
+
+def _weighted_distance(pt: FloatArray, eta: FloatArray, phi: FloatArray, axes: FloatArray, beta: float) -> FloatArray:
+    """Sum of pt times the power of the distance to the nearest axis, (jets,)."""
+    away = np.full(pt.shape, np.inf)
+    for axis in range(axes.shape[1]):
+        there, h, f = (axes[:, axis, place][:, None] for place in range(3))
+        away = np.where(there > 0, np.minimum(away, delta_r(eta - h, phi - f) ** beta), away)
+    return np.asarray((pt * np.where(pt > 0, away, 0.0)).sum(axis=1))
 
 
 def exclusive_kt_axes(pt: FloatArray, eta: FloatArray, phi: FloatArray, number: int) -> FloatArray:

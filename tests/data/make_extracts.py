@@ -1,6 +1,6 @@
 """Cut the small extracts of this folder out of the full files: ``python tests/data/make_extracts.py DATA_FOLDER``.
 
-``DATA_FOLDER`` holds ``calo``, ``events`` and ``real`` as described in ``tests/data/README.md``.
+``DATA_FOLDER`` holds ``calo``, ``events``, ``jets`` and ``real`` as described in ``tests/data/README.md``.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import awkward as ak
 import h5py
 import numpy as np
 import ROOT
+import uproot
 
 HERE = Path(__file__).parent
 
@@ -47,6 +49,39 @@ def extract_tree(source: Path, target: Path, tree: str, rows: int) -> None:
         small.Write()
 
 
+def extract_jets(sources: list[Path], target: Path, rows: int) -> None:
+    """The first jets of each of several files in one tree."""
+    files = [ROOT.TFile.Open(str(source)) for source in sources]
+    # opened last, so that the tree is made in this file
+    with ROOT.TFile.Open(str(target), "RECREATE", "", 209) as small:
+        first, *others = (file.Get("jets") for file in files)
+        copied = first.CloneTree(rows)
+        copied.SetDirectory(small)
+        for other in others:
+            copied.CopyEntries(other, rows, "", True)
+        small.Write()
+    for file in files:
+        file.Close()
+
+
+def in_the_layout_of_jetnet(source: Path, target: Path, particles: int) -> None:
+    """Jets as JetNet stores them (arXiv:2106.11535): etarel, phirel, ptrel, mask of the hardest particles, padded."""
+    jets = uproot.open(source)["jets"].arrays()
+
+    def padded(values: ak.Array) -> np.ndarray:
+        return ak.to_numpy(ak.fill_none(ak.pad_none(values, particles, clip=True), 0.0)).astype("f4")
+
+    around = (jets.part_phi - jets.jet_phi + np.pi) % (2 * np.pi) - np.pi
+    columns = [jets.part_eta - jets.jet_eta, around, jets.part_pt / jets.jet_pt, ak.ones_like(jets.part_pt)]
+    counts = np.minimum(ak.to_numpy(ak.num(jets.part_pt)), particles)
+    with h5py.File(target, "w") as small:
+        options = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+        small.create_dataset("particle_features", data=np.stack([padded(one) for one in columns], axis=-1), **options)
+        of_jets = [ak.to_numpy(one) for one in (jets.jet_pt, jets.jet_eta, jets.jet_mass)]
+        features = np.stack([*of_jets, counts], axis=1).astype("f4")
+        small.create_dataset("jet_features", data=features, **options)
+
+
 def extract_golden_jets(source: Path, target: Path, rows: int) -> None:
     """Jets and what jetnet 0.2.5 and energyflow 1.4.0 make of them; the values of single jets for the first only."""
     with np.load(source.with_suffix(".npz")) as full:
@@ -67,6 +102,9 @@ def main(data: Path) -> None:
     extract_tree(data / "real/nanoAOD_2015_CMS_Open_Data_ttbar.root", HERE / "nanoaod.root", "Events", 10)
     extract_tree(data / "real/uproot-HZZ.root", HERE / "hzz.root", "events", 200)
     extract_tree(data / "real/uproot-Zmumu.root", HERE / "zmumu.root", "events", 200)
+    kinds = [data / f"jets/{kind}_train.root" for kind in ("top", "gluon")]
+    extract_jets(kinds, HERE / "jets.root", 180)
+    in_the_layout_of_jetnet(HERE / "jets.root", HERE / "jetnet.hdf5", 30)
     extract_golden_jets(data / "golden/jets_golden.json", HERE / "jets_golden.npz", 40)
     ntuple = "Run2012BC_DoubleMuParked_Muons_1000evts_rntuple_v1-0-0-0.root"
     shutil.copyfile(data / "real" / ntuple, HERE / "muons_rntuple.root")

@@ -1,0 +1,109 @@
+"""The scores by which jets of JetNet are published (arXiv:2106.11535): W1M, W1P, W1EFP, coverage and MMD.
+
+In the units of the publications: relative masses, ptrel and polynomials of relative constituents, none divided by a
+deviation. Published values are means over samples drawn with replacement; here each has its floor on truth, and no event is
+used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hepgen.evaluation.domain import Array, FloatArray, Pool
+from hepgen.evaluation.energy_movers import coverage_and_mmd, distance_matrix
+from hepgen.evaluation.jet_features import blocks_of, polynomials, prime_graphs
+from hepgen.evaluation.jets import JetDomain
+from hepgen.evaluation.metrics import wasserstein_distance
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.splits import Split
+from hepgen.physics.jets import jet_momentum
+
+LARGEST_SIDE = 50_000
+MATCHED = 100
+"""Jets on each side of coverage and MMD, which depend on their number."""
+
+
+def add_jet_scores(
+    book: ScoreBook,
+    domain: JetDomain,
+    reference: Pool,
+    generated: Pool,
+    split: Split,
+    parts: int,
+    *,
+    repeats: int = 3,
+    matched: int = MATCHED,
+) -> None:
+    """Add ``w1m``, ``w1p``, ``w1efp``, ``coverage_emd`` and ``mmd_emd``.
+
+    Args:
+        split: rows of the raw values; 50,000 jets a side are taken at most.
+        parts: disjoint parts that give the errors.
+        repeats: disjoint groups of jets for coverage and MMD, which are the means over them.
+        matched: jets of a group; published values take a hundred.
+    """
+    samples = tuple(
+        pool.raw[rows[:LARGEST_SIDE]]
+        for pool, rows in ((reference, split.a), (reference, split.b), (generated, split.generated))
+    )
+    size = len(samples[0])
+    every = Split(*(np.arange(size) for _ in range(3)))
+    splits = [every, *every.parts(parts)]
+    five = prime_graphs(4, vertices=4, exactly=True)
+    _add_distances(book, "w1m", [_masses(x) for x in samples], splits, _each_column)
+    _add_distances(book, "w1p", [_constituents(x) for x in samples], splits, _each_of_constituents)
+    _add_distances(book, "w1efp", [polynomials(x, domain.hardest, five) for x in samples], splits, _each_column)
+    groups = [every.a[start : start + matched] for start in range(0, size - matched + 1, matched)][:repeats]
+    if not groups:
+        return
+    found = []
+    for rows in groups:
+        a, b, made = (blocks_of(x[rows], domain.hardest) for x in samples)
+        found.append([coverage_and_mmd(distance_matrix(other, a)) for other in (made, b)])
+    for place, name in enumerate(("coverage_emd", "mmd_emd")):
+        pairs = [(value[place], floor[place]) for value, floor in found]
+        mean = float(np.mean([value for value, _ in pairs])), float(np.mean([floor for _, floor in pairs]))
+        book.add_parts(name, [mean, *pairs], matched)
+        book.comment(name, f"mean of {len(pairs)} x {matched} jets")
+
+
+def _add_distances(
+    book: ScoreBook,
+    name: str,
+    values: Sequence[FloatArray],
+    splits: Sequence[Split],
+    columns: Callable[[FloatArray], list[FloatArray]],
+) -> None:
+    """The mean over columns of their Wasserstein distances; values of half A, half B and of the generated jets."""
+    pairs: list[tuple[float, float | None]] = []
+    for one in splits:
+        a, b, made = (columns(x[rows]) for x, rows in zip(values, (one.a, one.b, one.generated), strict=True))
+        pairs.append((_mean_distance(a, made), _mean_distance(a, b)))
+    book.add_parts(name, pairs, splits[0].size)
+
+
+def _mean_distance(first: Sequence[FloatArray], second: Sequence[FloatArray]) -> float:
+    return float(np.mean([wasserstein_distance(x, y) for x, y in zip(first, second, strict=True)]))
+
+
+def _masses(raw: Array) -> FloatArray:
+    """Masses of massless constituents in relative coordinates, (jets, 1)."""
+    jets = blocks_of(raw)
+    return jet_momentum(jets.ptrel, jets.etarel, jets.phirel).mass[:, None]
+
+
+def _constituents(raw: Array) -> FloatArray:
+    """etarel, phirel, ptrel, (jets, constituents, 3)."""
+    jets = blocks_of(raw)
+    return np.stack([jets.etarel, jets.phirel, jets.ptrel], axis=-1)
+
+
+def _each_column(values: FloatArray) -> list[FloatArray]:
+    return list(values.T)
+
+
+def _each_of_constituents(values: FloatArray) -> list[FloatArray]:
+    """The features of all constituents of all jets, padding left out."""
+    return list(values[values[..., 2] > 0].T)

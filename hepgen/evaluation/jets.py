@@ -1,0 +1,165 @@
+"""Jets with constituents as the evaluation sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import awkward as ak
+import numpy as np
+
+from hepgen.classifiers.trees import TreeClassifier, TreeOptions
+from hepgen.errors import InputFileError, suggest_or_list
+from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
+from hepgen.evaluation.histograms import Axis, Observable, axis_for
+from hepgen.evaluation.jet_features import (
+    HARDEST,
+    block_slice,
+    blocks_of,
+    jet_observables,
+    log_polynomials,
+    polynomials,
+    raw_jets,
+    raw_width,
+)
+from hepgen.events.constituents import Jets, longest_jet, read_jets
+from hepgen.events.jets import JetColumns, unit_of_pt
+from hepgen.events.schema import Schema
+from hepgen.events.source import EventSource
+
+_OF_JETS = ("jet_pt", "jet_eta", "jet_phi", "jet_mass")
+_UNUSABLE = ("constituents that are not finite", "jets that are not finite")
+
+
+class JetDomain:
+    """Jets, one an event.
+
+    Args:
+        schema: of the reference.
+        columns: where the jets are.
+        width: constituents of the raw values, see `common_width`; of longer jets the hardest are judged.
+        conditions: scalar columns, or ``jet_pt``, ``jet_eta``, ``jet_phi``, ``jet_mass`` of the jets as the file gives
+            them; the jets' pt where None and known. Types of jets (``jet_pdgid``) are a condition like others.
+        hardest: constituents that energy-flow polynomials are made of.
+        radius: of the jets, for N-subjettiness.
+        trees: options of the classifier.
+
+    Raises:
+        InputFileError: if a condition is no scalar column and nothing that is known of the jets.
+    """
+
+    kind = "jets"
+    spectrum = None
+    distance_scale = "maximum"
+    nearest_scale = "deviation"
+
+    def __init__(
+        self,
+        schema: Schema,
+        columns: JetColumns,
+        *,
+        width: int,
+        conditions: tuple[str, ...] | None = None,
+        hardest: int = 30,
+        radius: float = 0.8,
+        trees: TreeOptions | None = None,
+    ) -> None:
+        self.jets = columns
+        self.width = width
+        self.hardest = hardest
+        self.radius = radius
+        self.trees = trees or TreeOptions()
+        self.unit = unit_of_pt(schema, columns)
+        known = [role for role in _OF_JETS if columns.features and role != "jet_phi"]
+        known += [
+            role for role in _OF_JETS if not columns.features and (getattr(columns, role) or not columns.relative)
+        ]
+        if conditions is None:
+            conditions = (columns.jet_pt or "jet_pt",) if columns.jet_pt or columns.features else ()
+        scalars = [column.name for column in schema if not column.jagged and not column.shape]
+        for name in conditions:
+            if name not in scalars and name not in known:
+                hint = suggest_or_list(name, [*known, *scalars])
+                raise InputFileError(f"no scalar column '{name}'", where=f"tree '{schema.tree}'", hint=hint)
+        self.condition_names = conditions
+        self._of_file = tuple(name for name in conditions if name in scalars)
+        self.columns = tuple(dict.fromkeys((*columns.names, *self._of_file)))
+
+    @property
+    def raw_width(self) -> int:
+        """Raw values of a jet, float32."""
+        return raw_width(self.width)
+
+    @cached_property
+    def observables(self) -> tuple[Observable, ...]:
+        """Of the sum of the constituents, of the shape, and the hardest constituents."""
+        shares = [Observable(f"ptrel.{rank}", f"pt of constituent {rank} / pt of the jet") for rank in HARDEST]
+        return (
+            Observable("pt", "pt of the constituents' sum", self.unit),
+            Observable("eta", "eta of the constituents' sum"),
+            Observable("mass", "mass of the constituents' sum", self.unit),
+            Observable("mass_rel", "mass of massless constituents / pt of the jet"),
+            Observable("multiplicity", "number of constituents", integer=True),
+            Observable("tau21", "tau2 / tau1"),
+            Observable("tau32", "tau3 / tau2"),
+            Observable("d2", "D2"),
+            *shares,
+        )
+
+    def read(self, batch: ak.Array) -> Events:
+        """Raw values, see `hepgen.evaluation.jet_features`, and conditions of a batch.
+
+        Raises:
+            InputFileError: if columns of a jet differ in length, with the row.
+        """
+        jets = read_jets(batch, self.jets, self.width)
+        conditions = np.zeros((len(jets), len(self.condition_names)))
+        for index, name in enumerate(self.condition_names):
+            conditions[:, index] = self._condition(batch, jets, name)
+        finite = np.asarray(np.isfinite(conditions).all(axis=1))
+        bad = np.any([jets.problems[name] for name in _UNUSABLE], axis=0)
+        problems = {**jets.problems, "conditions that are not finite": ~finite}
+        with np.errstate(invalid="ignore", over="ignore"):
+            raw = raw_jets(jets)
+        return Events(raw, conditions, np.ones(len(jets)), finite & ~bad, problems)
+
+    def _condition(self, batch: ak.Array, jets: Jets, name: str) -> FloatArray:
+        if name in self._of_file:
+            return np.asarray(ak.to_numpy(batch[name]), dtype=np.float64)
+        return np.asarray(getattr(jets.jet, name.removeprefix("jet_")))
+
+    def observe(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """Columns in the order of ``observables``."""
+        return jet_observables(raw, self.radius)
+
+    def distance_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """The 36 energy-flow polynomials of FPD and KPD (arXiv:2211.10295)."""
+        return polynomials(raw, self.hardest)
+
+    def nearest_features(self, raw: Array, conditions: FloatArray) -> Array:
+        """ptrel, etarel and phirel of the hardest constituents."""
+        jets = blocks_of(raw, self.hardest)
+        return np.concatenate([jets.ptrel, jets.etarel, jets.phirel], axis=1)
+
+    def axes(self, pool: Pool) -> tuple[list[Axis], None]:
+        """Axes by the reference."""
+        return [axis_for(x, column) for x, column in zip(self.observables, pool.observables.T, strict=True)], None
+
+    def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
+        """Boosted trees on high-level features; the control exchanges the directions of constituents among jets."""
+        part = block_slice("etarel", self.width)
+        words = "etarel of each constituent permuted among jets of equal condition"
+        return (ClassifierTest("high", "high-level features", self.high_features, self._classifier, words, part),)
+
+    def _classifier(self) -> TreeClassifier:
+        return TreeClassifier(self.trees)
+
+    def high_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
+        """Observables, logarithms of prime polynomials, and conditions."""
+        return np.concatenate([self.observe(raw, conditions), log_polynomials(raw, self.hardest), conditions], axis=1)
+
+
+def common_width(sources: Sequence[EventSource], columns: JetColumns, max_constituents: int | None = None) -> int:
+    """Constituents of the longest jet of all samples, or ``max_constituents`` where that is less; by a pass over each."""
+    longest = max((longest_jet(source, columns) for source in sources), default=1)
+    return max(1, longest if max_constituents is None else min(longest, max_constituents))
