@@ -20,6 +20,10 @@ def evaluate(
         Path | None, own("--model", "Model that made the events: kind, binning, training events.", metavar="MODEL")
     ] = None,
     recipe: Annotated[Path | None, own("--recipe", "Recipe in the place of a model.", metavar="RECIPE.yaml")] = None,
+    kind: Annotated[
+        Literal["calorimeter", "jets", "table"] | None,
+        own("--kind", "What the events are, if the files do not say it."),
+    ] = None,
     binning: Annotated[Path | None, own("--binning", "Binning of the voxels.", metavar="XML|YAML")] = None,
     report: Annotated[
         Path | None, own("--output", "Folder for report.html, report.json and plots.", "-o", env=False, metavar="DIR")
@@ -91,7 +95,7 @@ def evaluate(
     true, made = judge.open(reference, common.batch_memory), judge.open(generated, common.batch_memory)
     true = judge.held_out(true, reference, sink)
     others = {name: judge.open(file, common.batch_memory) for name, file in named_files(also or ()).items()}
-    options = judge.options(true.schema, made.schema)
+    options = judge.options(true.schema, made.schema, kind)
     if threshold is not None:
         options["threshold"] = threshold
     trained = None if quick and training is None else judge.training(training, common.batch_memory)

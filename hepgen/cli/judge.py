@@ -14,7 +14,9 @@ from hepgen.config.load import parse_recipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe, TableRecipe
 from hepgen.errors import UsageError
+from hepgen.evaluation.domains import columns_of_jets
 from hepgen.evaluation.generators import GENERATED
+from hepgen.events.jets import find_jets
 from hepgen.events.locate import locate
 from hepgen.events.objects import ExplodedSource, explode
 from hepgen.events.reader import open_events
@@ -121,19 +123,36 @@ class Judge:
             return None
         return split_source(self.open([str(one["path"]) for one in self.inputs], memory), self.rule, "train")
 
-    def options(self, reference: Schema, generated: Schema) -> dict[str, Any]:
+    def _kind(self, reference: Schema) -> str:
+        """What the recipe is of, or what the columns of the reference look like."""
+        if self.recipe is not None:
+            return "calorimeter" if isinstance(self.recipe.representation, CalorimeterRecipe) else "table"
+        if reference.convention in {"calochallenge", "par04"} or self.binning is not None:
+            return "calorimeter"
+        return "jets" if find_jets(reference) is not None else "table"
+
+    def options(self, reference: Schema, generated: Schema, kind: str | None = None) -> dict[str, Any]:
         """Keywords of ``hepgen.evaluation.run.evaluate``: kind, binning, columns, conditions, weight, threshold.
 
+        Args:
+            reference, generated: columns of both samples.
+            kind: of the events, where the user says it.
+
         Raises:
-            UsageError: if these are showers and their binning is not known.
+            UsageError: if these are showers and their binning is not known, or not of the kind that the recipe is of.
         """
         own = self.recipe.representation if self.recipe is not None else None
+        found = self._kind(reference)
+        if kind is not None and kind != found and "calorimeter" in {kind, found} - {"jets"} and self.recipe is not None:
+            raise UsageError(f"the recipe is of a {found}, not of the kind '{kind}'", where="--kind")
+        if (kind or found) == "jets":
+            return {"kind": "jets", "jets": columns_of_jets(reference)}
         if isinstance(own, CalorimeterRecipe):
             return {
                 "kind": "calorimeter", "binning": self.binning, "energy": own.energy, "voxels": own.voxels,
                 "conditions": own.conditions, "threshold": own.threshold or None,
             }  # fmt: skip
-        if own is None and (reference.convention in {"calochallenge", "par04"} or self.binning is not None):
+        if (kind or found) == "calorimeter":
             if self.binning is None:
                 raise UsageError("showers are judged on their binning", hint="give --model, --recipe or --binning")
             return {"kind": "calorimeter", "binning": self.binning}

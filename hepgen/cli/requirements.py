@@ -10,6 +10,7 @@ from hepgen.errors import ConfigError, suggest
 from hepgen.evaluation.domain import Domain
 from hepgen.evaluation.domains import domain_of_kind
 from hepgen.evaluation.gates import Gate
+from hepgen.evaluation.jets import JetDomain
 from hepgen.evaluation.one_dimensional import DIVERGENCES, METRICS
 from hepgen.evaluation.protocols import PROTOCOLS
 from hepgen.evaluation.response import STATISTICS
@@ -17,16 +18,17 @@ from hepgen.evaluation.showers import ShowerDomain
 from hepgen.events.schema import Schema
 
 _ANY_KIND = (
-    *("fpd", "fpd_intercept", "sliced_w1", "energy_distance", "energy_distance.p", "correlation", "global.p"),
+    *("fpd", "fpd_intercept", "kpd", "sliced_w1", "energy_distance", "energy_distance.p", "correlation", "global.p"),
     *("separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
     *("precision", "recall", "density", "coverage", "qmse", "equivalent_events"),
 )
-_TESTS = {"calorimeter": ("_high", "_trees", "_low"), "table": ("",)}
-_POSTERIORS = {"calorimeter": ("_high", "_low"), "table": ("",)}
+_TESTS = {"calorimeter": ("_high", "_trees", "_low"), "jets": ("_high", "_set"), "table": ("",)}
+_POSTERIORS = {"calorimeter": ("_high", "_low"), "jets": ("_set",), "table": ("",)}
 _OF_CLASSIFIERS = ("auc", "jsd", "kl", "kl_reverse", "chi2", "hellinger", "control.auc")
+_OF_JETS = ("w1m", "w1p", "w1efp", "coverage_emd", "mmd_emd")
 _PER_BIN = ("separation.mean", "separation.max", "ks.max")
 _OF_TRAINING = ("memorisation.ratio", "memorisation.close", "amplification")
-_PUBLISHED = ("fpd_extrapolated", "kpd")
+_PUBLISHED = ("fpd_extrapolated", "kpd_median")
 _NUMBER = r"-?[\d.]+(?:e[-+]?\d+)?"
 
 
@@ -80,6 +82,8 @@ def _always(domain: Domain) -> list[str]:
     ]
     if domain.spectrum is not None:
         names.append(f"separation.{domain.spectrum.name}")
+    if isinstance(domain, JetDomain):
+        names += _OF_JETS
     if isinstance(domain, ShowerDomain):
         names += [f"response.{statistic}.max" for statistic in STATISTICS]
         names += ["profile.max", *(f"profile.{layer.id}" for layer in domain.binning.layers)]

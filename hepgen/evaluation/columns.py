@@ -74,6 +74,11 @@ class TableDomain:
             found += [Observable(label, label, column.unit, integer=whole) for label in labels]
         self.observables = tuple(found)
 
+    @property
+    def raw_bytes(self) -> int:
+        """Memory of the columns of an event."""
+        return 8 * len(self.observables)
+
     def read(self, batch: ak.Array) -> Events:
         """Columns, conditions and weights of a batch; infinite values become nan and are counted."""
         parts = [ak.to_numpy(batch[name]) for name in self.names]

@@ -18,12 +18,14 @@ from hepgen.evaluation.multivariate import (
     frechet_intercept,
     kernel_distance,
     neighbour_scores,
+    squared_mmd,
 )
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
 from hepgen.evaluation.transport import energy_distance, sliced_wasserstein
 
 _ENERGY_EVENTS = 4000
+_KERNEL_EVENTS = 4000
 _SMALLEST_FRECHET = 500
 _EVENTS_PER_FEATURE = 10
 
@@ -112,6 +114,18 @@ def add_frechet_intercept(book: ScoreBook, reference: Features, generated: Featu
     book.add_fit("fpd_intercept", fits[0], fits[1], split.size)
 
 
+def add_kernel_distance(book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int) -> None:
+    """Add ``kpd``, the unbiased squared MMD with the kernel (x.y/d + 1)^4, of at most 4,000 events a side, without weights."""
+    few = Split(split.a[:_KERNEL_EVENTS], split.b[:_KERNEL_EVENTS], split.generated[:_KERNEL_EVENTS])
+    pairs: list[tuple[float, float | None]] = []
+    for one in (few, *few.parts(parts)):
+        a = reference.values[one.a]
+        others = generated.values[one.generated], reference.values[one.b]
+        value, floor = (squared_mmd(a, other) for other in others)
+        pairs.append((value, floor))
+    book.add_parts("kpd", pairs, few.size)
+
+
 def add_correlations(
     book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int, seed: int
 ) -> None:
@@ -148,7 +162,7 @@ def add_correlations(
 def add_published_distances(
     book: ScoreBook, reference: Features, generated: Features, splits: Sequence[Split], rng: np.random.Generator
 ) -> None:
-    """Add ``fpd_extrapolated`` and ``kpd`` with the settings of the CaloChallenge (at least 10,000 events a side).
+    """Add ``fpd_extrapolated`` and ``kpd_median`` with the settings of the CaloChallenge (at least 10,000 events a side).
 
     These draw their own batches of a fixed size, which no part of a split can give: errors are the spread over repeats.
     """
@@ -157,7 +171,7 @@ def add_published_distances(
         value, floor = (frechet_extrapolated(a, other, rng)[0] for other in (made, b))
         book.add("fpd_extrapolated", value, floor, split.size)
         value, floor = (kernel_distance(a, other, rng, batch_size=10_000)[0] for other in (made, b))
-        book.add("kpd", value, floor, split.size)
+        book.add("kpd_median", value, floor, split.size)
 
 
 def add_neighbours(

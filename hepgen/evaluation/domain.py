@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from hepgen.evaluation.histograms import Axis, Observable
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.splits import ConditionBin, Split
+from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces
 
 FloatArray = NDArray[np.float64]
 Array = NDArray[np.floating]
@@ -122,6 +123,11 @@ class Domain(Protocol):
         ...
 
     @property
+    def raw_bytes(self) -> int:
+        """Memory of the raw values of an event."""
+        ...
+
+    @property
     def observables(self) -> tuple[Observable, ...]: ...
 
     @property
@@ -182,3 +188,16 @@ class Domain(Protocol):
     def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
         """Average events, where this kind of events has any."""
         ...
+
+
+def events_of(source: EventSource, domain: Domain) -> Iterator[Events]:
+    """All events of a source, in pieces: a batch as read is large, and each step of what follows makes an array of its size.
+
+    Raises:
+        InputFileError: if an event cannot be read, naming its file and its entry there.
+    """
+    numbered = as_numbered(source)
+    for piece in numbered_pieces(numbered, domain.columns):
+        with naming_entries(numbered, piece):
+            events = domain.read(piece.events)
+        yield events

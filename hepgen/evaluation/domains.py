@@ -8,12 +8,14 @@ from dataclasses import replace
 from hepgen.errors import UsageError, suggest
 from hepgen.evaluation.columns import TableDomain
 from hepgen.evaluation.domain import Domain
+from hepgen.evaluation.jets import JetDomain
 from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.showers import ShowerDomain
+from hepgen.events.jets import JetColumns, find_jets
 from hepgen.events.schema import Schema
 from hepgen.physics.binning import Binning
 
-KINDS = ("calorimeter", "table")
+KINDS = ("calorimeter", "jets", "table")
 
 
 def domain_of_kind(
@@ -28,12 +30,17 @@ def domain_of_kind(
     columns: Sequence[str] | None = None,
     weight: str | None = None,
     threshold: float | None = None,
+    jets: JetColumns | None = None,
+    width: int = 1,
     device: str = "cpu",
 ) -> Domain:
     """The domain of a kind of events; the arguments are those of `hepgen.evaluation.run.evaluate`.
 
+    Args:
+        width: constituents of the longest jet.
+
     Raises:
-        UsageError: for an unknown kind, or a calorimeter without a binning.
+        UsageError: for an unknown kind, or a calorimeter without a binning, or jets whose columns are not found.
         InputFileError: if a column is missing or cannot be judged.
     """
     if kind == "calorimeter":
@@ -49,7 +56,33 @@ def domain_of_kind(
             network=replace(work.network, device=device),
             trees=work.trees,
         )
+    if kind == "jets":
+        return JetDomain(
+            schema,
+            jets or columns_of_jets(schema),
+            width=width,
+            conditions=tuple(conditions) or None,
+            trees=work.trees,
+            sets=replace(work.sets, device=device),
+            matches=work.matches,
+        )
     if kind == "table":
         chosen = None if columns is None else tuple(columns)
         return TableDomain(schema, columns=chosen, conditions=tuple(conditions), weight=weight, trees=work.trees)
     raise UsageError(f"no kind '{kind}'", hint=suggest(kind, KINDS) or " or ".join(KINDS))
+
+
+def columns_of_jets(schema: Schema) -> JetColumns:
+    """The columns of jets and their constituents, by their names.
+
+    Raises:
+        UsageError: if there are none.
+    """
+    found = find_jets(schema)
+    if found is None:
+        raise UsageError(
+            "no jets with constituents are found by the names of the columns",
+            where=f"tree '{schema.tree}'",
+            hint="expected are jet_pt, jet_eta, jet_phi and lists such as part_pt, part_eta, part_phi, part_energy",
+        )
+    return found

@@ -76,7 +76,7 @@ def page(
         f"<h2>Summary</h2><ul class='summary'>{sentences}</ul>",
         (
             "<h2>Scores</h2><p class='facts'>The floor is what one half of the reference scores against the other half at"
-            " the same size; z is the distance from it in errors. Errors come from parts of the samples that share no event;"
+            " the same size; z is how significantly it differs from that, in standard deviations of a Gaussian. Errors come from parts of the samples that share no event;"
             " 'without broken' is the score without the events that the sanity checks flag.</p>"
         ),
         _table(report.header(), report.table(), remark=True),

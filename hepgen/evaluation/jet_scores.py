@@ -14,7 +14,6 @@ import numpy as np
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.energy_movers import coverage_and_mmd, distance_matrix
 from hepgen.evaluation.jet_features import blocks_of, polynomials, prime_graphs
-from hepgen.evaluation.jets import JetDomain
 from hepgen.evaluation.metrics import wasserstein_distance
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
@@ -27,12 +26,12 @@ MATCHED = 100
 
 def add_jet_scores(
     book: ScoreBook,
-    domain: JetDomain,
     reference: Pool,
     generated: Pool,
     split: Split,
     parts: int,
     *,
+    hardest: int = 30,
     repeats: int = 3,
     matched: int = MATCHED,
 ) -> None:
@@ -41,8 +40,9 @@ def add_jet_scores(
     Args:
         split: rows of the raw values; 50,000 jets a side are taken at most.
         parts: disjoint parts that give the errors.
+        hardest: constituents of polynomials and of energy mover's distances.
         repeats: disjoint groups of jets for coverage and MMD, which are the means over them.
-        matched: jets of a group; published values take a hundred.
+        matched: jets of a group, or all where there are fewer; published values take a hundred.
     """
     samples = tuple(
         pool.raw[rows[:LARGEST_SIDE]]
@@ -54,13 +54,14 @@ def add_jet_scores(
     five = prime_graphs(4, vertices=4, exactly=True)
     _add_distances(book, "w1m", [_masses(x) for x in samples], splits, _each_column)
     _add_distances(book, "w1p", [_constituents(x) for x in samples], splits, _each_of_constituents)
-    _add_distances(book, "w1efp", [polynomials(x, domain.hardest, five) for x in samples], splits, _each_column)
+    _add_distances(book, "w1efp", [polynomials(x, hardest, five) for x in samples], splits, _each_column)
+    matched = min(matched, size)
     groups = [every.a[start : start + matched] for start in range(0, size - matched + 1, matched)][:repeats]
     if not groups:
         return
     found = []
     for rows in groups:
-        a, b, made = (blocks_of(x[rows], domain.hardest) for x in samples)
+        a, b, made = (blocks_of(x[rows], hardest) for x in samples)
         found.append([coverage_and_mmd(distance_matrix(other, a)) for other in (made, b)])
     for place, name in enumerate(("coverage_emd", "mmd_emd")):
         pairs = [(value[place], floor[place]) for value, floor in found]

@@ -8,6 +8,8 @@ from functools import cached_property
 import awkward as ak
 import numpy as np
 
+from hepgen.classifiers.multiclass import NetworkPosterior
+from hepgen.classifiers.sets import SetClassifier, SetNetwork, SetOptions, SetShape
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError, suggest_or_list
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
@@ -21,7 +23,12 @@ from hepgen.evaluation.jet_features import (
     polynomials,
     raw_jets,
     raw_width,
+    set_features,
 )
+from hepgen.evaluation.jet_scores import add_jet_scores
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.report_parts import Curve, ShowerImage
+from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.constituents import Jets, longest_jet, read_jets
 from hepgen.events.jets import JetColumns, unit_of_pt
 from hepgen.events.schema import Schema
@@ -42,7 +49,8 @@ class JetDomain:
             them; the jets' pt where None and known. Types of jets (``jet_pdgid``) are a condition like others.
         hardest: constituents that energy-flow polynomials are made of.
         radius: of the jets, for N-subjettiness.
-        trees: options of the classifier.
+        trees, sets: options of the classifiers.
+        matches: groups of jets behind coverage and MMD.
 
     Raises:
         InputFileError: if a condition is no scalar column and nothing that is known of the jets.
@@ -63,12 +71,16 @@ class JetDomain:
         hardest: int = 30,
         radius: float = 0.8,
         trees: TreeOptions | None = None,
+        sets: SetOptions | None = None,
+        matches: int = 3,
     ) -> None:
         self.jets = columns
         self.width = width
         self.hardest = hardest
         self.radius = radius
         self.trees = trees or TreeOptions()
+        self.sets = sets or SetOptions()
+        self.matches = matches
         self.unit = unit_of_pt(schema, columns)
         known = [role for role in _OF_JETS if columns.features and role != "jet_phi"]
         known += [
@@ -86,9 +98,9 @@ class JetDomain:
         self.columns = tuple(dict.fromkeys((*columns.names, *self._of_file)))
 
     @property
-    def raw_width(self) -> int:
-        """Raw values of a jet, float32."""
-        return raw_width(self.width)
+    def raw_bytes(self) -> int:
+        """Memory of the raw values of a jet."""
+        return 4 * raw_width(self.width)
 
     @cached_property
     def observables(self) -> tuple[Observable, ...]:
@@ -145,14 +157,51 @@ class JetDomain:
         """Axes by the reference."""
         return [axis_for(x, column) for x, column in zip(self.observables, pool.observables.T, strict=True)], None
 
+    def add_own(
+        self,
+        book: ScoreBook,
+        reference: Pool,
+        generated: Pool,
+        bins: Sequence[ConditionBin],
+        split: Split,
+        raw_split: Split,
+        parts: int,
+    ) -> None:
+        """W1M, W1P, W1EFP, coverage and MMD."""
+        compared = book, reference, generated, raw_split, parts
+        add_jet_scores(*compared, hardest=self.hardest, repeats=self.matches)
+
+    def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
+        """None."""
+        return ()
+
+    def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
+        """None."""
+        return ()
+
     def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
-        """Boosted trees on high-level features; the control exchanges the directions of constituents among jets."""
+        """Boosted trees on high-level features, and a network on the set of constituents.
+
+        The control exchanges the directions of constituents among jets.
+        """
         part = block_slice("etarel", self.width)
         words = "etarel of each constituent permuted among jets of equal condition"
-        return (ClassifierTest("high", "high-level features", self.high_features, self._classifier, words, part),)
+        return (
+            ClassifierTest("high", "high-level features", self.high_features, self._trees, words, part),
+            ClassifierTest("set", "constituents", set_features, self._set, words, part, self._posterior),
+        )
 
-    def _classifier(self) -> TreeClassifier:
+    def _trees(self) -> TreeClassifier:
         return TreeClassifier(self.trees)
+
+    def _shape(self) -> SetShape:
+        return SetShape(particles=self.width, per_particle=3, columns=len(self.condition_names))
+
+    def _set(self) -> SetClassifier:
+        return SetClassifier(self._shape(), self.sets)
+
+    def _posterior(self) -> NetworkPosterior:
+        return NetworkPosterior(SetNetwork(self._shape(), self.sets))
 
     def high_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
         """Observables, logarithms of prime polynomials, and conditions."""

@@ -38,26 +38,34 @@ def effective_events(weights: FloatArray) -> float:
     return float(weights.sum() ** 2 / np.square(weights).sum())
 
 
-def chi2_per_bin(first: ArrayLike, first_squares: ArrayLike, second: ArrayLike, second_squares: ArrayLike) -> float:
+def chi2_per_bin(
+    first: ArrayLike, first_squares: ArrayLike, second: ArrayLike, second_squares: ArrayLike
+) -> tuple[float, float]:
     """chi2 per degree of freedom of two histograms scaled to unit sum, from sums of weights and of their squares.
 
-    Bins that are empty in both do not count; about 1 for samples of one law, nan with fewer than two bins.
+    Bins that are empty in both do not count; about 1 for samples of one law, nan with fewer than two bins. The error is that
+    of the noncentral chi2 distribution: it does not fall with the number of events, as the value itself does not.
+
+    Returns:
+        chi2 per degree of freedom and its error.
 
     Example:
         >>> chi2_per_bin([50, 50], [50, 50], [60, 40], [60, 40])
-        2.02
+        (2.02, 2.466)
     """
     counts = [np.asarray(one, dtype=np.float64) for one in (first, second)]
     totals = [one.sum() for one in counts]
     if min(totals) <= 0:
-        return float("nan")
+        return float("nan"), float("nan")
     squares = (np.asarray(one, dtype=np.float64) for one in (first_squares, second_squares))
     variance = sum(one / total**2 for one, total in zip(squares, totals, strict=True))
     used = np.asarray(variance) > 0
     if used.sum() < 2:
-        return float("nan")
+        return float("nan"), float("nan")
     difference = counts[0] / totals[0] - counts[1] / totals[1]
-    return float(np.sum(difference[used] ** 2 / np.asarray(variance)[used]) / (used.sum() - 1))
+    freedom = int(used.sum()) - 1
+    value = float(np.sum(difference[used] ** 2 / np.asarray(variance)[used]) / freedom)
+    return value, float(np.sqrt(2 / freedom * (2 * max(value, 1.0) - 1)))
 
 
 def binned_divergences(truth: ArrayLike, generated: ArrayLike) -> dict[str, float]:

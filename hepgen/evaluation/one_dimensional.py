@@ -15,6 +15,8 @@ from hepgen.evaluation.splits import Split
 
 _CENTRAL = (0.01, 0.99)
 METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail")
+_ERROR = "error of chi2ndf"
+_COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, "mean", "width", "tail")
 DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
 """Of histograms; of all conditions together only."""
 
@@ -37,8 +39,8 @@ def add_one_dimensional(
     The f-divergences of histograms stand beside these where there is no suffix. Values that are not a number are left out.
     """
     splits = [split, *split.parts(parts)]
-    metrics = (*METRICS, *DIVERGENCES)
-    values = np.full((len(splits), len(observables), len(metrics), 2), np.nan)
+    columns = (*_COLUMNS, *DIVERGENCES)
+    values = np.full((len(splits), len(observables), len(columns), 2), np.nan)
     for index, axis in enumerate(axes):
         values[:, index] = _of_one(
             reference.observables[:, index],
@@ -49,8 +51,14 @@ def add_one_dimensional(
             splits,
         )
     for index, observable in enumerate(observables):
-        for place, metric in enumerate(METRICS if suffix else metrics):
-            book.add_parts(f"{metric}.{observable.name}{suffix}", _pairs(values[:, index, place]), split.size)
+        of_one = values[:, index]
+        for metric in METRICS if suffix else (*METRICS, *DIVERGENCES):
+            name, place = f"{metric}.{observable.name}{suffix}", columns.index(metric)
+            if metric == "chi2ndf":
+                value, floor = of_one[0, [place, columns.index(_ERROR)]].T.tolist()
+                book.add_fit(name, tuple(value), tuple(floor), split.size)
+            else:
+                book.add_parts(name, _pairs(of_one[:, place]), split.size)
     known = values[:, np.isfinite(values[0, :, :2]).all(axis=(1, 2))]  # those that have a separation and a distance
     if known.shape[1]:
         book.add_parts(f"separation.mean{suffix}", _pairs(known[:, :, 0].mean(axis=1)), split.size)
@@ -80,7 +88,7 @@ def _of_one(
     usable = ~np.isnan(reference)
     spread = float(np.std(reference[usable])) if usable.any() else 0.0
     places, made = axis.index(reference), axis.index(generated)
-    result = np.full((len(splits), len(METRICS) + len(DIVERGENCES), 2), np.nan)
+    result = np.full((len(splits), len(_COLUMNS) + len(DIVERGENCES), 2), np.nan)
     for number, split in enumerate(splits):
         masses = []
         for rows, weights, offset in (
@@ -108,7 +116,7 @@ def _of_one(
                 separation_power(counts[0], counts[other]),
                 kolmogorov,
                 wasserstein / spread if spread > 0 else np.nan,
-                chi2_per_bin(counts[0], squares[0], counts[other], squares[other]),
+                *chi2_per_bin(counts[0], squares[0], counts[other], squares[other]),
                 (mean - true_mean) / spread if spread > 0 else np.nan,
                 width / true_width if true_width > 0 else np.nan,
                 tails[which],

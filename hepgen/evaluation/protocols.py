@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from hepgen.classifiers.network import CALOCHALLENGE, NetworkOptions
+from hepgen.classifiers.sets import SetOptions
 from hepgen.classifiers.trees import TreeOptions
 from hepgen.errors import ConfigError, suggest
 
@@ -20,7 +21,9 @@ class Protocol:
         name: ``fast`` or ``calochallenge``.
         official: whether definitions follow the CaloChallenge to the letter.
         network: of the tests on showers.
-        trees: of the test on tables.
+        trees: of tests on tables and on high-level features.
+        sets: of the test on constituents of jets.
+        matches: groups of a hundred jets whose energy mover's distances are calculated.
         parts: parts that share no event behind the error of every score, of the halves or of what classifiers judge.
         folds: trainings behind each AUC and each of its floors, each judging a fifth of the events; five judge all.
         max_events: events a side of the classifiers; None takes all.
@@ -34,11 +37,13 @@ class Protocol:
     official: bool = False
     network: NetworkOptions = field(default_factory=NetworkOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
+    sets: SetOptions = field(default_factory=SetOptions)
     parts: int = 10
     folds: int = 5
     max_events: int | None = 10_000
     neighbours: int = 3_000
     nearest: int = 2_000
+    matches: int = 5
     pool_events: int = 100_000
     plots: int = 24
 
@@ -67,7 +72,7 @@ def choose_protocol(name: str, *, quick: bool = False, max_events: int | None = 
     chosen = PROTOCOLS[name]
     if quick:
         small = replace(
-            chosen, folds=2, neighbours=1_500, nearest=500, plots=12, trees=replace(chosen.trees, rounds=100)
+            chosen, folds=2, neighbours=1_500, nearest=500, plots=12, matches=1, trees=replace(chosen.trees, rounds=100)
         )
         chosen = small if chosen.official else replace(small, network=_QUICK_NETWORK, max_events=4_000)
     return replace(chosen, max_events=max_events) if max_events is not None else chosen

@@ -24,7 +24,8 @@ class Score:
         value: generated against half A of the reference; None (null) where it cannot be computed, ``comment`` says why.
         error: its statistical error, from parts that share no event; of published distances the spread over repeats.
         floor: half B of the reference against half A, at the same size.
-        z: (value - floor) / sqrt(error^2 + floor_error^2).
+        z: how significantly the value differs from the floor, in Gaussian standard deviations: (value - floor) /
+            sqrt(error^2 + floor_error^2), by Student's t where the errors come from few parts.
         n: events on each side.
         comment: a word of warning, or empty.
         floor_error: the error of the floor.
@@ -47,9 +48,9 @@ class Score:
         Example:
             >>> score = Score.from_repeats([0.6, 0.7, 0.8], [0.5, 0.5, 0.5], 1000)
             >>> round(score.value, 3), round(score.error, 3), round(score.z, 3)
-            (0.7, 0.1, 2.0)
+            (0.7, 0.1, 1.33)
         """
-        return cls._of(_mean_and_spread(values), _mean_and_spread(floors), n, comment)
+        return cls._of(_mean_and_spread(values), _mean_and_spread(floors), n, comment, max(len(values) - 1, 1))
 
     @classmethod
     def from_parts(
@@ -73,7 +74,7 @@ class Score:
         Example:
             >>> score = Score.from_parts((0.3, 0.1), [(0.4, 0.3), (0.6, 0.2), (0.5, 0.1), (0.5, 0.2)], 1000)
             >>> round(score.value, 3), round(score.error, 3), round(score.z, 3)
-            (0.3, 0.041, 3.464)
+            (0.3, 0.041, 2.473)
         """
         both = []
         for which in (0, 1):
@@ -82,7 +83,7 @@ class Score:
             measured = [one for one in (part[which] for part in parts) if one is not None]
             _, spread = _mean_and_spread(measured)
             both.append((value, None if value is None or spread is None else spread / math.sqrt(len(parts))))
-        return cls._of(both[0], both[1], n, comment)
+        return cls._of(both[0], both[1], n, comment, max(len(parts) - 1, 1))
 
     @classmethod
     def from_fit(
@@ -95,16 +96,25 @@ class Score:
 
     @classmethod
     def _of(
-        cls, found: tuple[float | None, float | None], at_floor: tuple[float | None, float | None], n: int, comment: str
+        cls,
+        found: tuple[float | None, float | None],
+        at_floor: tuple[float | None, float | None],
+        n: int,
+        comment: str,
+        freedom: float = math.inf,
     ) -> Score:
-        """With ``z``, and a word where there is no value."""
+        """With ``z``, and a word where there is no value; ``freedom`` are the degrees of freedom of each error."""
         (value, error), (floor, floor_error) = found, at_floor
         if value is None:
             comment = "; ".join(word for word in (comment, "not defined on these samples") if word)
         z = None
         if value is not None and floor is not None and error is not None and floor_error is not None:
             spread = math.hypot(error, floor_error)
-            z = (value - floor) / spread if spread > 0 else (0.0 if value == floor else None)
+            z = (
+                (0.0 if value == floor else None)
+                if spread == 0
+                else _significance(value - floor, error, floor_error, freedom)
+            )
         return cls(value, error, floor, z, n, comment, floor_error)
 
     def text(self) -> str:
@@ -112,6 +122,22 @@ class Score:
         if self.value is None:
             return f"not available ({self.comment})" if self.comment else "not available"
         return f"{self.value:.4g}" + (f" +- {self.error:.2g}" if self.error is not None else "")
+
+
+def _significance(difference: float, first: float, second: float, freedom: float) -> float:
+    """Gaussian standard deviations of a difference whose errors have so many degrees of freedom each (Welch, 1947).
+
+    Example:
+        >>> round(_significance(3.0, 1.0, 0.0, math.inf), 3), round(_significance(3.0, 1.0, 0.0, 9), 3)
+        (3.0, 2.433)
+    """
+    from scipy.stats import norm, t
+
+    ratio = difference / math.hypot(first, second)
+    if math.isinf(freedom):
+        return ratio
+    joint = freedom * (first**2 + second**2) ** 2 / (first**4 + second**4)
+    return float(math.copysign(norm.isf(t.sf(abs(ratio), joint)), ratio))
 
 
 def _mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | None]:
@@ -207,9 +233,19 @@ class Report:
 
 
 HEADLINES = (
-    *("auc", "auc_low", "auc_high", "auc_trees", "jsd", "jsd_low", "jsd_high", "jsd_trees"),
-    *("control.auc", "control.auc_low", "control.auc_high", "control.auc_trees"),
-    *("fpd", "fpd_intercept", "fpd_extrapolated", "kpd", "sliced_w1", "energy_distance", "energy_distance.p"),
+    *("auc", "auc_low", "auc_high", "auc_trees", "auc_set", "jsd", "jsd_low", "jsd_high", "jsd_trees", "jsd_set"),
+    *("control.auc", "control.auc_low", "control.auc_high", "control.auc_trees", "control.auc_set"),
+    *("w1m", "w1p", "w1efp", "coverage_emd", "mmd_emd"),
+    *(
+        "fpd",
+        "fpd_intercept",
+        "fpd_extrapolated",
+        "kpd",
+        "kpd_median",
+        "sliced_w1",
+        "energy_distance",
+        "energy_distance.p",
+    ),
     *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
     *(
         "response.mean.max",

@@ -20,9 +20,10 @@ from hepgen.evaluation.checks import (
 )
 from hepgen.evaluation.density_ratio import weight_spectrum
 from hepgen.evaluation.domain import Domain, Pool
-from hepgen.evaluation.domains import domain_of_kind
+from hepgen.evaluation.domains import columns_of_jets, domain_of_kind
 from hepgen.evaluation.generators import GENERATED, add_log_posteriors
 from hepgen.evaluation.histograms import Axis, HistogramPair
+from hepgen.evaluation.jets import common_width
 from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.memorisation import add_memorisation
 from hepgen.evaluation.protocols import Protocol, choose_protocol
@@ -34,6 +35,7 @@ from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
 from hepgen.evaluation.streaming import add_all_events, add_all_pooled, empty_sketches
 from hepgen.evaluation.two_sample import ClassifierResult
+from hepgen.events.jets import JetColumns
 from hepgen.events.source import EventSource
 from hepgen.physics.binning import Binning
 
@@ -67,6 +69,7 @@ def evaluate(
     training: EventSource | None = None,
     also: Mapping[str, EventSource] | None = None,
     memory: int = 1 << 30,
+    jets: JetColumns | None = None,
     device: str = "cpu",
     settings: Protocol | None = None,
     progress: Watcher | None = None,
@@ -80,10 +83,10 @@ def evaluate(
     Args:
         reference: true events, not used in the training.
         generated: events of the surrogate.
-        kind: ``calorimeter`` or ``table``.
+        kind: ``calorimeter``, ``jets`` or ``table``.
         binning: of a calorimeter.
         energy, voxels: columns of a calorimeter.
-        conditions: further conditions of a calorimeter, all conditions of a table.
+        conditions: further conditions of a calorimeter, all conditions of a table; of jets their pt where there is none.
         columns: of a table that are judged; all scalar ones where None.
         weight: column of event weights of a table, in both samples.
         threshold: MeV, voxels below it are set to 0 in both samples; None sets none.
@@ -94,22 +97,30 @@ def evaluate(
         training: the training events, for copies of them and the memorisation scores.
         also: samples of other generators by name: one training of all gives each its log-posterior (``logpost.NAME``).
         memory: bytes that the pools of raw events may take.
+        jets: columns of jets and their constituents, found by their names where None.
         device: where the networks of the classifiers run.
         settings: sizes and repeats in detail, instead of ``protocol``, ``quick`` and ``max_events``.
         progress: is told what is going on.
 
     Raises:
-        UsageError: for an unknown kind, or a calorimeter without a binning.
+        UsageError: for an unknown kind, a calorimeter without a binning, or jets whose columns are not found.
         ConfigError: for an unknown protocol.
         InputFileError: if a column is missing, a unit or the kind of events differs, or a sample is too small or empty.
     """
     tell = progress.message if progress is not None else _say_nothing
     check_kinds(reference, generated)
     work = settings or choose_protocol(protocol, quick=quick, max_events=max_events)
+    width = 1
+    if kind == "jets":
+        jets = jets or columns_of_jets(reference.schema)
+        others = [*(also or {}).values(), *([training] if training is not None else [])]
+        width = common_width([reference, generated, *others], jets)
     domain = domain_of_kind(
         kind,
         reference.schema,
         work,
+        jets=jets,
+        width=width,
         binning=binning,
         energy=energy,
         voxels=voxels,
@@ -122,11 +133,11 @@ def evaluate(
     samples = {"reference": reference, "generated": generated}
     if training is not None:
         samples["training"] = training
-    others = dict(also or {})
-    for which, source in (samples | others).items():
+    generators = dict(also or {})
+    for which, source in (samples | generators).items():
         check_columns(source, domain, reference, which)
     found = _Evaluation(domain, work, seed, memory, tell)
-    return found.run(reference, generated, training, others, quick, max_events)
+    return found.run(reference, generated, training, generators, quick, max_events)
 
 
 @dataclass(frozen=True)
@@ -249,7 +260,7 @@ class _Evaluation:
         return _Sample(reference, true, true_sanity), _Sample(generated, made, made_sanity.with_problems(counts))
 
     def _pool(self, source: EventSource, rng: np.random.Generator, trained: Hashes | None) -> tuple[Pool, Sanity]:
-        width = max(self._raw_bytes(source), 1)
+        width = max(self.domain.raw_bytes, 1)
         affordable = max(self.memory // 4 // width, 200)
         wanted = source.num_events if self.work.max_events is None else 2 * self.work.max_events
         raw_rows = min(wanted, affordable)
@@ -268,11 +279,6 @@ class _Evaluation:
             trained = read_pool(training, self.domain, self.rngs[5], rows=self._pool_rows(), raw_rows=0)[0]
         compared = book, reference, generated, self.domain.observables, trained
         return add_amplification(*compared, conditioned=bool(self.domain.condition_names))
-
-    def _raw_bytes(self, source: EventSource) -> int:
-        """Bytes of the raw values of one event."""
-        shapes = [source.schema[name].shape for name in self.domain.columns]
-        return 4 * sum(int(np.prod(shape)) for shape in shapes)
 
     def _without_broken(
         self,

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError
-from hepgen.evaluation.domain import Array, Domain, Events, FloatArray, Pool
+from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool, events_of
 from hepgen.evaluation.histograms import Axis, Histogram
 from hepgen.evaluation.report_parts import Problem
 from hepgen.evaluation.sanity import COPIES, TRAINED, Hashes, Sanity, content_hashes, copied_from, copies
 from hepgen.evaluation.streaming import Sketch
-from hepgen.events.source import EventSource, pieces
+from hepgen.events.source import EventSource
 
 
 def read_pool(
@@ -50,7 +50,7 @@ def read_pool(
     flags: list[dict[str, NDArray[np.bool_]]] = []
     hashes = np.empty(total, dtype=np.uint64)
     offset = left_out = 0
-    for events in _read(source, domain):
+    for events in events_of(source, domain):
         count = len(events.weights)
         numbers = np.arange(offset, offset + count)
         for name, wrong in events.problems.items():
@@ -122,13 +122,6 @@ def fill_histograms(
 
 
 def _stream(source: EventSource, domain: Domain) -> Iterator[tuple[FloatArray, Array, FloatArray]]:
-    for events in _read(source, domain):
+    for events in events_of(source, domain):
         raw, conditions = events.raw[events.usable], events.conditions[events.usable]
         yield domain.observe(raw, conditions), raw, events.weights[events.usable]
-
-
-def _read(source: EventSource, domain: Domain) -> Iterator[Events]:
-    """In pieces: a batch as read is large, and each step of what follows makes an array of its size."""
-    for batch in source.batches(domain.columns):
-        for piece in pieces(batch):
-            yield domain.read(piece)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.evaluation.domain import Array, Domain, FloatArray
+from hepgen.evaluation.domain import Array, Domain, FloatArray, events_of
 from hepgen.evaluation.report_parts import Problem, SampleSanity
-from hepgen.events.source import EventSource, pieces
+from hepgen.events.source import EventSource
 
 COPIES = "exact copy of an earlier event"
 TRAINED = "exact copy of a training event"
@@ -82,11 +82,7 @@ def copies(hashes: Hashes) -> Flags:
 
 def source_hashes(source: EventSource, domain: Domain) -> Hashes:
     """The hashes of all events of a source, each once."""
-    found: list[Hashes] = []
-    for batch in source.batches(domain.columns):
-        for piece in pieces(batch):
-            events = domain.read(piece)
-            found.append(content_hashes(events.raw, events.conditions))
+    found = [content_hashes(events.raw, events.conditions) for events in events_of(source, domain)]
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
 
 

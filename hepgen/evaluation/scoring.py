@@ -14,6 +14,7 @@ from hepgen.evaluation.distances import (
     add_correlations,
     add_frechet,
     add_frechet_intercept,
+    add_kernel_distance,
     add_neighbours,
     add_published_distances,
 )
@@ -147,6 +148,8 @@ class Scorer:
         true, made = self._scaled(raw, self.domain.distance_scale)
         add_frechet(book, true, made, split, self.work.parts)
         add_frechet_intercept(book, true, made, split)
+        if split.size >= 2 * self.work.parts:
+            add_kernel_distance(book, true, made, split, self.work.parts)
         if self.work.official and split.size >= 10_000:
             rng = np.random.default_rng(self.seed)
             sizes = len(true.values), len(made.values), split.size

@@ -72,6 +72,11 @@ class ShowerDomain:
         self.trees = trees or TreeOptions()
         self.spectrum = Observable("voxel_energy", "voxel energy", "MeV", log=True)
 
+    @property
+    def raw_bytes(self) -> int:
+        """Memory of the voxels of a shower."""
+        return 4 * self.binning.num_voxels
+
     @cached_property
     def observables(self) -> tuple[Observable, ...]:
         """Response, and per layer energy, sparsity, centres and widths."""

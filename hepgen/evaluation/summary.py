@@ -10,6 +10,8 @@ _EVEN = 0.95  # effective share of reweighted events from which on nothing stand
 _TESTS = {
     "auc_low": "A classifier that sees every voxel",
     "auc_high": "A classifier that sees the high-level features",
+    "auc_trees": "A classifier of boosted trees on the high-level features",
+    "auc_set": "A classifier that sees every constituent",
     "auc": "A classifier that sees all columns",
 }
 
@@ -81,7 +83,7 @@ def _observables(report: Report) -> list[str]:
         f"{name} (separation power {score.value:.3g}, floor {score.floor or 0.0:.3g})" for _, name, score in found[:3]
     )
     return [
-        f"{len(off)} of {len(found)} observables differ by more than three errors from their floor; worst: {worst}."
+        f"{len(off)} of {len(found)} observables differ by more than three standard deviations from their floor; worst: {worst}."
     ]
 
 

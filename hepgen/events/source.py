@@ -188,9 +188,9 @@ def naming_entries(source: NumberedSource, batch: NumberedBatch) -> Iterator[Non
         raise InputFileError(error.what, where=where, hint=error.hint) from None
 
 
-def numbered_pieces(source: NumberedSource) -> Iterator[NumberedBatch]:
+def numbered_pieces(source: NumberedSource, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
     """The batches of a source in `pieces`."""
-    for batch in source.numbered_batches():
+    for batch in source.numbered_batches(columns):
         start = 0
         for events in pieces(batch.events):
             stop = start + len(events)

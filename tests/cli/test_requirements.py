@@ -38,7 +38,7 @@ def test_every_score_of_a_report_may_be_required(options) -> None:
         ("profile.77", "did you mean 'profile."),
         ("separation.respons", "did you mean 'separation.response'"),
         ("quality", "auc_low"),
-        ("kpd", "--protocol calochallenge"),
+        ("kpd_median", "--protocol calochallenge"),
         ("memorisation.ratio", "--training"),
         ("auc_high@eta=1", "such as auc_high@1024; conditions: incident_energy"),
     ],
@@ -66,7 +66,7 @@ def test_a_score_that_no_report_on_a_table_has_is_refused(name, word) -> None:
 
 
 def test_what_only_an_option_brings_is_allowed_with_it() -> None:
-    check("kpd", published=True)
+    check("kpd_median", published=True)
     check("memorisation.close", training=True)
 
 

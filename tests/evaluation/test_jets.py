@@ -156,17 +156,17 @@ def test_sets_hold_zeros_for_padding_only():
     marks = sets[:, 1:].reshape(len(sets), domain.width, 3)[..., 0]
     np.testing.assert_array_equal(marks > 0, blocks_of(found.raw).ptrel > 0)
     assert set_features(found.raw, found.conditions, masses=True).shape == (360, 1 + 4 * domain.width)
-    assert domain.raw_width == found.raw.shape[1]
+    assert domain.raw_bytes == found.raw[0].nbytes
 
 
 def test_the_control_is_seen_and_truth_is_not():
     domain = domain_of(trees=TreeOptions(rounds=40, leaves=8, min_leaf=10))
     pool, sanity = pool_of(domain)
-    assert (sanity.left_out, sanity.problems, sanity.duplicates) == (0, {}, 0)
+    assert (sanity.left_out, sanity.problems) == (0, {})
     split = random_split(len(pool), len(pool), 180, np.random.default_rng(2))
     book = ScoreBook()
-    (test,) = domain.tests(pool.raw, pool.conditions)
-    add_classifier_test(book, test, pool, pool, [split], (), [3])
+    test, _ = domain.tests(pool.raw, pool.conditions)
+    add_classifier_test(book, test, pool, pool, split, (), 3, folds=1, parts=2)
     assert book.mean("control.auc_high") > 0.9
     assert abs(book.pair("auc_high")[1] - 0.5) < 0.2
 

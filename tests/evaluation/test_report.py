@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hepgen.evaluation.distances import add_frechet
+from hepgen.evaluation.distances import Features, add_frechet
 from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.histograms import Observable, axis_for
 from hepgen.evaluation.one_dimensional import add_one_dimensional
@@ -26,7 +26,7 @@ def one_evaluation(rng, shift):
     observable = Observable("x", "x")
     axis = axis_for(observable, rng.normal(size=10_000))
     add_one_dimensional(book, pool(reference), pool(generated), [observable], [axis], split, 5)
-    add_frechet(book, reference[:, None], generated[:, None], split, 5)
+    add_frechet(book, Features(reference[:, None]), Features(generated[:, None]), split, 5)
     return book.scores()
 
 

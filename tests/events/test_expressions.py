@@ -98,9 +98,9 @@ def test_columns_that_do_not_go_together_are_refused() -> None:
     st.recursive(
         st.sampled_from(["x", "y", "2", "0.5"]),
         lambda inner: st.one_of(
-            st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "<", ">="]), inner).map(
-                lambda t: f"({t[0]} {t[1]} {t[2]})"
-            ),
+            st.tuples(inner, st.sampled_from(["+", "-", "*", "/"]), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+            # numpy does not subtract truths from each other; as numbers it does
+            st.tuples(inner, st.sampled_from(["<", ">="]), inner).map(lambda t: f"(1 * ({t[0]} {t[1]} {t[2]}))"),
             inner.map(lambda text: f"abs({text})"),
         ),
         max_leaves=8,
