@@ -29,6 +29,9 @@ from hepgen.representations.geometry import check_voxels, read_binning
 from hepgen.surrogate.provenance import describe_input
 from hepgen.surrogate.surrogate import Surrogate
 
+LAW = "_law."
+"""Before the name of a column: what the recipe's definition of it gives."""
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -77,7 +80,7 @@ class Judge:
         return cls(loaded, given)
 
     def open(self, inputs: str | Sequence[str], memory: int) -> EventSource:
-        """A sample with the recipe's cut and derived columns, one row per object in object mode."""
+        """A sample with the recipe's cut and derived columns, those of the file beside their definition; one row per object in object mode."""
         data = self.recipe.data if self.recipe is not None else None
         tree = data.tree if data is not None else None
         source: EventSource = open_events(inputs, tree=tree, memory=memory)
@@ -85,8 +88,9 @@ class Judge:
         if data is None:
             return source
         missing = {name: text for name, text in data.computed.items() if name not in source.schema}
-        if data.cut is not None or missing:
-            source = select_events(source, cut=data.cut, derived=missing)
+        laws = {f"{LAW}{name}": text for name, text in data.derived.items() if name in source.schema}
+        if data.cut is not None or missing or laws:
+            source = select_events(source, cut=data.cut, derived=missing | laws)
         return source if data.objects is None else explode(source, data.objects, data.given)
 
     def held_out(self, reference: EventSource, files: str, sink: Output) -> EventSource:
@@ -164,11 +168,17 @@ class Judge:
         columns = [
             column.name
             for column in _chosen(reference, self.recipe)
-            if column.name in generated and not column.jagged and not is_identity(column)
+            if not column.name.startswith(LAW)
+            and column.name in generated
+            and not column.jagged
+            and not is_identity(column)
         ]
         return {
             "kind": "table", "columns": columns, "conditions": list(dict.fromkeys(conditions)),
             "weight": data.weight if data is not None else None,
+            "laws": {
+                name.removeprefix(LAW): name for name in reference.names if name.startswith(LAW) and name in generated
+            },
         }  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from hepgen.classifiers.multiclass import TreePosterior
@@ -20,6 +21,7 @@ from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.schema import Schema
 
 MAX_ELEMENTS = 64
+_TOLERANCE = 1e-3
 
 
 class TableDomain:
@@ -30,6 +32,7 @@ class TableDomain:
         columns: names to judge; all scalar numeric ones where None. Fixed-size columns count element by element.
         conditions: columns that the classifier is given and that bins are made of, not judged themselves.
         weight: column of event weights.
+        laws: columns that must agree with another one, which holds what their definition gives.
         trees: options of the classifier.
 
     Raises:
@@ -48,12 +51,14 @@ class TableDomain:
         columns: tuple[str, ...] | None = None,
         conditions: tuple[str, ...] = (),
         weight: str | None = None,
+        laws: Mapping[str, str] | None = None,
         trees: TreeOptions | None = None,
     ) -> None:
         self.condition_names = conditions
+        self.laws = dict(laws or {})
         self.weight = weight
         self.trees = trees or TreeOptions()
-        apart = {*conditions, weight, "_weight"}
+        apart = {*conditions, weight, "_weight", *self.laws.values()}
         chosen = [schema[name] for name in columns] if columns is not None else list(schema)
         chosen = [column for column in chosen if column.name not in apart]
         numeric = [column for column in chosen if not column.jagged and np.dtype(column.dtype).kind in "biuf"]
@@ -62,7 +67,8 @@ class TableDomain:
         if not numeric:
             raise InputFileError("no scalar numeric column to judge", where=f"tree '{schema.tree}'")
         self.names = tuple(column.name for column in numeric)
-        self.columns = (*self.names, *conditions, *((weight,) if weight else ()))
+        further = (*self.laws, *self.laws.values(), *conditions, *((weight,) if weight else ()))
+        self.columns = tuple(dict.fromkeys((*self.names, *further)))
         for name in (*conditions, *((weight,) if weight else ())):
             if schema[name].jagged or schema[name].shape:
                 raise InputFileError(f"column '{name}' is not a scalar", hint="conditions and weights are scalars")
@@ -93,6 +99,8 @@ class TableDomain:
         }
         usable = np.isfinite(weights) & np.isfinite(conditions).all(axis=1)
         problems["weight or condition is not finite"] = ~usable
+        for name, law in self.laws.items():
+            problems[f"{name} is not what its definition gives"] = _apart(batch[name], batch[law])
         if self.weight is not None:
             problems[NEGATIVE_WEIGHT] = weights < 0
         raw[~np.isfinite(raw)] = np.nan
@@ -150,6 +158,13 @@ class TableDomain:
     @staticmethod
     def _features(raw: Array, conditions: FloatArray) -> Array:
         return np.concatenate([raw, conditions], axis=1)
+
+
+def _apart(values: ak.Array, expected: ak.Array) -> NDArray[np.bool_]:
+    """Flags of events in which a number differs from what it should be by more than the rounding of files, (events,)."""
+    here, there = (ak.to_numpy(one).astype(np.float64) for one in (values, expected))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(here - there) > _TOLERANCE * (1e-6 + np.maximum(np.abs(here), np.abs(there))))
 
 
 def most_predictable(values: FloatArray, candidates: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from hepgen.errors import UsageError, suggest
@@ -30,6 +30,7 @@ def domain_of_kind(
     columns: Sequence[str] | None = None,
     weight: str | None = None,
     threshold: float | None = None,
+    laws: Mapping[str, str] | None = None,
     jets: JetColumns | None = None,
     width: int = 1,
     device: str = "cpu",
@@ -68,7 +69,9 @@ def domain_of_kind(
         )
     if kind == "table":
         chosen = None if columns is None else tuple(columns)
-        return TableDomain(schema, columns=chosen, conditions=tuple(conditions), weight=weight, trees=work.trees)
+        return TableDomain(
+            schema, columns=chosen, conditions=tuple(conditions), weight=weight, laws=laws, trees=work.trees
+        )
     raise UsageError(f"no kind '{kind}'", hint=suggest(kind, KINDS) or " or ".join(KINDS))
 
 

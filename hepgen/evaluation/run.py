@@ -69,6 +69,7 @@ def evaluate(
     training: EventSource | None = None,
     also: Mapping[str, EventSource] | None = None,
     memory: int = 1 << 30,
+    laws: Mapping[str, str] | None = None,
     jets: JetColumns | None = None,
     device: str = "cpu",
     settings: Protocol | None = None,
@@ -97,6 +98,7 @@ def evaluate(
         training: the training events, for copies of them and the memorisation scores.
         also: samples of other generators by name: one training of all gives each its log-posterior (``logpost.NAME``).
         memory: bytes that the pools of raw events may take.
+        laws: columns of a table that must agree with another column, such as a mass with what the momenta give.
         jets: columns of jets and their constituents, found by their names where None.
         device: where the networks of the classifiers run.
         settings: sizes and repeats in detail, instead of ``protocol``, ``quick`` and ``max_events``.
@@ -119,6 +121,7 @@ def evaluate(
         kind,
         reference.schema,
         work,
+        laws=laws,
         jets=jets,
         width=width,
         binning=binning,

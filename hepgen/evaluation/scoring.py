@@ -149,7 +149,7 @@ class Scorer:
         add_frechet(book, true, made, split, self.work.parts)
         add_frechet_intercept(book, true, made, split)
         if split.size >= 2 * self.work.parts:
-            add_kernel_distance(book, true, made, split, self.work.parts)
+            add_kernel_distance(book, *self._scaled(raw, "maximum"), split, self.work.parts)
         if self.work.official and split.size >= 10_000:
             rng = np.random.default_rng(self.seed)
             sizes = len(true.values), len(made.values), split.size

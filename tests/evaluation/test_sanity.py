@@ -101,3 +101,18 @@ def test_pairs_that_are_too_close_are_listed():
     assert all(made == trained for made, trained in pairs)
     assert any("suspiciously close to a training event" in sentence for sentence in summary(report))
     assert "suspiciously close" in " ".join(report.notes)
+
+
+def test_columns_that_do_not_follow_their_definition_are_broken():
+    samples = []
+    for source in halves(ttbar()):
+        masses = np.concatenate([ak.to_numpy(batch["m_wbb"]) for batch in source.batches()])
+        samples.append(table(source, m_wwbb=lambda _, masses=masses: masses))
+    reference, generated = samples
+    higher = table(generated, m_wbb=lambda x: np.where(np.arange(len(x)) % 50 == 0, 1.01 * x, x).astype(x.dtype))
+    laws = {"m_wbb": "m_wwbb"}
+    report = evaluate(reference, higher, laws=laws, **OPTIONS)
+    assert report.sanity["generated"]["problems"]["m_wbb is not what its definition gives"]["count"] == 15
+    assert report.scores["ks.m_wbb"].without is not None
+    assert "ks.m_wwbb" not in report.scores
+    assert not evaluate(reference, generated, laws=laws, **OPTIONS).has_broken
