@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool, events_of
 from hepgen.evaluation.histograms import Axis, Histogram
+from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.report_parts import Problem
 from hepgen.evaluation.sanity import COPIES, TRAINED, Hashes, Sanity, content_hashes, copied_from, copies
 from hepgen.evaluation.streaming import Sketch
@@ -96,32 +98,69 @@ def read_pool(
     return pool, Sanity(offset, left_out).with_problems(problems | found_in_whole)
 
 
-def fill_histograms(
+@dataclass
+class Totals:
+    """What is added up over all events of a sample.
+
+    Attributes:
+        histograms: of each observable.
+        sketches: of each observable.
+        spectrum: of all positive raw values, where this kind of events has one.
+        limits: what events must keep to, or None.
+        problems: which of them do not.
+    """
+
+    histograms: list[Histogram]
+    sketches: Sequence[Sketch]
+    spectrum: Histogram | None
+    limits: Limits | None = None
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+    def add(self, observables: FloatArray, weights: FloatArray, entries: NDArray[np.int64]) -> None:
+        """Add events: observables (events, observables), weights and numbers (events,)."""
+        for values, histogram, sketch in zip(observables.T, self.histograms, self.sketches, strict=True):
+            histogram.fill(values, weights)
+            sketch.fill(values, weights)
+        for name, flags in (self.limits.flags(observables) if self.limits is not None else {}).items():
+            found = Problem.of(flags, entries)
+            self.problems[name] = self.problems[name].joined(found) if name in self.problems else found
+
+    def add_raw(self, raw: Array, weights: FloatArray) -> None:
+        """Add raw values, (events, width), to the spectrum."""
+        if self.spectrum is not None:
+            positive = raw > 0
+            self.spectrum.fill(raw[positive], np.broadcast_to(weights[:, None], raw.shape)[positive])
+
+
+def add_up(
     source: EventSource,
     pool: Pool,
     domain: Domain,
     axes: Sequence[Axis],
     spectrum_axis: Axis | None,
     sketches: Sequence[Sketch],
-) -> list[Histogram]:
-    """Histograms of every observable, and of the spectrum last, over all events of the source; fills the sketches too.
+    limits: Limits | None = None,
+) -> Totals:
+    """Histograms and sketches of every observable, the spectrum, and events beyond the limits, over all events of a source.
 
-    A second pass over the source is made only where the pool does not hold all of its events.
+    What the pool holds of all events is taken from there; for the rest there is a second pass over the source.
     """
-    histograms = [Histogram.empty(axis) for axis in axes]
     spectrum = None if spectrum_axis is None else Histogram.empty(spectrum_axis)
-    whole = len(pool.raw) >= len(pool) and len(pool) >= pool.total
-    for observables, raw, weights in [(pool.observables, pool.raw, pool.weights)] if whole else _stream(source, domain):
-        for values, histogram, sketch in zip(observables.T, histograms, sketches, strict=True):
-            histogram.fill(values, weights)
-            sketch.fill(values, weights)
-        if spectrum is not None:
-            positive = raw > 0
-            spectrum.fill(raw[positive], np.broadcast_to(weights[:, None], raw.shape)[positive])
-    return histograms if spectrum is None else [*histograms, spectrum]
-
-
-def _stream(source: EventSource, domain: Domain) -> Iterator[tuple[FloatArray, Array, FloatArray]]:
+    totals = Totals([Histogram.empty(axis) for axis in axes], sketches, spectrum, limits)
+    observed, kept = len(pool) >= pool.total, spectrum is None or len(pool.raw) >= pool.total
+    if observed:
+        totals.add(pool.observables, pool.weights, pool.entries)
+    if kept:
+        totals.add_raw(pool.raw, pool.weights[: len(pool.raw)])
+    if observed and kept:
+        return totals
+    offset = 0
     for events in events_of(source, domain):
-        raw, conditions = events.raw[events.usable], events.conditions[events.usable]
-        yield domain.observe(raw, conditions), raw, events.weights[events.usable]
+        usable = np.flatnonzero(events.usable)
+        raw, conditions, weights = events.raw[usable], events.conditions[usable], events.weights[usable]
+        if not observed:
+            totals.add(domain.observe(raw, conditions), weights, usable + offset)
+        if not kept:
+            totals.add_raw(raw, weights)
+        offset += len(events.usable)
+    return totals
