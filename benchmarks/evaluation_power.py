@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -42,9 +41,20 @@ from distortions import (
     scaled,
     tail_cut,
 )
+from jet_distortions import (
+    broken_jets,
+    half_lost,
+    other_jets,
+    scaled_energies,
+    shared_shape,
+    smeared_directions,
+    soft_lost,
+)
 from power_tables import SIGMA, print_pairs, print_power
+from scipy.stats import norm, poisson
 
 from hepgen.classifiers.network import NetworkOptions
+from hepgen.classifiers.sets import SetOptions
 from hepgen.classifiers.trees import TreeOptions
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report
@@ -129,20 +139,43 @@ def ttbar(data: Path) -> Case:
     )
 
 
-CASES: dict[str, Callable[[Path], Case]] = {"photons": photons, "ttbar": ttbar}
+def gluons(data: Path) -> Case:
+    """Gluon jets: 1 % is 1 % of the momenta (shift), of the radius (smearing), or of the jets (everything else)."""
+    schema, truth, training = read_truth(data / "jets/gluon_test.root", data / "jets/gluon_train.root", trained=3_000)
+    tops = ak.concatenate(list(open_events(data / "jets/top_test.root").batches()))
+    return Case(
+        {"kind": "jets"},
+        schema,
+        truth,
+        training,
+        {
+            "shift of all momenta": scaled_energies,
+            "smearing of directions": smeared_directions,
+            "directions dealt out anew": shared_shape,
+            "every second constituent lost": half_lost,
+            "constituents below 1 GeV lost": soft_lost,
+            "top jets": partial(other_jets, others=tops),
+            "copied training events": copied_training,
+            "copies of each other": copied_within,
+            "a pt not a number": broken_jets,
+        },
+    )
 
 
-def read_truth(test: Path, train: Path) -> tuple[Schema, ak.Array, ak.Array]:
+CASES: dict[str, Callable[[Path], Case]] = {"photons": photons, "ttbar": ttbar, "gluons": gluons}
+
+
+def read_truth(test: Path, train: Path, trained: int = TRAINING) -> tuple[Schema, ak.Array, ak.Array]:
     """Schema, true events and training events: what of the training file is not needed joins the truth."""
     source = open_events(test)
     events = ak.concatenate(list(source.batches()))
     further = []
     for batch in open_events(train).batches():
         further.append(batch)
-        if sum(map(len, further)) >= 4 * TRAINING:
+        if sum(map(len, further)) >= 4 * trained:
             break
-    trained = ak.concatenate(further)
-    return source.schema, ak.concatenate([events, trained[TRAINING : 4 * TRAINING]]), trained[:TRAINING]
+    seen = ak.concatenate(further)
+    return source.schema, ak.concatenate([events, seen[trained : 4 * trained]]), seen[:trained]
 
 
 def settings(events: int) -> Protocol:
@@ -151,6 +184,8 @@ def settings(events: int) -> Protocol:
         choose_protocol("fast", quick=True, max_events=events),
         network=NetworkOptions(hidden=(128, 128), epochs=12, learning_rate=1e-3, patience=3),
         trees=TreeOptions(rounds=60),
+        sets=SetOptions(epochs=5),
+        matches=1,
         neighbours=1_000,
         nearest=1_000,
         plots=0,
@@ -158,7 +193,7 @@ def settings(events: int) -> Protocol:
 
 
 def deviations(report: Report) -> dict[str, float]:
-    """By score, by how many standard deviations it is off; of counts in ``sanity`` with the errors of counts."""
+    """By score, by how many standard deviations it is off; of counts in ``sanity`` by their Poisson probability."""
     found = {}
     for name, score in report.scores.items():
         if name.startswith("control.") or score.value is None:
@@ -170,9 +205,9 @@ def deviations(report: Report) -> dict[str, float]:
     true, made = (dict(counts(report.sanity[which])) for which in ("reference", "generated"))
     ratio = report.n["generated"] / report.n["reference"]
     for name in made:
-        expected = ratio * true.get(name, 0)
-        variance = max(made[name] + ratio * expected, 1.0)
-        found[f"sanity.{name}"] = (made[name] - expected) / math.sqrt(variance)
+        # as many as truth has, and one more: what truth has by chance not shown
+        expected = ratio * (true.get(name, 0) + 1)
+        found[f"sanity.{name}"] = float(norm.isf(max(poisson.sf(made[name] - 1, expected), 1e-300)))
     return {name: round(z, 2) for name, z in found.items()}
 
 
@@ -230,7 +265,7 @@ class Cells:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with calo/ and events/")
+    parser.add_argument("data", type=Path, help="folder with calo/, events/ and jets/")
     parser.add_argument("--out", type=Path, required=True, help="one JSON line per cell; a second run goes on")
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--only", nargs="+", help="distortions whose names hold one of these words")
