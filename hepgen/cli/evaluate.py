@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -121,8 +122,10 @@ def evaluate(
         device=device,
         progress=sink.progress(),
     )
+    files = {"reference": reference, GENERATED: generated, **named_files(also or ())}
+    found = replace(found, provenance=judge.provenance(files, training, device))
     if report is not None:
-        write_report(found, report)
+        write_report(found, report, title=f"{Path(generated).name} against {Path(reference).name}")
         sink.say(f"wrote {report / 'report.html'}")
     if as_json:
         sink.json(found.to_dict())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hepgen
 from hepgen.cli.console import Output
 from hepgen.cli.recipes import read_recipe
 from hepgen.config.load import parse_recipe
@@ -33,6 +35,9 @@ LAW = "_law."
 """Before the name of a column: what the recipe's definition of it gives."""
 
 
+_OF_FILES = ("path", "size", "sha256", "sha256_ends")
+
+
 @dataclass(frozen=True)
 class Judge:
     """How samples are read, and by what they are judged.
@@ -42,12 +47,14 @@ class Judge:
         binning: of a calorimeter.
         rule: which events of the inputs trained the model.
         inputs: the files that the model was trained on, as the provenance describes them.
+        model: its name, folder, recipe and seed, where there is one.
     """
 
     recipe: Recipe | None = None
     binning: Binning | None = None
     rule: SplitRule | None = None
     inputs: tuple[dict[str, Any], ...] = field(default=())
+    model: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Path | None, recipe: Path | None, binning: Path | None, sink: Output) -> Judge:
@@ -66,7 +73,10 @@ class Judge:
             layout = given or getattr(surrogate.representation, "binning", None)
             inputs = tuple(surrogate.provenance.get("inputs", ()))
             rule = SplitRule.from_dict(surrogate.data["split"]) if "split" in surrogate.data else None
-            return cls(parse_recipe(surrogate.recipe), layout, rule, inputs)
+            parsed = parse_recipe(surrogate.recipe)
+            facts = {key: surrogate.provenance.get(key) for key in ("seed", "recipe_sha256", "versions")}
+            about = {"name": parsed.name, "folder": str(model), **facts}
+            return cls(parsed, layout, rule, inputs, about)
         if recipe is None:
             return cls(None, given)
         loaded = read_recipe(recipe)
@@ -126,6 +136,28 @@ class Judge:
         if self.rule is None or not self.inputs or not all(_is_same(str(one["path"]), one) for one in self.inputs):
             return None
         return split_source(self.open([str(one["path"]) for one in self.inputs], memory), self.rule, "train")
+
+    def provenance(self, files: Mapping[str, str], training: str | None, device: str) -> dict[str, Any]:
+        """What was compared, and with what: files with sizes and hashes, the model, versions and the machine.
+
+        Args:
+            files: inputs by the name of their sample.
+            training: training events that are not the model's.
+            device: where classifiers ran.
+        """
+        named = {**files, **({"training": training} if training is not None else {})}
+        described = {
+            name: [describe_input(one.path, "", None) for one in locate(inputs)] for name, inputs in named.items()
+        }
+        return {
+            "files": {
+                name: [{key: one[key] for key in _OF_FILES if key in one} for one in found]
+                for name, found in described.items()
+            },
+            "model": self.model or None,
+            "versions": {"hepgen": hepgen.__version__, "python": platform.python_version()},
+            "machine": {"platform": platform.platform(), "device": device},
+        }
 
     def _kind(self, reference: Schema) -> str:
         """What the recipe is of, or what the columns of the reference look like."""

@@ -11,10 +11,12 @@ from hepgen.evaluation.summary import summary
 from hepgen.evaluation.tables import (
     CONDITION_HEADER,
     OBSERVABLE_HEADER,
+    PROVENANCE_HEADER,
     SANITY_HEADER,
     STANDOUT_HEADER,
     condition_rows,
     observable_rows,
+    provenance_rows,
     sanity_rows,
     standout_rows,
 )
@@ -97,6 +99,7 @@ def page(
         )
     if report.weights:
         sections.append(_where_it_fails(report))
+    sections.append(_folded("What was compared", PROVENANCE_HEADER, provenance_rows(report)))
     sections.append(_folded("Every observable", OBSERVABLE_HEADER, observable_rows(report)))
     sections.append(_folded("By condition and layer", CONDITION_HEADER, condition_rows(report)))
     body = "\n".join(sections)

@@ -154,6 +154,7 @@ class Report:
     Attributes:
         kind: ``calorimeter`` or ``table``.
         protocol: ``fast`` or ``calochallenge``, with ``(quick)`` where less work was done.
+        provenance: files with their sizes and hashes, the model, versions and the machine; empty where nobody said it.
         n: numbers of events: ``reference``, ``generated``, ``side`` (of one-dimensional scores), ``classifier_side``.
         seed: the seed of every random choice.
         scores: every score by its name.
@@ -172,6 +173,7 @@ class Report:
     scores: dict[str, Score]
     sanity: dict[str, Any]
     notes: tuple[str, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
     histograms: tuple[HistogramPair, ...] = field(default=(), compare=False)
     curves: tuple[Curve, ...] = field(default=(), compare=False)
     images: tuple[ShowerImage, ...] = field(default=(), compare=False)
@@ -188,6 +190,7 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "kind": self.kind,
             "protocol": self.protocol,
+            "provenance": self.provenance,
             "n": self.n,
             "seed": self.seed,
             "scores": scores,
@@ -205,7 +208,7 @@ class Report:
         """The inverse of ``to_json``, without what is only drawn."""
         state = json.loads(text)
         scores = {name: Score(**entry) for name, entry in state["scores"].items()}
-        keys = ("kind", "protocol", "n", "seed", "sanity")
+        keys = ("kind", "protocol", "provenance", "n", "seed", "sanity")
         weights = tuple(WeightSpectrum.from_dict(one) for one in state["weights"])
         return cls(**{key: state[key] for key in keys}, scores=scores, notes=tuple(state["notes"]), weights=weights)
 
@@ -246,7 +249,17 @@ HEADLINES = (
         "energy_distance",
         "energy_distance.p",
     ),
-    *("global.p", "correlation", "separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
+    *(
+        "global.p",
+        "correlation",
+        "chi2ndf_2d.mean",
+        "chi2ndf_2d.max",
+        "separation.mean",
+        "separation.max",
+        "ks.max",
+        "ks.max.all",
+        "w1.max.all",
+    ),
     *(
         "response.mean.max",
         "response.width.max",

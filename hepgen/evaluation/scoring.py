@@ -26,6 +26,7 @@ from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split, common_size, random_split
+from hepgen.evaluation.two_dimensional import add_pairs
 from hepgen.evaluation.two_sample import ClassifierResult, add_classifier_test, add_verdicts
 
 LARGEST_SIDE = 50_000
@@ -126,6 +127,7 @@ class Scorer:
         parts = self.work.parts
         self.tell("one-dimensional scores")
         add_one_dimensional(book, *compared, self.domain.observables, self.axes, plan.split, parts)
+        add_pairs(book, *compared, self.domain.observables, plan.split, parts)
         for one in plan.bins:
             if one.split.size >= parts:
                 self._add_bin(book, one)

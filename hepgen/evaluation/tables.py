@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 
 from hepgen.evaluation.report import Report, Score
 
@@ -91,3 +92,22 @@ SANITY_HEADER = ("sample", "problem", "events", "numbers of the first")
 STANDOUT_HEADER = ("classifier", "events", "observable", "KS to the rest", "median", "median of the rest")
 
 CONDITION_HEADER = ("score", "value", "floor", "z", "n")
+
+
+def provenance_rows(report: Report) -> list[tuple[str, ...]]:
+    """What the provenance says, one entry a row, named by where it stands."""
+    return list(_leaves(report.provenance))
+
+
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, ...]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, f"{name}.{number}" if len(value) > 1 else name)
+    else:
+        yield (name, str(value))
+
+
+PROVENANCE_HEADER = ("what", "is")
