@@ -97,6 +97,9 @@ def evaluate(
     true = judge.held_out(true, reference, sink)
     others = {name: judge.open(file, common.batch_memory) for name, file in named_files(also or ()).items()}
     options = judge.options(true.schema, made.schema, kind)
+    for which, alone in judge.unshared(options, true.schema, made.schema).items():
+        if alone:
+            sink.warn(f"columns of the {which} alone are not judged: {', '.join(alone)}")
     if threshold is not None:
         options["threshold"] = threshold
     trained = None if quick and training is None else judge.training(training, common.batch_memory)

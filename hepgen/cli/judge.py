@@ -137,6 +137,22 @@ class Judge:
             return None
         return split_source(self.open([str(one["path"]) for one in self.inputs], memory), self.rule, "train")
 
+    def unshared(self, options: Mapping[str, Any], reference: Schema, generated: Schema) -> dict[str, list[str]]:
+        """The columns of a table that only one sample has, of those that are judged without a recipe or by it."""
+        if options["kind"] != "table":
+            return {}
+        both = {"reference": (reference, generated)}
+        if self.recipe is None:
+            both["generated sample"] = (generated, reference)
+        return {
+            which: [
+                column.name
+                for column in _chosen(own, self.recipe)
+                if column.name not in other and not column.jagged and not is_identity(column)
+            ]
+            for which, (own, other) in both.items()
+        }
+
     def provenance(self, files: Mapping[str, str], training: str | None, device: str) -> dict[str, Any]:
         """What was compared, and with what: files with sizes and hashes, the model, versions and the machine.
 

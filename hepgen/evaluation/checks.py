@@ -11,6 +11,7 @@ from hepgen.evaluation.domain import Domain, FloatArray, Pool
 from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.protocols import PUBLISHED_EVENTS, Protocol
 from hepgen.evaluation.splits import ConditionBin
+from hepgen.events.jets import find_jets
 from hepgen.events.source import EventSource, NumberedSource
 
 MIN_EVENTS = 100
@@ -42,7 +43,7 @@ def check_kinds(reference: EventSource, generated: EventSource) -> None:
     Raises:
         InputFileError: if they hold events of different kinds, or have no column in common.
     """
-    kinds = [_KINDS.get(source.schema.convention, "a table of events") for source in (reference, generated)]
+    kinds = [_kind(source) for source in (reference, generated)]
     if kinds[0] != kinds[1] or not set(reference.schema.names) & set(generated.schema.names):
         names = [", ".join(source.schema.names[:4]) for source in (reference, generated)]
         raise InputFileError(
@@ -52,7 +53,16 @@ def check_kinds(reference: EventSource, generated: EventSource) -> None:
         )
 
 
-_KINDS = {"calochallenge": "calorimeter showers", "par04": "calorimeter showers", "jetnet": "jets"}
+_KINDS = {
+    "calochallenge": "calorimeter showers",
+    "par04": "calorimeter showers",
+}
+
+
+def _kind(source: EventSource) -> str:
+    if source.schema.convention in _KINDS:
+        return _KINDS[source.schema.convention]
+    return "jets" if find_jets(source.schema) is not None else "a table of events"
 
 
 def _place(source: EventSource) -> str:

@@ -335,6 +335,28 @@ def test_a_gate_that_does_not_hold_exits_5_after_the_table(call, work: Path) -> 
     assert "auc = " in done.stderr.splitlines()[-3]
 
 
+def test_jets_are_judged_from_their_files_alone(call, tmp_path: Path) -> None:
+    jets = DATA / "jets.root"
+    done = call("evaluate", jets, jets, "--quick", "--seed", "3", "-o", "report", "--also", f"copy={jets}")
+    assert done.returncode == 0, done.stderr
+    for name in ("w1m", "auc_set", "mmd_emd", "logpost_set.copy"):
+        assert f" {name} " in done.stdout
+    found = json.loads((tmp_path / "report/report.json").read_text())
+    assert found["provenance"]["files"]["copy"][0]["path"] == str(jets)
+    assert len(found["provenance"]["files"]["reference"][0]["sha256"]) == 64
+    assert "jets.root against jets.root" in (tmp_path / "report/report.html").read_text()
+    assert (tmp_path / "report/histograms.root").stat().st_size > 1000
+
+
+def test_columns_of_one_sample_only_are_said(call, tmp_path: Path) -> None:
+    with uproot.recreate(tmp_path / "few.root") as file, uproot.open(DATA / "ttbar.root") as truth:
+        arrays = truth["events"].arrays(["met", "m_bb", "n_jets"], library="np")
+        file.mktree("events", {name: values.dtype for name, values in arrays.items()}).extend(arrays)
+    done = call("evaluate", DATA / "ttbar.root", "few.root", "--quick", "--seed", "3", "--max-events", "200")
+    assert done.returncode == 0
+    assert "warning: columns of the reference alone are not judged: lepton_pt" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
@@ -344,6 +366,10 @@ def test_a_gate_that_does_not_hold_exits_5_after_the_table(call, work: Path) -> 
         (["{data}/photons.hdf5", "{data}/photons.hdf5"], 2, "--binning"),
         (["{data}/photons.hdf5", "{data}/photons.hdf5", "--binning", "{data}/binning_electrons.xml"], 3, "6480"),
         (["{data}/ttbar.root", "{data}/ttbar.root", "--protocol", "slow"], 2, "calochallenge"),
+        (["{data}/ttbar.root", "{data}/photons.hdf5"], 3, "the generated sample calorimeter showers"),
+        (["{data}/ttbar.root", "{data}/jets.root"], 3, "the generated sample jets"),
+        (["{data}/ttbar.root", "{data}/ttbar.root", "--kind", "jets"], 2, "part_pt"),
+        (["{data}/ttbar.root", "{data}/ttbar.root", "--also", "x"], 2, "NAME=FILE"),
     ],
 )
 def test_what_cannot_be_judged_is_said(call, arguments: list[str], code: int, word: str) -> None:
