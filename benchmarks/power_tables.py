@@ -11,7 +11,20 @@ import numpy as np
 
 SIGMA = 3.0
 FAMILIES = {
-    "1-d": ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail", "response", "profile"),
+    "1-d": (
+        "separation",
+        "ks",
+        "w1",
+        "chi2ndf",
+        "mean",
+        "width",
+        "tail_low",
+        "tail_high",
+        "chi2ndf_2d",
+        "outliers",
+        "response",
+        "profile",
+    ),
     "Frechet": ("fpd", "fpd_intercept", "fpd_extrapolated", "kpd"),
     "distances": ("energy_distance", "sliced_w1", "correlation"),
     "neighbours": ("precision", "recall", "density", "coverage"),

@@ -19,7 +19,7 @@ from hepgen.events.schema import Schema
 
 _ANY_KIND = (
     *("fpd", "fpd_intercept", "kpd", "sliced_w1", "energy_distance", "energy_distance.p", "correlation", "global.p"),
-    *("chi2ndf_2d.mean", "chi2ndf_2d.max"),
+    *("chi2ndf_2d.mean", "chi2ndf_2d.max", "outliers"),
     *("separation.mean", "separation.max", "ks.max", "ks.max.all", "w1.max.all"),
     *("precision", "recall", "density", "coverage", "qmse", "equivalent_events"),
 )

@@ -162,7 +162,9 @@ class Comparison:
         check_content(true, made, generated)
         check_scales(self.domain, true, made, generated)
         limits = Limits.fit(true.observables, self.domain.observables, ordered=self.domain.kind == "table")
-        made = replace(made, problems={**made.problems, **limits.flags(made.observables)})
+        spikes = limits.spikes(made.observables)
+        made = replace(made, problems={**made.problems, **limits.flags(made.observables), **spikes})
+        made_sanity = made_sanity.with_problems({name: Problem.of(one, made.entries) for name, one in spikes.items()})
         return _Sample(reference, true, true_sanity), _Sample(generated, made, made_sanity, limits)
 
     def _pool(self, source: EventSource, rng: np.random.Generator, trained: Hashes | None) -> tuple[Pool, Sanity]:

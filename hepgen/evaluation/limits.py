@@ -1,4 +1,4 @@
-"""What no true event does: the range of every observable, and columns that never exceed another one."""
+"""What no true event does: ranges of observables, values that many events share, columns that exceed another one."""
 
 from __future__ import annotations
 
@@ -11,79 +11,134 @@ from numpy.typing import NDArray
 from hepgen.evaluation.domain import FloatArray
 from hepgen.evaluation.histograms import Observable
 
-_REACH = 10.0
-_RANK = 10
+_FAR = 10.0
+_DECADES = 3
+_STEEP, _HEAVY = 0.5, 3.0
+_CAUTION = 1.3  # for what ten and a hundred events say of a tail
 _EDGE = 100
 _ROUNDING = 1e-6
+_SHARED = 10
 _ORDER_ROWS = 4096
 _LEAST_OVERLAP = 0.05  # how often independent columns would break an order before it says anything
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest value of each observable that truth may have, (observables,), nan where it has none."""
+
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def fit(cls, values: FloatArray, *, tight: bool = False) -> Range:
+        """From a reference, (events, observables).
+
+        The range ends behind the extreme value by ten times its distance from the tenth most extreme one: at an edge, where
+        events are dense, close behind it; in a tail, which the next sample may well follow further, far behind it. A tight
+        one ends where the tail will reach in three more decades of events, judged by the distances between the first, the
+        tenth and the hundredth most extreme one. Where ten events share the extreme value, as whole numbers do, it ends one
+        step behind it, and there where a hundred do.
+        """
+        ends = [_ends(column[~np.isnan(column)], tight) for column in values.T]
+        return cls(*(np.array([end[side] for end in ends]) for side in (0, 1)))
+
+    def outside(self, values: FloatArray) -> Flags:
+        """Flags of the values outside, (events, observables); what is not a number is not."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray((values < self.low) | (values > self.high))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Ranges and orders of a reference sample.
-
-    The range ends behind the extreme value by ten times its distance from the tenth most extreme one: at an edge, where
-    events are dense, close behind it; in a tail, where the next sample may well reach further, far behind it. Where ten
-    events share the extreme value, as whole numbers do, it ends one step behind it, and there where a hundred do.
+    """Ranges, shares and orders of a reference sample.
 
     Attributes:
-        observables: (observables) of the sample.
-        low, high: (observables,), nan where an observable has no value.
+        observables: of the sample.
+        ranges: of every observable.
+        shared: how many true events share one value of each observable, at most, (observables,).
+        events: of the reference.
         orders: pairs of observables, by number, of which the first never exceeds the second.
     """
 
     observables: tuple[Observable, ...]
-    low: FloatArray
-    high: FloatArray
+    ranges: Range
+    shared: NDArray[np.int64]
+    events: int
     orders: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def fit(cls, values: FloatArray, observables: Sequence[Observable], *, ordered: bool) -> Limits:
-        """From a reference, (events, observables); nan where an event has no value.
+    def fit(cls, values: FloatArray, observables: Sequence[Observable], *, ordered: bool = False) -> Limits:
+        """From a reference.
 
         Args:
-            values: of the reference.
+            values: (events, observables); nan where an event has no value.
             observables: of the columns.
             ordered: whether to look for columns that never exceed another of the same unit.
         """
-        ends = [_range(column[~np.isnan(column)]) for column in values.T]
-        low, high = (np.array([end[side] for end in ends]) for side in (0, 1))
-        return cls(tuple(observables), low, high, _orders(values, observables) if ordered else ())
+        shared = np.array([0 if one.integer else _most_shared(x) for one, x in zip(observables, values.T, strict=True)])
+        orders = _orders(values, observables) if ordered else ()
+        return cls(tuple(observables), Range.fit(values), shared, len(values), orders)
 
-    def flags(self, values: FloatArray) -> dict[str, NDArray[np.bool_]]:
-        """Flags of the events that leave the range or break an order, (events,), by a name in words."""
+    def flags(self, values: FloatArray) -> dict[str, Flags]:
+        """Flags of the events that leave a range or break an order, (events,), by a name in words."""
         found = {}
-        with np.errstate(invalid="ignore"):
-            for index, observable in enumerate(self.observables):
-                column, low, high = values[:, index], self.low[index], self.high[index]
-                outside = np.asarray((column < low) | (column > high))
-                if outside.any():
-                    where = f"{low:.4g} to {high:.4g}{' ' if observable.unit else ''}{observable.unit}"
-                    found[f"{observable.name} outside the range of true events, {where}"] = outside
-            for child, parent in self.orders:
+        outside = self.ranges.outside(values)
+        for index in np.flatnonzero(outside.any(axis=0)).tolist():
+            one = self.observables[index]
+            ends = f"{self.ranges.low[index]:.4g} to {self.ranges.high[index]:.4g}{' ' if one.unit else ''}{one.unit}"
+            found[f"{one.name} outside the range of true events, {ends}"] = outside[:, index]
+        for child, parent in self.orders:
+            with np.errstate(invalid="ignore"):
                 broken = np.asarray(values[:, child] > values[:, parent])
-                if broken.any():
-                    names = (self.observables[index].name for index in (child, parent))
-                    found["{} above {}, which no true event has".format(*names)] = broken
+            if broken.any():
+                names = (self.observables[index].name for index in (child, parent))
+                found["{} above {}, which no true event has".format(*names)] = broken
+        return found
+
+    def spikes(self, values: FloatArray) -> dict[str, Flags]:
+        """Flags of the events that share one value of a continuous observable with more events than true ones do."""
+        found = {}
+        for observable, most, column in zip(self.observables, self.shared, values.T, strict=True):
+            if observable.integer:
+                continue
+            distinct, group, counts = np.unique(column, return_inverse=True, return_counts=True, equal_nan=True)
+            expected = most * len(values) / max(self.events, 1)
+            crowded = (counts > _SHARED + 3 * expected) & ~np.isnan(distinct)
+            if crowded.any():
+                words = ", ".join(f"{value:.6g}" for value in distinct[crowded][:3])
+                found[f"{observable.name} has one value in many events, {words}"] = np.asarray(crowded[group])
         return found
 
 
-def _range(values: FloatArray) -> tuple[float, float]:
+def _most_shared(column: FloatArray) -> int:
+    """How many events share the most frequent value."""
+    known = column[~np.isnan(column)]
+    return int(np.unique(known, return_counts=True)[1].max()) if len(known) else 0
+
+
+def _ends(values: FloatArray, tight: bool) -> tuple[float, float]:
     if not len(values):
         return float("nan"), float("nan")
     low, high = float(values.min()), float(values.max())
     rounding = _ROUNDING * (high - low)
-    return low - _margin(values - low) - rounding, high + _margin(high - values) + rounding
+    return low - _margin(values - low, tight) - rounding, high + _margin(high - values, tight) + rounding
 
 
-def _margin(depths: FloatArray) -> float:
+def _margin(depths: FloatArray, tight: bool) -> float:
     """How far behind the end of a range the next sample may reach, by the distances of events from that end, (events,)."""
-    rank = min(_RANK, len(depths)) - 1
-    reach = _REACH * float(np.partition(depths, rank)[rank])
+    ranks = [min(rank, len(depths)) - 1 for rank in (10, 100)]
+    tenth, hundredth = np.partition(depths, ranks)[ranks].tolist()
+    if tenth > 0 and not tight:
+        return float(_FAR * tenth)
+    if tenth > 0:
+        growth = tenth / (hundredth - tenth) if hundredth > tenth else _HEAVY
+        growth = _CAUTION * min(max(growth, _STEEP), _HEAVY)
+        return float(tenth * sum(growth**decade for decade in range(1, _DECADES + 1)))
     inside = depths[depths > 0]
-    if reach > 0 or not len(inside) or len(depths) - len(inside) >= _EDGE:
-        return reach
+    if not len(inside) or len(depths) - len(inside) >= _EDGE:
+        return 0.0
     return float(inside.min())
 
 

@@ -13,10 +13,11 @@ from hepgen.evaluation.metrics import binned_divergences, cdf_distances, chi2_pe
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import Split
 
-_CENTRAL = (0.01, 0.99)
-METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail")
+_TAIL = 0.01
+METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail_low", "tail_high")
 _ERROR = "error of chi2ndf"
-_COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, "mean", "width", "tail")
+_TAILS = {"tail_low": "error of tail_low", "tail_high": "error of tail_high"}
+_COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, "mean", "width", *_TAILS, *_TAILS.values())
 DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
 """Of histograms; of all conditions together only."""
 
@@ -35,7 +36,8 @@ def add_one_dimensional(
     """Add ``separation.mean``, ``separation.max`` and ``ks.max``, and per observable every one of ``METRICS``.
 
     W1 is in units of the reference's standard deviation, as is ``mean``, the difference of the means; ``width`` is the ratio
-    of the standard deviations; ``tail`` the share of events beyond the central 98 % of the reference, over that share.
+    of the standard deviations; ``tail_low`` and ``tail_high`` the share of events
+    below and above the central 98 % of half A, over that of half A, with errors of counting.
     The f-divergences of histograms stand beside these where there is no suffix. Values that are not a number are left out.
     """
     splits = [split, *split.parts(parts)]
@@ -54,8 +56,9 @@ def add_one_dimensional(
         of_one = values[:, index]
         for metric in METRICS if suffix else (*METRICS, *DIVERGENCES):
             name, place = f"{metric}.{observable.name}{suffix}", columns.index(metric)
-            if metric == "chi2ndf":
-                value, floor = of_one[0, [place, columns.index(_ERROR)]].T.tolist()
+            own_error = {"chi2ndf": _ERROR, **_TAILS}.get(metric)
+            if own_error is not None:
+                value, floor = of_one[0, [place, columns.index(own_error)]].T.tolist()
                 book.add_fit(name, tuple(value), tuple(floor), split.size)
             else:
                 book.add_parts(name, _pairs(of_one[:, place]), split.size)
@@ -107,7 +110,6 @@ def _of_one(
         counts = [axis.scored(axis.count(place, weight)) for place, weight in sides]
         squares = [axis.scored(axis.count(place, weight**2)) for place, weight in sides]
         shapes = [_shape(ascending, mass) for mass in masses]
-        tails = _tails(ascending, masses)
         for which in (0, 1):
             other = which + 1
             kolmogorov, wasserstein = cdf_distances(ascending, masses[0], masses[other])
@@ -119,7 +121,7 @@ def _of_one(
                 *chi2_per_bin(counts[0], squares[0], counts[other], squares[other]),
                 (mean - true_mean) / spread if spread > 0 else np.nan,
                 width / true_width if true_width > 0 else np.nan,
-                tails[which],
+                *_tails(ascending, masses[0], masses[other]),
                 *binned_divergences(counts[0], counts[other]).values(),
             )
     return result
@@ -134,18 +136,34 @@ def _shape(values: FloatArray, mass: FloatArray) -> tuple[float, float]:
     return mean, float(np.sqrt(max(mass @ np.square(values - mean) / total, 0.0)))
 
 
-def _tails(values: FloatArray, masses: Sequence[FloatArray]) -> tuple[float, float]:
-    """Shares of the second and third weighting beyond the central 98 % of the first, over the share of the first."""
-    total = masses[0].sum()
-    if total <= 0:
-        return float("nan"), float("nan")
-    low, high = (values[min(np.searchsorted(np.cumsum(masses[0]), q * total), len(values) - 1)] for q in _CENTRAL)
-    beyond = (values < low) | (values > high)
-    shares = [float(mass[beyond].sum() / mass.sum()) if mass.sum() > 0 else float("nan") for mass in masses]
-    if shares[0] <= 0:  # of few values, all are in the centre
-        none = (1.0 if share == 0 else float("nan") for share in shares[1:])
-        return next(none), next(none)
-    return shares[1] / shares[0], shares[2] / shares[0]
+def _tails(values: FloatArray, first: FloatArray, second: FloatArray) -> tuple[float, float, float, float]:
+    """Shares of the second weighting below and above the central 98 % of the first, over those of the first; their errors.
+
+    Where all events of the first are in the centre, as of few values they may be, there is a ratio only if all of the second
+    are, too: then it is 1, without error.
+    """
+    totals = float(first.sum()), float(second.sum())
+    if min(totals) <= 0:
+        return (float("nan"),) * 4
+    below = np.cumsum(first)
+    places = (int(np.searchsorted(below, q * totals[0])) for q in (_TAIL, 1 - _TAIL))
+    low, high = (values[min(place, len(values) - 1)] for place in places)
+    found = []
+    for beyond in (values < low, values > high):
+        (own, own_error), (share, error) = (
+            _counted(mass[beyond], total) for mass, total in zip((first, second), totals, strict=True)
+        )
+        if own <= 0:
+            found.append((1.0, 0.0) if share == 0 else (float("nan"), float("nan")))
+        else:
+            found.append((share / own, float(np.hypot(error, share / own * own_error)) / own))
+    (lower, lower_error), (upper, upper_error) = found
+    return lower, upper, lower_error, upper_error
+
+
+def _counted(mass: FloatArray, total: float) -> tuple[float, float]:
+    """A share of a sample and its error of counting, which is that of one event where there is none."""
+    return float(mass.sum()) / total, float(np.sqrt(max(float(np.square(mass).sum()), 1.0))) / abs(total)
 
 
 def add_spectrum(

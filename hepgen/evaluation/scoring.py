@@ -23,6 +23,7 @@ from hepgen.evaluation.global_test import add_global
 from hepgen.evaluation.histograms import Axis, axis_for
 from hepgen.evaluation.metrics import effective_events
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
+from hepgen.evaluation.outliers import add_outliers
 from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split, common_size, random_split
@@ -127,6 +128,7 @@ class Scorer:
         parts = self.work.parts
         self.tell("one-dimensional scores")
         add_one_dimensional(book, *compared, self.domain.observables, self.axes, plan.split, parts)
+        add_outliers(book, *compared, self.bins, plan.split)
         add_pairs(book, *compared, self.domain.observables, plan.split, parts)
         for one in plan.bins:
             if one.split.size >= parts:

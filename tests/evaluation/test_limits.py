@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hepgen.evaluation.histograms import Observable
-from hepgen.evaluation.limits import Limits
+from hepgen.evaluation.limits import Limits, Range
 
 X, Y, N = Observable("x", "x", "GeV"), Observable("y", "y", "GeV"), Observable("n", "n", integer=True)
 
@@ -26,7 +26,7 @@ def test_truth_seldom_leaves_its_range(draw):
 def test_an_edge_is_found_close_behind_the_events():
     rng = np.random.default_rng(0)
     found = limits(rng.uniform(-np.pi, np.pi, 10_000))
-    assert found.high[0] == pytest.approx(np.pi, rel=0.05)
+    assert found.ranges.high[0] == pytest.approx(np.pi, rel=0.05)
     flags = found.flags(np.array([[0.0], [4.0], [np.nan]]))
     ((name, wrong),) = flags.items()
     assert name.startswith("x outside the range of true events, ")
@@ -37,8 +37,8 @@ def test_an_edge_is_found_close_behind_the_events():
 def test_whole_numbers_end_where_many_events_end_and_one_step_behind_few():
     many = limits(np.repeat([2.0, 3.0, 4.0], 200))
     few = limits(np.repeat([2.0, 3.0, 4.0], [200, 200, 20]))
-    assert (round(many.low[0], 3), round(many.high[0], 3)) == (2, 4)
-    assert (round(few.low[0], 3), round(few.high[0], 3)) == (2, 5)
+    assert (round(many.ranges.low[0], 3), round(many.ranges.high[0], 3)) == (2, 4)
+    assert (round(few.ranges.low[0], 3), round(few.ranges.high[0], 3)) == (2, 5)
 
 
 def test_a_column_that_never_exceeds_another_must_not():
@@ -54,5 +54,28 @@ def test_a_column_that_never_exceeds_another_must_not():
 
 def test_without_values_there_is_no_range():
     empty = limits(np.full(10, np.nan))
-    assert np.isnan(empty.low[0])
+    assert np.isnan(empty.ranges.low[0])
     assert empty.flags(np.array([[1.0]])) == {}
+
+
+def test_a_value_that_many_events_share_is_found_unless_truth_shares_it():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=2000)
+    made = rng.normal(size=2000)
+    made[:30] = 0.25
+    flags = limits(x).spikes(made[:, None])
+    assert next(iter(flags)) == "x has one value in many events, 0.25"
+    assert int(next(iter(flags.values())).sum()) == 30
+    spiky = x.copy()
+    spiky[:40] = 0.25
+    assert limits(spiky).spikes(made[:, None]) == {}
+    assert limits(x, x, np.zeros(2000)).spikes(np.zeros((2000, 3))[:, :3]).keys() != set()
+
+
+def test_a_tight_range_follows_the_tail():
+    rng = np.random.default_rng(4)
+    normal, heavy = rng.normal(size=5000), rng.standard_cauchy(size=5000)
+    tight = Range.fit(np.stack([normal, heavy], axis=1), tight=True)
+    wide = Range.fit(np.stack([normal, heavy], axis=1))
+    assert 4 < tight.high[0] < 8 < wide.high[0]
+    assert tight.high[1] > 10 * heavy.max()

@@ -1,0 +1,50 @@
+"""How many events lie where true ones of the same condition hardly ever do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.evaluation.domain import FloatArray, Pool
+from hepgen.evaluation.limits import Range
+from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.splits import ConditionBin, Split
+
+_BIN_EVENTS = 200
+
+
+def add_outliers(book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], split: Split) -> None:
+    """Add ``outliers``, the share of events with an observable beyond the tails of half A, in all or in a bin of a condition.
+
+    An observable is beyond where half A would hardly reach with a thousand times as many events; bins of fewer than 200
+    events of half A do not count. The error is that of counting.
+    """
+    truth, conditions = reference.observables[split.a], reference.conditions[split.a]
+    inside = [(one, one.rows(conditions)) for one in bins]
+    ranges: list[tuple[ConditionBin | None, Range]] = [(None, Range.fit(truth, tight=True))]
+    ranges += [(one, Range.fit(truth[rows], tight=True)) for one, rows in inside if rows.sum() >= _BIN_EVENTS]
+    found = []
+    for pool, rows in ((generated, split.generated), (reference, split.b)):
+        beyond = _beyond(pool.observables[rows], pool.conditions[rows], ranges)
+        found.append(_share(beyond, pool.weights[rows]))
+    book.add_fit("outliers", found[0], found[1], split.size)
+
+
+def _beyond(
+    values: FloatArray, conditions: FloatArray, ranges: Sequence[tuple[ConditionBin | None, Range]]
+) -> NDArray[np.bool_]:
+    """Flags of events with a value outside any range that applies to them, (events,)."""
+    beyond = np.zeros(len(values), dtype=bool)
+    for one, within in ranges:
+        applies = np.ones(len(values), dtype=bool) if one is None else one.rows(conditions)
+        beyond[applies] |= within.outside(values[applies]).any(axis=1)
+    return beyond
+
+
+def _share(flags: NDArray[np.bool_], weights: FloatArray) -> tuple[float, float]:
+    """A weighted share and its counting error, as if one more event were flagged: none is no certainty."""
+    total = float(weights.sum())
+    squares = float(np.square(weights[flags]).sum()) + float(np.square(weights).mean())
+    return float(weights[flags].sum()) / total, float(np.sqrt(squares)) / total
