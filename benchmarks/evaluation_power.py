@@ -207,7 +207,7 @@ def deviations(report: Report) -> dict[str, float]:
     for name in made:
         # as many as truth has, and one more: what truth has by chance not shown
         expected = ratio * (true.get(name, 0) + 1)
-        found[f"sanity.{name}"] = float(norm.isf(max(poisson.sf(made[name] - 1, expected), 1e-300)))
+        found[f"sanity.{name}"] = float(norm.isf(min(max(poisson.sf(made[name] - 1, expected), 1e-300), 0.5)))
     return {name: round(z, 2) for name, z in found.items()}
 
 
