@@ -22,9 +22,9 @@ from hepgen.evaluation.columns import TableDomain
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.histograms import Observable
 from hepgen.evaluation.plots import draw
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve
 from hepgen.evaluation.samples import read_pool
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.events.reader import open_events
 from hepgen.events.writer import create_writer
 

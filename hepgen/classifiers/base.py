@@ -78,7 +78,7 @@ def label(
         if weights is None:
             return np.ones(count)
         total = float(np.sum(weights, dtype=np.float64))
-        return np.asarray(weights, dtype=np.float64) * (count / total) if total else np.ones(count)
+        return np.asarray(weights, dtype=np.float64) * (count / total) if total > 0 else np.ones(count)
 
     first, second = len(reference), len(generated)
     return LabelledEvents(
@@ -106,7 +106,9 @@ def label_classes(samples: Sequence[Array], weights: Sequence[Array]) -> Labelle
     return LabelledEvents(
         np.concatenate(list(samples)),
         np.repeat(np.arange(len(samples), dtype=np.float64), [len(one) for one in samples]),
-        np.concatenate([one * (share / total if total else 1.0) for one, total in zip(scaled, totals, strict=True)]),
+        np.concatenate(
+            [one * (share / total if total > 0 else 1.0) for one, total in zip(scaled, totals, strict=True)]
+        ),
     )
 
 

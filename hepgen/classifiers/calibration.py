@@ -52,6 +52,8 @@ def logistic(probability: FloatArray, labels: FloatArray, weights: FloatArray) -
         return np.asarray(np.log(p) - np.log1p(-p))[:, None]
 
     use = weights > 0
+    if len(np.unique(labels[use] > 0.5)) < 2:  # nothing to calibrate on
+        return lambda values: np.asarray(values, dtype=np.float64)
     fit = LogisticRegression(C=np.inf).fit(logit(probability[use]), labels[use] > 0.5, sample_weight=weights[use])
 
     def calibrate(values: FloatArray) -> FloatArray:
@@ -126,6 +128,13 @@ def jensen_shannon(probability: FloatArray, labels: FloatArray, weights: FloatAr
     weight = np.ones(len(labels)) if weights is None else weights
     margin = 1 / (len(labels) + 2)
     p = np.clip(probability, margin, 1 - margin)
+    sums = [float(np.sum(weight * (np.round(labels) == label))) for label in (0, 1)]
+    if min(sums) <= 0:
+        return float("nan")
+    # both classes count alike, whatever their numbers
+    odds = p / (1 - p) * (sums[0] / sums[1])
+    p = odds / (1 + odds)
+    weight = weight / np.where(labels > 0.5, sums[1], sums[0])
     entropy = -np.sum(weight * (labels * np.log(p) + (1 - labels) * np.log1p(-p))) / np.sum(weight)
     return float((np.log(2.0) - entropy) / np.log(2.0))
 

@@ -195,7 +195,7 @@ class Judge:
         """
         own = self.recipe.representation if self.recipe is not None else None
         found = self._kind(reference)
-        if kind is not None and kind != found and "calorimeter" in {kind, found} - {"jets"} and self.recipe is not None:
+        if kind is not None and kind != found and "calorimeter" in {kind, found} and self.recipe is not None:
             raise UsageError(f"the recipe is of a {found}, not of the kind '{kind}'", where="--kind")
         if (kind or found) == "jets":
             return {"kind": "jets", "jets": columns_of_jets(reference)}

@@ -16,8 +16,8 @@ from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.histograms import Observable
 from hepgen.evaluation.metrics import effective_events
 from hepgen.evaluation.quantiles import IndexArray, Measurement, Ruler, place, quantile_edges
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve, Line
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.tables import rounded
 
 MOST_QUANTILES = 50

@@ -14,13 +14,14 @@ from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.sanity import NEGATIVE_WEIGHT
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.schema import Schema
 
 MAX_ELEMENTS = 64
+_TAKEN = {"mean", "max", "max.all"}  # names of scores over all columns
 _TOLERANCE = 1e-3
 
 
@@ -75,7 +76,8 @@ class TableDomain:
         found = []
         for column in numeric:
             count = int(np.prod(column.shape))
-            labels = [column.name] if not column.shape else [f"{column.name}[{i}]" for i in range(count)]
+            name = f"column.{column.name}" if column.name in _TAKEN else column.name
+            labels = [name] if not column.shape else [f"{name}[{i}]" for i in range(count)]
             whole = np.dtype(column.dtype).kind in "biu"
             found += [Observable(label, label, column.unit, integer=whole) for label in labels]
         self.observables = tuple(found)

@@ -9,6 +9,7 @@ import numpy as np
 
 from hepgen.evaluation.amplification import add_amplification
 from hepgen.evaluation.checks import (
+    MIN_EVENTS,
     check_content,
     check_pool,
     check_scales,
@@ -22,10 +23,11 @@ from hepgen.evaluation.histograms import Axis, HistogramPair
 from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.memorisation import add_memorisation
 from hepgen.evaluation.protocols import Protocol
-from hepgen.evaluation.report import Report, ScoreBook
+from hepgen.evaluation.report import Report
 from hepgen.evaluation.report_parts import Curve, Problem
 from hepgen.evaluation.samples import add_up, read_pool
 from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table, source_hashes
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
 from hepgen.evaluation.streaming import add_all_events, add_all_pooled, empty_sketches
@@ -63,6 +65,7 @@ class Comparison:
         self.domain, self.work, self.seed, self.memory, self.tell = domain, work, seed, memory, tell
         streams = np.random.SeedSequence(seed).spawn(8)
         self.rngs = [np.random.default_rng(stream) for stream in (*streams[:5], *streams[6:])]
+        self._trained: Pool | None = None
         self.classifier_seed = int(streams[5].generate_state(1)[0])
 
     def run(
@@ -97,7 +100,9 @@ class Comparison:
             sentence, close = add_memorisation(*compared)
             notes.append(sentence)
         else:
-            notes.append("Memorisation is not judged: no training sample was given.")
+            notes.append(
+                "Memorisation is not judged: no training sample was given (--quick leaves out that of the model)."
+            )
         self.tell("histograms over all events")
         histograms, further = _add_up(book, domain, reference, generated, axes, spectrum_axis)
         made_sanity = replace(generated.sanity, close=close).with_problems(further)
@@ -182,10 +187,9 @@ class Comparison:
         self, book: ScoreBook, reference: Pool, generated: Pool, training: EventSource | None
     ) -> tuple[Curve | None, list[str]]:
         """Equivalent events, by the observables of the training events too."""
-        trained = None
-        if training is not None:
-            trained = read_pool(training, self.domain, self.rngs[5], rows=self._pool_rows(), raw_rows=0)[0]
-        compared = book, reference, generated, self.domain.observables, trained
+        if training is not None and self._trained is None:
+            self._trained = read_pool(training, self.domain, self.rngs[5], rows=self._pool_rows(), raw_rows=0)[0]
+        compared = book, reference, generated, self.domain.observables, self._trained
         return add_amplification(*compared, conditioned=bool(self.domain.condition_names))
 
     def _without_broken(
@@ -199,7 +203,7 @@ class Comparison:
     ) -> ScoreBook | None:
         """Every score without the flagged events; None where none is flagged or nothing is left."""
         clean = plan.without(reference, generated)
-        if not (reference.any() or generated.any()) or min(clean.split.size, clean.raw.size) < self.work.parts:
+        if not (reference.any() or generated.any()) or min(clean.split.size, clean.raw.size) < MIN_EVENTS // 2:
             return None
         self.tell("scores without broken events")
         book = ScoreBook()

@@ -20,7 +20,7 @@ from hepgen.evaluation.multivariate import (
     neighbour_scores,
     squared_mmd,
 )
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 from hepgen.evaluation.transport import energy_distance, sliced_wasserstein
 
@@ -124,6 +124,8 @@ def add_kernel_distance(book: ScoreBook, reference: Features, generated: Feature
         value, floor = (squared_mmd(a, other) for other in others)
         pairs.append((value, floor))
     book.add_parts("kpd", pairs, few.size)
+    if reference.weights is not None or generated.weights is not None:
+        book.comment("kpd", "without event weights")
 
 
 def add_correlations(

@@ -1,4 +1,4 @@
-"""What the evaluation must know of a kind of events; calorimeters and tables each answer in a module of their own."""
+"""What the evaluation must know of a kind of events; calorimeters, jets and tables each answer in a module of their own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from hepgen.classifiers.base import ClassPosterior, SampleClassifier
 from hepgen.evaluation.histograms import Axis, Observable
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve, ShowerImage
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces
 
@@ -89,13 +89,14 @@ class ClassifierTest:
     """One classifier two-sample test.
 
     Attributes:
-        name: ``low``, ``high``, or empty where a kind has one test only; the score is ``auc_<name>``.
+        name: ``low``, ``high``, ``trees``, ``set``, or empty where a kind has one test only; the score is ``auc_<name>``.
         title: what the classifier looks at, in words.
         features: raw (events, width) and conditions (events, conditions) to the classifier's input.
         classifier: makes an untrained classifier.
         control: what the control permutes, in words.
         part: the columns of ``raw`` that the control permutes together.
         posterior: makes an untrained classifier of several samples; None where a kind has none.
+        present: columns of ``raw``, one for each of ``part``, that are 0 where there is nothing to permute.
     """
 
     name: str
@@ -105,6 +106,7 @@ class ClassifierTest:
     control: str
     part: slice
     posterior: Callable[[], ClassPosterior] | None = None
+    present: slice | None = None
 
     def score(self, quantity: str) -> str:
         """``auc_low`` for the quantity ``auc``."""

@@ -17,7 +17,7 @@ from hepgen.classifiers.base import (
 )
 from hepgen.errors import UsageError
 from hepgen.evaluation.domain import ClassifierTest, Pool
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 
 GENERATED = "generated"
 """Name of the sample that is judged, beside those of other generators."""

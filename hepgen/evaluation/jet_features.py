@@ -76,22 +76,22 @@ def block_slice(name: str, constituents: int) -> slice:
     return slice(start, start + constituents)
 
 
-def jet_observables(raw: Array, radius: float) -> FloatArray:
+def jet_observables(raw: Array) -> FloatArray:
     """pt, eta, mass, mass_rel, multiplicity, tau21, tau32, d2 and the ptrel of the hardest, (jets, 8 + 5).
 
     pt, eta and mass are of the sum of all constituents; mass_rel is that of massless constituents in relative coordinates,
     as jetnet calculates it. nan where a jet has none: ratios without a denominator, constituents that are not there.
     """
-    parts = [_some_observables(blocks_of(part), radius) for part in _pieces(raw)]
+    parts = [_some_observables(blocks_of(part)) for part in _pieces(raw)]
     return np.concatenate(parts) if parts else np.empty((0, 8 + len(HARDEST)))
 
 
-def _some_observables(jets: Blocks, radius: float) -> FloatArray:
+def _some_observables(jets: Blocks) -> FloatArray:
     pt, eta, phi = (one.astype(np.float64) for one in (jets.ptrel, jets.etarel, jets.phirel))
     count = (pt > 0).sum(axis=1)
     total = jet_momentum(pt, eta + jets.eta[:, None], phi, jets.massrel)
     scale = jets.pt.astype(np.float64)
-    tau = n_subjettiness(pt, eta, phi, 3, radius=radius)
+    tau = n_subjettiness(pt, eta, phi, 3)
     columns = [
         total.pt * scale,
         np.where(count > 0, total.eta, np.nan),

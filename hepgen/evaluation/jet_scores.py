@@ -15,7 +15,7 @@ from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.energy_movers import coverage_and_mmd, distance_matrix
 from hepgen.evaluation.jet_features import blocks_of, polynomials, prime_graphs
 from hepgen.evaluation.metrics import wasserstein_distance
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 from hepgen.physics.jets import jet_momentum
 

@@ -26,8 +26,8 @@ from hepgen.evaluation.jet_features import (
     set_features,
 )
 from hepgen.evaluation.jet_scores import add_jet_scores
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve, ShowerImage
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.constituents import Jets, longest_jet, read_jets
 from hepgen.events.jets import JetColumns, unit_of_pt
@@ -48,7 +48,6 @@ class JetDomain:
         conditions: scalar columns, or ``jet_pt``, ``jet_eta``, ``jet_phi``, ``jet_mass`` of the jets as the file gives
             them; the jets' pt where None and known. Types of jets (``jet_pdgid``) are a condition like others.
         hardest: constituents that energy-flow polynomials are made of.
-        radius: of the jets, for N-subjettiness.
         trees, sets: options of the classifiers.
         matches: groups of jets behind coverage and MMD.
 
@@ -69,7 +68,6 @@ class JetDomain:
         width: int,
         conditions: tuple[str, ...] | None = None,
         hardest: int = 30,
-        radius: float = 0.8,
         trees: TreeOptions | None = None,
         sets: SetOptions | None = None,
         matches: int = 3,
@@ -77,7 +75,6 @@ class JetDomain:
         self.jets = columns
         self.width = width
         self.hardest = hardest
-        self.radius = radius
         self.trees = trees or TreeOptions()
         self.sets = sets or SetOptions()
         self.matches = matches
@@ -142,7 +139,7 @@ class JetDomain:
 
     def observe(self, raw: Array, conditions: FloatArray) -> FloatArray:
         """Columns in the order of ``observables``."""
-        return jet_observables(raw, self.radius)
+        return jet_observables(raw)
 
     def distance_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
         """The 36 energy-flow polynomials of FPD and KPD (arXiv:2211.10295)."""
@@ -184,11 +181,11 @@ class JetDomain:
 
         The control exchanges the directions of constituents among jets.
         """
-        part = block_slice("etarel", self.width)
+        part, present = block_slice("etarel", self.width), block_slice("ptrel", self.width)
         words = "etarel of each constituent permuted among jets of equal condition"
         return (
-            ClassifierTest("high", "high-level features", self.high_features, self._trees, words, part),
-            ClassifierTest("set", "constituents", set_features, self._set, words, part, self._posterior),
+            ClassifierTest("high", "high-level features", self.high_features, self._trees, words, part, None, present),
+            ClassifierTest("set", "constituents", set_features, self._set, words, part, self._posterior, present),
         )
 
     def _trees(self) -> TreeClassifier:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hepgen.evaluation.distances import Scale
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool, events_of
 from hepgen.evaluation.multivariate import squared_distances
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 from hepgen.events.source import EventSource
 
@@ -77,6 +77,9 @@ def add_memorisation(
     scale = Scale.fit(features[0], domain.nearest_scale)
     distances, numbers = nearest_events(np.concatenate([scale(x) for x in features]), training, domain, scale)
     held_out, made, floor = np.split(distances, 3)
+    if any((pool.weights != 1).any() for pool in (reference, generated)):
+        for name in ("memorisation.ratio", "memorisation.close"):
+            book.comment(name, "without event weights")
     limit = float(np.quantile(held_out, CLOSE))
     base = float(np.median(held_out))
     pieces = [np.arange(size), *np.array_split(np.arange(size), PARTS)]

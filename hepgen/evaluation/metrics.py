@@ -71,7 +71,7 @@ def chi2_per_bin(
 def binned_divergences(truth: ArrayLike, generated: ArrayLike) -> dict[str, float]:
     """f-divergences of two histograms: those of `hepgen.classifiers.calibration.divergences`, and ``jsd`` in units of ln 2.
 
-    Half an event is added to every bin (Jeffreys' prior), so that an empty one makes no divergence infinite; the more bins
+    Counts are of effective events. Half an event is added to every bin (Jeffreys' prior), so that an empty one makes no divergence infinite; the more bins
     hold few events, the larger are the divergences of two samples of one law. Nan where a histogram is empty.
 
     Example:

@@ -22,7 +22,8 @@ def frechet_distance(
 ) -> float:
     """Squared Frechet distance of the Gaussians with the samples' means and covariances.
 
-    |mu1 - mu2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)), arXiv 2211.10295. Biased upwards by the finite size of the samples.
+    |mu1 - mu2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)), arXiv 2211.10295. Biased upwards by the finite size of the samples. Nan
+    where the weights of a sample cancel.
 
     Raises:
         UsageError: with fewer than two events on a side.
@@ -33,6 +34,8 @@ def frechet_distance(
     """
     (mean_x, cov_x), (mean_y, cov_y) = (_moments(*one) for one in ((first, first_weights), (second, second_weights)))
     difference = mean_x - mean_y
+    if np.isnan(difference).any():
+        return float("nan")
     # Tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2) C2^(1/2): symmetric, never complex
     root = np.linalg.svd(_symmetric_root(cov_x) @ _symmetric_root(cov_y), compute_uv=False).sum()
     return float(max(difference @ difference + np.trace(cov_x) + np.trace(cov_y) - 2.0 * root, 0.0))
@@ -45,9 +48,12 @@ def _moments(values: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, 
         raise UsageError("a Frechet distance needs at least two events on a side")
     w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
     total = w.sum()
+    scale = total - np.square(w).sum() / total if total > 0 else 0.0
+    if scale <= 0:  # weights that cancel say nothing of a covariance
+        return np.full(x.shape[1], np.nan), np.full((x.shape[1], x.shape[1]), np.nan)
     mean = w @ x / total
     centred = x - mean
-    return mean, (centred * w[:, None]).T @ centred / (total - np.square(w).sum() / total)
+    return mean, (centred * w[:, None]).T @ centred / scale
 
 
 def _symmetric_root(matrix: FloatArray) -> FloatArray:
@@ -189,6 +195,8 @@ def correlation_distance(
 def _correlations(values: ArrayLike, weights: ArrayLike | None) -> FloatArray:
     x = np.asarray(values, dtype=np.float64)
     w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if w.sum() <= 0:
+        return np.full((x.shape[1], x.shape[1]), np.nan)
     centred = x - w @ x / w.sum()
     width = np.sqrt(np.maximum(w @ np.square(centred), 0.0))
     scaled = centred / np.where(width > 0, width, 1.0)

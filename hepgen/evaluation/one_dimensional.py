@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable
 from hepgen.evaluation.metrics import binned_divergences, cdf_distances, chi2_per_bin, separation_power
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 
 _TAIL = 0.01
@@ -122,7 +122,7 @@ def _of_one(
                 (mean - true_mean) / spread if spread > 0 else np.nan,
                 width / true_width if true_width > 0 else np.nan,
                 *_tails(ascending, masses[0], masses[other]),
-                *binned_divergences(counts[0], counts[other]).values(),
+                *binned_divergences(*(_effective(counts[x], squares[x]) for x in (0, other))).values(),
             )
     return result
 
@@ -134,6 +134,12 @@ def _shape(values: FloatArray, mass: FloatArray) -> tuple[float, float]:
         return float("nan"), float("nan")
     mean = float(mass @ values / total)
     return mean, float(np.sqrt(max(mass @ np.square(values - mean) / total, 0.0)))
+
+
+def _effective(counts: FloatArray, squares: FloatArray) -> FloatArray:
+    """Sums of weights as numbers of events that have their statistical error."""
+    total = squares.sum()
+    return counts * (counts.sum() / total) if total > 0 else counts
 
 
 def _tails(values: FloatArray, first: FloatArray, second: FloatArray) -> tuple[float, float, float, float]:

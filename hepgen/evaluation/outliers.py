@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.limits import Range
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
 
 _BIN_EVENTS = 200

@@ -12,6 +12,9 @@ from hepgen.errors import ConfigError, suggest
 PUBLISHED_EVENTS = 60_000
 """Training events a class behind the published CaloChallenge tables (60,000, for data set 1 80,000)."""
 
+FEWEST = 50
+"""Events a side that classifiers need."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -65,8 +68,10 @@ def choose_protocol(name: str, *, quick: bool = False, max_events: int | None = 
         max_events: events a side of the classifiers, instead of the protocol's.
 
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name, or fewer than 50 events a side.
     """
+    if max_events is not None and max_events < FEWEST:
+        raise ConfigError(f"classifiers of {max_events} events a side say nothing", hint=f"give {FEWEST} or more")
     if name not in PROTOCOLS:
         raise ConfigError(f"no protocol '{name}'", hint=suggest(name, PROTOCOLS) or f"has {', '.join(PROTOCOLS)}")
     chosen = PROTOCOLS[name]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hepgen.evaluation.domain import FloatArray, Pool
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.physics.binning import Binning
 

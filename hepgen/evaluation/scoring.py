@@ -21,11 +21,10 @@ from hepgen.evaluation.distances import (
 from hepgen.evaluation.domain import Domain, FloatArray, Pool
 from hepgen.evaluation.global_test import add_global
 from hepgen.evaluation.histograms import Axis, axis_for
-from hepgen.evaluation.metrics import effective_events
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.outliers import add_outliers
 from hepgen.evaluation.protocols import Protocol
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split, common_size, random_split
 from hepgen.evaluation.two_dimensional import add_pairs
 from hepgen.evaluation.two_sample import ClassifierResult, add_classifier_test, add_verdicts
@@ -200,6 +199,15 @@ class Scorer:
 
     def add_global(self, book: ScoreBook, results: Sequence[ClassifierResult], split: Split) -> str:
         """``global.p``, of all scores so far, and a sentence on it."""
-        halves = self.reference.weights[split.a], self.generated.weights[split.generated]
-        effective = effective_events(halves[0]), effective_events(halves[1])
-        return add_global(book, self.domain.observables, results, effective, split.size)
+        sides = (self.reference, split.a), (self.generated, split.generated), (self.reference, split.b)
+        known = [~np.isnan(pool.observables[rows]) for pool, rows in sides]
+        sizes = np.array(
+            [_effective_per_column(pool.weights[rows], one) for (pool, rows), one in zip(sides, known, strict=True)]
+        )
+        return add_global(book, self.domain.observables, results, sizes.T, split.size)
+
+
+def _effective_per_column(weights: FloatArray, known: Flags) -> FloatArray:
+    """Effective events that have a value, (columns,)."""
+    sums, squares = weights @ known, np.square(weights) @ known
+    return np.asarray(np.where(squares > 0, sums**2 / np.where(squares > 0, squares, 1.0), 0.0))

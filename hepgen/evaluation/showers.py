@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import awkward as ak
@@ -15,9 +14,9 @@ from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.shower_images import shower_images
 from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.physics.binning import Binning
@@ -42,7 +41,6 @@ class ShowerDomain:
         official: histogram bins and networks of the CaloChallenge instead of ours.
         network: the network of the tests; chosen by ``official`` where None.
         trees: the boosted trees of the test beside it.
-        device: where the networks run.
     """
 
     kind = "calorimeter"
@@ -60,7 +58,6 @@ class ShowerDomain:
         official: bool = False,
         network: NetworkOptions | None = None,
         trees: TreeOptions | None = None,
-        device: str = "cpu",
     ) -> None:
         self.binning = binning
         self.voxels = voxels
@@ -68,7 +65,7 @@ class ShowerDomain:
         self.columns = (*self.condition_names, voxels)
         self.threshold = threshold
         self.official = official
-        self.network = replace(network or (CALOCHALLENGE if official else NetworkOptions()), device=device)
+        self.network = network or (CALOCHALLENGE if official else NetworkOptions())
         self.trees = trees or TreeOptions()
         self.spectrum = Observable("voxel_energy", "voxel energy", "MeV", log=True)
 

@@ -99,14 +99,19 @@ def condition_bins(conditions: FloatArray, names: tuple[str, ...], *, bare_first
         if len(values) < 2:
             continue
         if len(values) <= MAX_DISCRETE:
+            digits = _digits(values)
             margin = 0.5 * float(np.min(np.diff(values)))
             margin = min(margin, 1e-3 * float(np.max(np.abs(values))) + 1e-12)
-            bins += [ConditionBin(f"{prefix}{_number(v)}", column, v - margin, v + margin, v) for v in values.tolist()]
+            bins += [
+                ConditionBin(f"{prefix}{_number(v, digits)}", column, v - margin, v + margin, v)
+                for v in values.tolist()
+            ]
             continue
         edges = np.quantile(conditions[:, column], np.linspace(0, 1, QUANTILE_BINS + 1))
+        digits = _digits(np.unique(edges))
         lows, highs = [-np.inf, *edges[1:-1]], [*edges[1:-1], np.inf]
         for index in range(QUANTILE_BINS):
-            words = f"{prefix}{_number(edges[index])}-{_number(edges[index + 1])}"
+            words = f"{prefix}{_number(edges[index], digits)}-{_number(edges[index + 1], digits)}"
             inside = (conditions[:, column] >= lows[index]) & (conditions[:, column] < highs[index])
             if inside.any():
                 center = float(np.median(conditions[inside, column]))
@@ -114,18 +119,29 @@ def condition_bins(conditions: FloatArray, names: tuple[str, ...], *, bare_first
     return tuple(bins)
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+def _digits(values: FloatArray) -> int:
+    """The fewest digits, four at least, that tell all values apart."""
+    return next((n for n in range(4, 17) if len({f"{value:.{n}g}" for value in values.tolist()}) == len(values)), 17)
+
+
+def _number(value: float, digits: int) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.{digits}g}"
 
 
 def permuted_at_equal_condition(
-    raw: NDArray[np.floating], conditions: FloatArray, part: slice, rng: np.random.Generator, neighbours: int = 20
+    raw: NDArray[np.floating],
+    conditions: FloatArray,
+    part: slice,
+    rng: np.random.Generator,
+    neighbours: int = 20,
+    present: slice | None = None,
 ) -> NDArray[np.floating]:
     """A copy in which each of the columns ``part`` is permuted among events of equal condition.
 
     Every column keeps its distribution at every condition; what binds it to the others is lost. Where the first
     condition takes many values, events are ordered by it and exchanged within groups of ``neighbours``; further
-    continuous conditions are divided into quarters.
+    continuous conditions are divided into quarters. Where the columns ``present`` are given, one for each of ``part``, only
+    events in which that is not 0 take part: padding stays where it is.
     """
     groups = np.zeros(len(raw), dtype=np.int64)
     for column in range(conditions.shape[1]):
@@ -136,10 +152,10 @@ def permuted_at_equal_condition(
         elif len(distinct) > MAX_DISCRETE:
             group = np.searchsorted(np.quantile(values, [0.25, 0.5, 0.75]), values)
         groups = groups * (int(group.max(initial=0)) + 1) + group
-    target = np.argsort(groups, kind="stable")
     result = raw.copy()
-    for column in range(part.start, part.stop):
-        shuffled = rng.permutation(len(raw))
-        source = shuffled[np.argsort(groups[shuffled], kind="stable")]
-        result[target, column] = raw[source, column]
+    for place, column in enumerate(range(part.start, part.stop)):
+        rows = np.arange(len(raw)) if present is None else np.flatnonzero(raw[:, present.start + place] != 0)
+        target = rows[np.argsort(groups[rows], kind="stable")]
+        shuffled = rng.permutation(rows)
+        result[target, column] = raw[shuffled[np.argsort(groups[shuffled], kind="stable")], column]
     return result

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepgen.evaluation.domain import Pool
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 
 FloatArray = NDArray[np.float64]
 EDGES = 10_000

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hepgen.evaluation.report import Report, Score
+from hepgen.evaluation.report import Report
+from hepgen.evaluation.scores import Score
 from hepgen.evaluation.tables import rounded
 
 _EVEN = 0.95  # effective share of reweighted events from which on nothing stands out
@@ -37,9 +38,13 @@ def _sanity(report: Report) -> list[str]:
     if made.get("broken", 0):
         problems = sorted(made["problems"].items(), key=lambda entry: -entry[1]["count"])
         listed = "; ".join(f"{one['count']} {name}" for name, one in problems[:3])
+        also = (
+            "every score is given without them as well"
+            if report.has_broken
+            else "too few are left to judge without them"
+        )
         words.append(
-            f"{made['broken']} of the generated events that are scored do what true events do not ({listed}): every score is"
-            " given without them as well."
+            f"{made['broken']} of the generated events that are scored do what true events do not ({listed}): {also}."
         )
     if made.get("close_to_training"):
         words.append(f"{len(made['close_to_training'])} generated events are suspiciously close to a training event.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from hepgen.evaluation.report import Report, Score
+from hepgen.evaluation.report import Report
+from hepgen.evaluation.scores import Score
 
 
 def file_stem(name: str) -> str:

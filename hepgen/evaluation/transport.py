@@ -102,4 +102,5 @@ def _scaled(weights: ArrayLike | None, count: int) -> FloatArray:
     if weights is None:
         return np.ones(count)
     values = np.asarray(weights, dtype=np.float64)
-    return np.asarray(values * (count / values.sum()))
+    total = values.sum()
+    return np.asarray(values * (count / total)) if total > 0 else np.full(count, np.nan)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.histograms import Observable
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 
 BINS = 8

@@ -26,7 +26,7 @@ from hepgen.classifiers.calibration import (
     logistic,
 )
 from hepgen.evaluation.domain import ClassifierTest, Pool
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split, permuted_at_equal_condition
 
 BLIND_BELOW = 0.9
@@ -235,7 +235,9 @@ def _divergence(name: str) -> Callable[[Verdict], float]:
 
 def _add_control(book: ScoreBook, test: ClassifierTest, reference: Pool, split: Split, a: Array, seed: int) -> float:
     conditions = reference.conditions[split.b]
-    broken = permuted_at_equal_condition(reference.raw[split.b], conditions, test.part, np.random.default_rng(seed))
+    broken = permuted_at_equal_condition(
+        reference.raw[split.b], conditions, test.part, np.random.default_rng(seed), present=test.present
+    )
     weights = reference.weights[split.a], reference.weights[split.b]
     result = judge(test.classifier, a, test.features(broken, conditions), seed, *weights).whole().auc()
     name = f"control.{test.score('auc')}"

@@ -7,7 +7,7 @@ from hepgen.evaluation.amplification import add_amplification
 from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.histograms import Observable
 from hepgen.evaluation.plots import draw
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 
 
 def pool(values, weights=None):

@@ -4,7 +4,8 @@ import pytest
 
 from hepgen.errors import ConfigError, QualityGateError
 from hepgen.evaluation.gates import check_gates, parse_gates
-from hepgen.evaluation.report import Report, Score
+from hepgen.evaluation.report import Report
+from hepgen.evaluation.scores import Score
 
 
 def report(**scores):

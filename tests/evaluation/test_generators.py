@@ -11,7 +11,7 @@ from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import UsageError
 from hepgen.evaluation.domain import ClassifierTest, Pool
 from hepgen.evaluation.generators import add_log_posteriors
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 
 SHIFTS = {"good": 0.2, "fair": 0.6, "bad": 1.2}
 POSTERIORS = {

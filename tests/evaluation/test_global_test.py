@@ -69,3 +69,16 @@ def test_a_shift_or_a_lost_correlation_makes_it_small(shifts, who) -> None:
     assert "of 5 tests" in score.comment
     assert who in score.comment
     assert any("they differ" in note for note in report.notes)
+
+
+def test_missing_values_do_not_make_truth_look_different() -> None:
+    found = []
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        columns = [{name: random.normal(size=size) for name in ("x", "y", "n", "w")} for size in (1600, 800)]
+        for one in columns:
+            one["x"][random.uniform(size=len(one["x"])) < 0.9] = np.nan
+        schema = Schema(tuple(Column(name, "float64") for name in ("x", "y", "n", "w")), tree="t")
+        sources = [MemorySource(ak.zip(one, depth_limit=1), schema) for one in columns]
+        found.append(evaluate(*sources, **OPTIONS, settings=WORK, seed=seed).scores["global.p"].value)
+    assert np.mean(np.array(found) < 0.05) <= 2 / 12

@@ -11,7 +11,7 @@ from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.energy_movers import coverage_and_mmd, distance_matrix, energy_movers_distance
 from hepgen.evaluation.jet_features import blocks_of
 from hepgen.evaluation.jet_scores import add_jet_scores
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 
 

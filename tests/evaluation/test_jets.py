@@ -11,8 +11,8 @@ from hepgen.classifiers.trees import TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.jet_features import blocks_of, prime_graphs, set_features
 from hepgen.evaluation.jets import JetDomain, common_width
-from hepgen.evaluation.report import ScoreBook
 from hepgen.evaluation.samples import read_pool
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import random_split
 from hepgen.evaluation.two_sample import add_classifier_test
 from hepgen.events.jets import JetColumns, find_jets

@@ -4,7 +4,7 @@ import numpy as np
 
 from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.outliers import add_outliers
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import condition_bins, random_split
 
 

@@ -7,7 +7,7 @@ from hepgen.evaluation.distances import Features, add_frechet
 from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.histograms import Observable, axis_for
 from hepgen.evaluation.one_dimensional import add_one_dimensional
-from hepgen.evaluation.report import Score, ScoreBook
+from hepgen.evaluation.scores import Score, ScoreBook
 from hepgen.evaluation.splits import random_split
 
 EVENTS = 2000
@@ -78,3 +78,28 @@ def test_means_widths_and_tails_are_compared_with_weights():
         ("chi2ndf.x", 1.0),
     ):
         assert scores[name].floor == pytest.approx(perfect, abs=0.6 if name == "chi2ndf.x" else 0.3)
+
+
+def test_significance_takes_the_error_of_the_difference():
+    rng = np.random.default_rng(0)
+    common, own = rng.normal(size=10), 0.1 * rng.normal(size=(2, 10))
+    parts = list(zip(1.0 + common + own[0], common + own[1], strict=True))
+    alike = Score.from_parts((1.0, 0.0), parts, 100)
+    apart = Score.from_parts((1.0, 0.0), list(zip(1.0 + common, common[::-1], strict=True)), 100)
+    assert alike.z > 5 > apart.z
+    few = Score.from_parts((1.0, 0.0), [parts[0], parts[1], *[(np.nan, np.nan)] * 8], 100)
+    assert few.z is None or few.z < alike.z
+
+
+def test_weights_of_any_scale_give_the_same_divergences():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=6000), rng.normal(0.3, 1, size=3000)
+    found = []
+    for scale in (1.0, 1e-4):
+        reference, generated = pool(x), pool(y)
+        reference.weights[:], generated.weights[:] = scale, scale
+        book, observable = ScoreBook(), Observable("x", "x")
+        split = random_split(6000, 3000, 3000, np.random.default_rng(2))
+        add_one_dimensional(book, reference, generated, [observable], [axis_for(observable, x)], split, 5)
+        found.append({name: score.value for name, score in book.scores().items()})
+    assert found[0] == pytest.approx(found[1], rel=1e-6)

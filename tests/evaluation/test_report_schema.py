@@ -8,9 +8,10 @@ import pytest
 from extracts import SMALL, halves, ttbar
 from jsonschema import Draft202012Validator
 
-from hepgen.evaluation.report import Report, Score
+from hepgen.evaluation.report import Report
 from hepgen.evaluation.report_schema import SCHEMA_FILE, attribute_words, report_schema, schema_text
 from hepgen.evaluation.run import evaluate
+from hepgen.evaluation.scores import Score
 
 
 @pytest.fixture(scope="module")

@@ -56,3 +56,21 @@ def test_a_continuous_condition_is_exchanged_between_neighbours():
     broken = permuted_at_equal_condition(conditions.copy(), conditions, slice(0, 1), rng)
     assert np.abs(broken - conditions).max() < 0.06
     assert not np.array_equal(broken, conditions)
+
+
+def test_narrow_bins_have_names_of_their_own():
+    rng = np.random.default_rng(0)
+    bins = condition_bins(rng.uniform(6500, 6500.1, size=(500, 1)), ("m",), bare_first=False)
+    assert len({one.label for one in bins}) == 5
+
+
+def test_padding_stays_where_it_is():
+    rng = np.random.default_rng(0)
+    raw = np.zeros((200, 4))
+    raw[:, :2] = rng.uniform(1, 2, size=(200, 2))
+    raw[::2, 1] = 0
+    raw[:, 2:] = np.where(raw[:, :2] > 0, rng.normal(size=(200, 2)), 0)
+    found = permuted_at_equal_condition(raw, np.zeros((200, 0)), slice(2, 4), rng, present=slice(0, 2))
+    np.testing.assert_array_equal(found == 0, raw == 0)
+    assert not np.array_equal(found[:, 3], raw[:, 3])
+    np.testing.assert_allclose(np.sort(found[:, 3]), np.sort(raw[:, 3]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hepgen.evaluation.report import Report, Score
+from hepgen.evaluation.report import Report
+from hepgen.evaluation.scores import Score
 from hepgen.evaluation.summary import summary
 
 

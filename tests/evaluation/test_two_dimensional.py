@@ -5,7 +5,7 @@ import pytest
 
 from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.histograms import Observable
-from hepgen.evaluation.report import ScoreBook
+from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split, random_split
 from hepgen.evaluation.two_dimensional import add_pairs, pair_chi2, quantile_bins
 
