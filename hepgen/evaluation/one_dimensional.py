@@ -14,6 +14,7 @@ from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 
 _TAIL = 0.01
+_ROUNDING = 1e-9
 METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail_low", "tail_high")
 _ERROR = "error of chi2ndf"
 _TAILS = {"tail_low": "error of tail_low", "tail_high": "error of tail_high"}
@@ -152,13 +153,11 @@ def _tails(values: FloatArray, first: FloatArray, second: FloatArray) -> tuple[f
     if min(totals) <= 0:
         return (float("nan"),) * 4
     below = np.cumsum(first)
-    places = (int(np.searchsorted(below, q * totals[0])) for q in (_TAIL, 1 - _TAIL))
+    places = (int(np.searchsorted(below, q * totals[0] * (1 - _ROUNDING))) for q in (_TAIL, 1 - _TAIL))
     low, high = (values[min(place, len(values) - 1)] for place in places)
     found = []
     for beyond in (values < low, values > high):
-        (own, own_error), (share, error) = (
-            _counted(mass[beyond], total) for mass, total in zip((first, second), totals, strict=True)
-        )
+        (own, own_error), (share, error) = (_counted(mass, beyond) for mass in (first, second))
         if own <= 0:
             found.append((1.0, 0.0) if share == 0 else (float("nan"), float("nan")))
         else:
@@ -167,9 +166,13 @@ def _tails(values: FloatArray, first: FloatArray, second: FloatArray) -> tuple[f
     return lower, upper, lower_error, upper_error
 
 
-def _counted(mass: FloatArray, total: float) -> tuple[float, float]:
-    """A share of a sample and its error of counting, which is that of one event where there is none."""
-    return float(mass.sum()) / total, float(np.sqrt(max(float(np.square(mass).sum()), 1.0))) / abs(total)
+def _counted(mass: FloatArray, chosen: NDArray[np.bool_]) -> tuple[float, float]:
+    """The share of the chosen in a weighting and its error of counting, which is that of one event where there is none."""
+    squares = np.square(mass)
+    one = float(squares.sum()) / max(int(np.count_nonzero(mass)), 1)
+    return float(mass[chosen].sum() / mass.sum()), float(
+        np.sqrt(max(float(squares[chosen].sum()), one)) / abs(mass.sum())
+    )
 
 
 def add_spectrum(
