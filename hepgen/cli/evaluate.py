@@ -80,6 +80,7 @@ def evaluate(
     from hepgen.cli.judge import Judge, named_files
     from hepgen.cli.requirements import check_names, domain_of
     from hepgen.evaluation.generators import GENERATED
+    from hepgen.evaluation.protocols import choose_protocol
     from hepgen.evaluation.run import evaluate as compare
     from hepgen.evaluation.summary import summary
     from hepgen.evaluation.write import write_report
@@ -128,7 +129,8 @@ def evaluate(
     files = {"reference": reference, GENERATED: generated, **named_files(also or ())}
     found = replace(found, provenance=judge.provenance(files, training, device))
     if report is not None:
-        write_report(found, report, title=f"{Path(generated).name} against {Path(reference).name}")
+        plots = choose_protocol(protocol, quick=quick).plots
+        write_report(found, report, plots=plots, title=f"{Path(generated).name} against {Path(reference).name}")
         sink.say(f"wrote {report / 'report.html'}")
     if as_json:
         sink.json(found.to_dict())
