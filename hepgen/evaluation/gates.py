@@ -70,17 +70,20 @@ def check_gates(report: Report, texts: Sequence[str]) -> None:
         ConfigError: if a requirement cannot be read, or names a score that the report does not have.
         QualityGateError: if at least one does not hold; every failing one is listed with its value and error.
     """
-    failures = []
+    failures, missing = [], []
     for gate in parse_gates(texts):
         score = report.scores.get(gate.name)
         if score is None:
-            known = suggest(gate.name, report.scores)
-            raise ConfigError(f"no score '{gate.name}' in the report", hint=known or "see the names in report.json")
-        if score.value is None:
+            missing.append(gate.name)
+        elif score.value is None:
             failures.append(f"{gate.name} is {score.text()}, required {gate.sign} {gate.limit:g}")
         elif not gate.holds(score.value):
             by = abs(score.value - gate.limit)
             failures.append(f"{gate.name} = {score.text()}, required {gate.sign} {gate.limit:g}, off by {by:.2g}")
+    if missing and not failures:
+        known = suggest(missing[0], report.scores)
+        raise ConfigError(f"no score '{missing[0]}' in the report", hint=known or "see the names in report.json")
+    failures += [f"{name} is not in the report" for name in missing]
     if failures:
         number = "1 requirement does" if len(failures) == 1 else f"{len(failures)} requirements do"
         raise QualityGateError(f"{number} not hold: {'; '.join(failures)}")

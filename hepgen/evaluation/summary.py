@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from hepgen.evaluation.one_dimensional import METRICS
 from hepgen.evaluation.report import Report
+from hepgen.evaluation.sanity import TRAINED
 from hepgen.evaluation.scores import Score
 from hepgen.evaluation.tables import rounded
 
@@ -19,7 +21,8 @@ _TESTS = {
 
 def summary(report: Report) -> list[str]:
     """Sentences that say what is good and what is not, the most important first."""
-    words = [sentence for name, who in _TESTS.items() if (sentence := _classifier(report, name, who))]
+    words = _overall(report)
+    words += [sentence for name, who in _TESTS.items() if (sentence := _classifier(report, name, who))]
     words += _observables(report)
     words += _response(report)
     words += _coverage(report)
@@ -28,6 +31,16 @@ def summary(report: Report) -> list[str]:
     words += _memorisation(report)
     words += _sanity(report)
     return words
+
+
+def _overall(report: Report) -> list[str]:
+    score = report.scores.get("global.p")
+    if score is None or score.value is None:
+        return []
+    verdict = "the samples differ" if score.value < 0.05 else "by these the samples may follow one law"
+    return [
+        f"All Kolmogorov and classifier tests together: true events look as different with p = {score.value:.2g}; {verdict}."
+    ]
 
 
 def _sanity(report: Report) -> list[str]:
@@ -83,13 +96,19 @@ def _observables(report: Report) -> list[str]:
     if not found:
         return []
     found.sort(key=lambda entry: -entry[0])
-    off = [entry for entry in found if (entry[2].z or 0.0) > 3]
+    off = [entry for entry in found if _differs(report, entry[1])]
     worst = ", ".join(
         f"{name} (separation power {score.value:.3g}, floor {score.floor or 0.0:.3g})" for _, name, score in found[:3]
     )
     return [
-        f"{len(off)} of {len(found)} observables differ by more than three standard deviations from their floor; worst: {worst}."
+        f"{len(off)} of {len(found)} observables differ by more than three standard deviations from their floor in shape, distance, mean or tails; largest separation: {worst}."
     ]
+
+
+def _differs(report: Report, name: str) -> bool:
+    """Whether any score of an observable is beyond three standard deviations."""
+    scores = (report.scores.get(f"{metric}.{name}") for metric in METRICS)
+    return any(score is not None and abs(score.z or 0.0) > 3 for score in scores)
 
 
 def _response(report: Report) -> list[str]:
@@ -154,7 +173,14 @@ def _memorisation(report: Report) -> list[str]:
     score = report.scores.get("memorisation.ratio")
     if score is None or score.value is None:
         return []
-    verdict = "nothing hints at copies of training events" if score.value > 0.95 else "it may repeat training events"
+    made = report.sanity.get("generated", {})
+    copied = made.get("problems", {}).get(TRAINED, {}).get("count", 0)
+    if copied or made.get("close_to_training"):
+        verdict = "single ones are copies, or nearly so, as listed above"
+    else:
+        verdict = (
+            "nothing hints at copies of training events" if score.value > 0.95 else "it may repeat training events"
+        )
     return [
         f"Generated events are {score.value:.3f} times as far from the training events as held-out ones: {verdict}."
     ]

@@ -51,3 +51,11 @@ def test_what_cannot_be_read_is_refused(text):
 def test_the_name_of_a_bin_may_hold_an_equals_sign() -> None:
     (gate,) = parse_gates(["auc@n_btag=1<0.7"])
     assert (gate.name, gate.sign, gate.limit) == ("auc@n_btag=1", "<", 0.7)
+
+
+def test_a_gate_on_a_score_that_is_not_there_hides_no_other():
+    report = Report("table", "fast", {}, 0, {"auc": Score(0.7, 0.01, 0.5, 20.0, 100)}, {})
+    with pytest.raises(QualityGateError, match=r"auc = 0\.7 .*fpd_intercept is not in the report"):
+        check_gates(report, ["fpd_intercept<1", "auc<0.6"])
+    with pytest.raises(ConfigError, match="no score 'fpd_intercept'"):
+        check_gates(report, ["fpd_intercept<1", "auc<0.8"])

@@ -24,3 +24,18 @@ def test_equivalent_events_are_said_with_the_factor_or_as_a_bound(error: float |
     (sentence,) = summary(report)
     assert words in sentence
     assert "2.2 times the training events" in sentence
+
+
+def test_the_whole_comes_first_and_copies_are_no_small_matter():
+    scores = {
+        "global.p": Score(1e-9, None, 0.5, None, 100),
+        "memorisation.ratio": Score(1.0, 0.1, 1.0, 0.0, 100),
+        "separation.x": Score(0.01, 0.01, 0.01, 0.0, 100),
+        "ks.x": Score(0.2, 0.01, 0.02, 9.0, 100),
+    }
+    copied = {"exact copy of a training event": {"count": 3, "events": [1, 2, 3]}}
+    sanity = {"generated": {"left_out": 0, "broken": 3, "problems": copied, "close_to_training": []}}
+    words = summary(Report("table", "fast", {}, 0, scores, sanity))
+    assert "the samples differ" in words[0]
+    assert any("1 of 1 observables differ" in sentence for sentence in words)
+    assert any("single ones are copies" in sentence for sentence in words)
