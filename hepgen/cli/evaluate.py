@@ -96,7 +96,8 @@ def evaluate(
     judge = Judge.of(model, recipe, binning, sink)
     true, made = judge.open(reference, common.batch_memory), judge.open(generated, common.batch_memory)
     true = judge.held_out(true, reference, sink)
-    others = {name: judge.open(file, common.batch_memory) for name, file in named_files(also or ()).items()}
+    further = named_files(also or ())
+    others = {name: judge.open(file, common.batch_memory) for name, file in further.items()}
     options = judge.options(true.schema, made.schema, kind)
     for which, alone in judge.unshared(options, true.schema, made.schema).items():
         if alone:
@@ -126,7 +127,7 @@ def evaluate(
         device=device,
         progress=sink.progress(),
     )
-    files = {"reference": reference, GENERATED: generated, **named_files(also or ())}
+    files = {"reference": reference, GENERATED: generated, **further}
     found = replace(found, provenance=judge.provenance(files, training, device))
     if report is not None:
         plots = choose_protocol(protocol, quick=quick).plots

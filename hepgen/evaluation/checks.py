@@ -10,12 +10,12 @@ from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Domain, FloatArray, Pool
 from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.protocols import PUBLISHED_EVENTS, Protocol
+from hepgen.evaluation.sanity import EMPTY
 from hepgen.evaluation.splits import ConditionBin
 from hepgen.events.jets import find_jets
 from hepgen.events.source import EventSource, NumberedSource
 
 MIN_EVENTS = 100
-EMPTY = "no voxel above the threshold"
 _FEW = 0.05
 _SAME_SCALE = 0.04  # in the decimal logarithm
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import awkward as ak
 import numpy as np
@@ -12,12 +12,9 @@ from scipy.stats import rankdata
 from hepgen.classifiers.multiclass import TreePosterior
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
-from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
+from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, PlainDomain, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
-from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.sanity import NEGATIVE_WEIGHT
-from hepgen.evaluation.scores import ScoreBook
-from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.schema import Schema
 
 MAX_ELEMENTS = 64
@@ -25,7 +22,7 @@ _TAKEN = {"mean", "max", "max.all"}  # names of scores over all columns
 _TOLERANCE = 1e-3
 
 
-class TableDomain:
+class TableDomain(PlainDomain):
     """The columns of a table.
 
     Args:
@@ -130,26 +127,6 @@ class TableDomain:
         words = f"column '{self.observables[index].name}' permuted among events of equal condition"
         part = slice(index, index + 1)
         return (ClassifierTest("", "all columns", self._features, self._classifier, words, part, self._posterior),)
-
-    def add_own(
-        self,
-        book: ScoreBook,
-        reference: Pool,
-        generated: Pool,
-        bins: Sequence[ConditionBin],
-        split: Split,
-        raw_split: Split,
-        parts: int,
-    ) -> None:
-        """Tables have no scores of their own."""
-
-    def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
-        """None."""
-        return ()
-
-    def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
-        """None."""
-        return ()
 
     def _classifier(self) -> TreeClassifier:
         return TreeClassifier(self.trees)

@@ -26,7 +26,7 @@ from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.report_parts import Curve, Problem
 from hepgen.evaluation.samples import add_up, read_pool
-from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table, source_hashes
+from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
@@ -65,7 +65,6 @@ class Comparison:
         self.domain, self.work, self.seed, self.memory, self.tell = domain, work, seed, memory, tell
         streams = np.random.SeedSequence(seed).spawn(8)
         self.rngs = [np.random.default_rng(stream) for stream in (*streams[:5], *streams[6:])]
-        self._trained: Pool | None = None
         self.classifier_seed = int(streams[5].generate_state(1)[0])
 
     def run(
@@ -79,8 +78,11 @@ class Comparison:
     ) -> Report:
         domain, work, book = self.domain, self.work, ScoreBook()
         self.tell("reading the samples")
-        trained = None if training is None else source_hashes(training, domain)
-        reference, generated = self._samples(reference_source, generated_source, trained)
+        trained: Pool | None = None
+        hashes: Hashes | None = None
+        if training is not None:
+            trained, _, hashes = read_pool(training, domain, self.rngs[5], rows=self._pool_rows(), raw_rows=0)
+        reference, generated = self._samples(reference_source, generated_source, hashes)
         true, made = reference.pool, generated.pool
         bins = condition_bins(true.conditions, domain.condition_names, bare_first=domain.kind == "calorimeter")
         axes, spectrum_axis = domain.axes(true)
@@ -88,7 +90,7 @@ class Comparison:
         scorer = Scorer(domain, work, true, made, axes, spectrum_axis, bins, self.classifier_seed, self.tell)
 
         scorer.add(book, plan)
-        curve, words = self._add_amplification(book, true, made, training)
+        curve, words = self._add_amplification(book, true, made, trained)
         results = scorer.add_classifiers(book, plan.raw)
         notes = [*words, scorer.add_global(book, results, plan.split)]
         if also:
@@ -109,7 +111,7 @@ class Comparison:
         sanity = {"reference": reference.sanity, "generated": made_sanity}
         habitual = reference.sanity.habitual() | HARMLESS
         broken = {name: one.pool.broken(habitual) for name, one in (("reference", reference), ("generated", generated))}
-        clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training)
+        clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training, trained)
 
         found = [weight_spectrum(one, true, made, plan.raw, domain.observables) for one in results]
         return Report(
@@ -178,18 +180,16 @@ class Comparison:
         wanted = source.num_events if self.work.max_events is None else 2 * self.work.max_events
         raw_rows = min(wanted, affordable)
         pool_rows = max(self._pool_rows(), raw_rows)
-        return read_pool(source, self.domain, rng, rows=pool_rows, raw_rows=raw_rows, training=trained)
+        return read_pool(source, self.domain, rng, rows=pool_rows, raw_rows=raw_rows, training=trained)[:2]
 
     def _pool_rows(self) -> int:
         return min(self.work.pool_events, self.memory // 4 // (8 * len(self.domain.observables)))
 
     def _add_amplification(
-        self, book: ScoreBook, reference: Pool, generated: Pool, training: EventSource | None
+        self, book: ScoreBook, reference: Pool, generated: Pool, trained: Pool | None
     ) -> tuple[Curve | None, list[str]]:
         """Equivalent events, by the observables of the training events too."""
-        if training is not None and self._trained is None:
-            self._trained = read_pool(training, self.domain, self.rngs[5], rows=self._pool_rows(), raw_rows=0)[0]
-        compared = book, reference, generated, self.domain.observables, self._trained
+        compared = book, reference, generated, self.domain.observables, trained
         return add_amplification(*compared, conditioned=bool(self.domain.condition_names))
 
     def _without_broken(
@@ -200,6 +200,7 @@ class Comparison:
         reference: np.ndarray,
         generated: np.ndarray,
         training: EventSource | None,
+        trained: Pool | None,
     ) -> ScoreBook | None:
         """Every score without the flagged events; None where none is flagged or nothing is left."""
         clean = plan.without(reference, generated)
@@ -210,7 +211,7 @@ class Comparison:
         quiet = replace(scorer, tell=say_nothing)
         quiet.add(book, clean)
         add_all_pooled(book, scorer.reference.take(~reference), scorer.generated.take(~generated))
-        self._add_amplification(book, scorer.reference.take(~reference), scorer.generated.take(~generated), training)
+        self._add_amplification(book, scorer.reference.take(~reference), scorer.generated.take(~generated), trained)
         left = quiet.add_verdicts(book, results, plan.raw, reference, generated)
         quiet.add_global(book, left, clean.split)
         if training is not None:

@@ -113,6 +113,26 @@ class ClassifierTest:
         return f"{quantity}_{self.name}" if self.name else quantity
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Two pools, and which rows of them are compared.
+
+    Attributes:
+        reference, generated: the pools.
+        bins: of the conditions.
+        split: of one-dimensional scores.
+        raw_split: of all others; its rows have raw values.
+        parts: that share no event, behind the errors.
+    """
+
+    reference: Pool
+    generated: Pool
+    bins: Sequence[ConditionBin]
+    split: Split
+    raw_split: Split
+    parts: int
+
+
 class Domain(Protocol):
     """A kind of events: how a batch becomes observables and features."""
 
@@ -170,17 +190,8 @@ class Domain(Protocol):
         """The classifier tests; the reference chooses what their controls permute."""
         ...
 
-    def add_own(
-        self,
-        book: ScoreBook,
-        reference: Pool,
-        generated: Pool,
-        bins: Sequence[ConditionBin],
-        split: Split,
-        raw_split: Split,
-        parts: int,
-    ) -> None:
-        """Add the scores that only this kind of events has; rows of ``raw_split`` have raw values."""
+    def add_own(self, book: ScoreBook, compared: Compared) -> None:
+        """Add the scores that only this kind of events has."""
         ...
 
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
@@ -190,6 +201,21 @@ class Domain(Protocol):
     def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
         """Average events, where this kind of events has any."""
         ...
+
+
+class PlainDomain:
+    """What a kind of events without scores and pictures of its own answers."""
+
+    def add_own(self, book: ScoreBook, compared: Compared) -> None:
+        """None."""
+
+    def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
+        """None."""
+        return ()
+
+    def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
+        """None."""
+        return ()
 
 
 def events_of(source: EventSource, domain: Domain) -> Iterator[Events]:

@@ -16,10 +16,9 @@ from hepgen.evaluation.energy_movers import coverage_and_mmd, distance_matrix
 from hepgen.evaluation.jet_features import blocks_of, polynomials, prime_graphs
 from hepgen.evaluation.metrics import wasserstein_distance
 from hepgen.evaluation.scores import ScoreBook
-from hepgen.evaluation.splits import Split
+from hepgen.evaluation.splits import LARGEST_SIDE, Split
 from hepgen.physics.jets import jet_momentum
 
-LARGEST_SIDE = 50_000
 MATCHED = 100
 """Jets on each side of coverage and MMD, which depend on their number."""
 

@@ -12,7 +12,7 @@ from hepgen.classifiers.multiclass import NetworkPosterior
 from hepgen.classifiers.sets import SetClassifier, SetNetwork, SetOptions, SetShape
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError, suggest_or_list
-from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
+from hepgen.evaluation.domain import Array, ClassifierTest, Compared, Events, FloatArray, PlainDomain, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
 from hepgen.evaluation.jet_features import (
     HARDEST,
@@ -26,9 +26,7 @@ from hepgen.evaluation.jet_features import (
     set_features,
 )
 from hepgen.evaluation.jet_scores import add_jet_scores
-from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.scores import ScoreBook
-from hepgen.evaluation.splits import ConditionBin, Split
 from hepgen.events.constituents import Jets, longest_jet, read_jets
 from hepgen.events.jets import JetColumns, unit_of_pt
 from hepgen.events.schema import Schema
@@ -38,7 +36,7 @@ _OF_JETS = ("jet_pt", "jet_eta", "jet_phi", "jet_mass")
 _UNUSABLE = ("constituents that are not finite", "jets that are not finite")
 
 
-class JetDomain:
+class JetDomain(PlainDomain):
     """Jets, one an event.
 
     Args:
@@ -154,27 +152,10 @@ class JetDomain:
         """Axes by the reference."""
         return [axis_for(x, column) for x, column in zip(self.observables, pool.observables.T, strict=True)], None
 
-    def add_own(
-        self,
-        book: ScoreBook,
-        reference: Pool,
-        generated: Pool,
-        bins: Sequence[ConditionBin],
-        split: Split,
-        raw_split: Split,
-        parts: int,
-    ) -> None:
+    def add_own(self, book: ScoreBook, compared: Compared) -> None:
         """W1M, W1P, W1EFP, coverage and MMD."""
-        compared = book, reference, generated, raw_split, parts
-        add_jet_scores(*compared, hardest=self.hardest, repeats=self.matches)
-
-    def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
-        """None."""
-        return ()
-
-    def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
-        """None."""
-        return ()
+        samples = compared.reference, compared.generated, compared.raw_split, compared.parts
+        add_jet_scores(book, *samples, hardest=self.hardest, repeats=self.matches)
 
     def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
         """Boosted trees on high-level features, and a network on the set of constituents.

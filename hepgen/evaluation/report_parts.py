@@ -36,6 +36,13 @@ class Problem:
         return Problem(self.count + other.count, [*self.events, *other.events][:_LISTED])
 
 
+def collect(problems: dict[str, Problem], flags: Mapping[str, NDArray[np.bool_]], numbers: NDArray[np.int64]) -> None:
+    """Add what is wrong with further events, by name, to what was wrong with those before."""
+    for name, wrong in flags.items():
+        found = Problem.of(wrong, numbers)
+        problems[name] = problems[name].joined(found) if name in problems else found
+
+
 @dataclass(frozen=True)
 class SampleSanity:
     """What is wrong in one sample, over all its events.

@@ -12,7 +12,7 @@ from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool, events_of
 from hepgen.evaluation.histograms import Axis, Histogram
 from hepgen.evaluation.limits import Limits
-from hepgen.evaluation.report_parts import Problem
+from hepgen.evaluation.report_parts import Problem, collect
 from hepgen.evaluation.sanity import COPIES, TRAINED, Hashes, Sanity, content_hashes, copied_from, copies
 from hepgen.evaluation.streaming import Sketch
 from hepgen.events.source import EventSource
@@ -26,8 +26,8 @@ def read_pool(
     rows: int,
     raw_rows: int,
     training: Hashes | None = None,
-) -> tuple[Pool, Sanity]:
-    """One pass over a source: a random pool of its events, and the sanity of all.
+) -> tuple[Pool, Sanity, Hashes]:
+    """One pass over a source: a random pool of its events, and the sanity and the hashes of all.
 
     Args:
         source: where the events come from.
@@ -54,10 +54,7 @@ def read_pool(
     offset = left_out = 0
     for events in events_of(source, domain):
         count = len(events.weights)
-        numbers = np.arange(offset, offset + count)
-        for name, wrong in events.problems.items():
-            found = Problem.of(wrong, numbers)
-            problems[name] = problems[name].joined(found) if name in problems else found
+        collect(problems, events.problems, np.arange(offset, offset + count))
         left_out += int((~events.usable).sum())
         hashes[offset : offset + count] = content_hashes(events.raw, events.conditions)
         first, last = np.searchsorted(chosen_sorted, [offset, offset + count])
@@ -95,7 +92,7 @@ def read_pool(
         | {name: wrong[entries] for name, wrong in of_whole.items()},
     )
     found_in_whole = {name: Problem.of(wrong) for name, wrong in of_whole.items()}
-    return pool, Sanity(offset, left_out).with_problems(problems | found_in_whole)
+    return pool, Sanity(offset, left_out).with_problems(problems | found_in_whole), hashes[:offset]
 
 
 @dataclass
@@ -121,9 +118,8 @@ class Totals:
         for values, histogram, sketch in zip(observables.T, self.histograms, self.sketches, strict=True):
             histogram.fill(values, weights)
             sketch.fill(values, weights)
-        for name, flags in (self.limits.flags(observables) if self.limits is not None else {}).items():
-            found = Problem.of(flags, entries)
-            self.problems[name] = self.problems[name].joined(found) if name in self.problems else found
+        if self.limits is not None:
+            collect(self.problems, self.limits.flags(observables), entries)
 
     def add_raw(self, raw: Array, weights: FloatArray) -> None:
         """Add raw values, (events, width), to the spectrum."""

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.evaluation.domain import Array, Domain, FloatArray, events_of
+from hepgen.evaluation.domain import Array, FloatArray
 from hepgen.evaluation.report_parts import Problem, SampleSanity
-from hepgen.events.source import EventSource
 
 COPIES = "exact copy of an earlier event"
 TRAINED = "exact copy of a training event"
 HABITUAL = 1e-3
 """A problem that a larger share of the reference has belongs to the sample: it makes no event broken."""
 
+EMPTY = "no voxel above the threshold"
 NEGATIVE_WEIGHT = "negative weight"
 HARMLESS = frozenset({NEGATIVE_WEIGHT})
 """What is said, but is no defect: weights may be negative."""
@@ -78,12 +78,6 @@ def copies(hashes: Hashes) -> Flags:
     repeated = np.ones(len(hashes), dtype=bool)
     repeated[first] = False
     return np.asarray(repeated & (hashes != 0))
-
-
-def source_hashes(source: EventSource, domain: Domain) -> Hashes:
-    """The hashes of all events of a source, each once."""
-    found = [content_hashes(events.raw, events.conditions) for events in events_of(source, domain)]
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
 
 
 def copied_from(hashes: Hashes, training: Hashes) -> Flags:

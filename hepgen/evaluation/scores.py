@@ -170,6 +170,7 @@ HEADLINES = (
         "correlation",
         "chi2ndf_2d.mean",
         "chi2ndf_2d.max",
+        "outliers",
         "separation.mean",
         "separation.max",
         "ks.max",
@@ -234,10 +235,6 @@ class ScoreBook:
         """Means of the values and of the floors so far, nan where there are none."""
         values, floors = self._values.get(name, ([], []))
         return self.mean(name), float(np.mean(floors)) if values and floors else float("nan")
-
-    def size(self, name: str) -> int:
-        """Events on each side of a score."""
-        return self._sizes[name]
 
     def scores(self, without: ScoreBook | None = None) -> dict[str, Score]:
         """Scores in the order of the short table first, then as they came.

@@ -18,18 +18,17 @@ from hepgen.evaluation.distances import (
     add_neighbours,
     add_published_distances,
 )
-from hepgen.evaluation.domain import Domain, FloatArray, Pool
+from hepgen.evaluation.domain import Compared, Domain, FloatArray, Pool
 from hepgen.evaluation.global_test import add_global
 from hepgen.evaluation.histograms import Axis, axis_for
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.outliers import add_outliers
 from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.scores import ScoreBook
-from hepgen.evaluation.splits import ConditionBin, Split, common_size, random_split
+from hepgen.evaluation.splits import LARGEST_SIDE, ConditionBin, Split, common_size, random_split
 from hepgen.evaluation.two_dimensional import add_pairs
 from hepgen.evaluation.two_sample import ClassifierResult, add_classifier_test, add_verdicts
 
-LARGEST_SIDE = 50_000
 MIN_BIN = 100
 _PUBLISHED_REPEATS = 3
 
@@ -132,7 +131,7 @@ class Scorer:
         for one in plan.bins:
             if one.split.size >= parts:
                 self._add_bin(book, one)
-        self.domain.add_own(book, *compared, self.bins, plan.split, plan.raw, parts)
+        self.domain.add_own(book, Compared(*compared, self.bins, plan.split, plan.raw, parts))
         if self.domain.spectrum is not None and self.spectrum_axis is not None:
             raw = self.reference.raw, self.generated.raw
             add_spectrum(book, self.domain.spectrum.name, self.spectrum_axis, *raw, plan.raw, parts)

@@ -12,13 +12,14 @@ from hepgen.classifiers.multiclass import NetworkPosterior
 from hepgen.classifiers.network import CALOCHALLENGE, DenseNetwork, NetworkClassifier, NetworkOptions
 from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
-from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, Pool
+from hepgen.evaluation.domain import Array, ClassifierTest, Compared, Events, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
 from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
+from hepgen.evaluation.sanity import EMPTY
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.shower_images import shower_images
-from hepgen.evaluation.splits import ConditionBin, Split
+from hepgen.evaluation.splits import ConditionBin
 from hepgen.physics.binning import Binning
 from hepgen.physics.observables import (
     angular_layers,
@@ -128,7 +129,7 @@ class ShowerDomain:
                 "voxels that are not finite": ~finite,
                 "negative voxels": negative,
                 "conditions that are not finite, or no incident energy": ~valid,
-                "no voxel above the threshold": finite & ~np.asarray((raw > 0).any(axis=1)),
+                EMPTY: finite & ~np.asarray((raw > 0).any(axis=1)),
             },
         )
 
@@ -189,19 +190,11 @@ class ShowerDomain:
             ClassifierTest("trees", "high-level features, boosted trees", self._high, self._trees, words, part),
         )
 
-    def add_own(
-        self,
-        book: ScoreBook,
-        reference: Pool,
-        generated: Pool,
-        bins: Sequence[ConditionBin],
-        split: Split,
-        raw_split: Split,
-        parts: int,
-    ) -> None:
+    def add_own(self, book: ScoreBook, compared: Compared) -> None:
         """Response and layer profile."""
-        add_response(book, reference, generated, energy_bins(bins, reference), split, parts)
-        add_profile(book, reference, generated, self.binning, split, parts)
+        samples = book, compared.reference, compared.generated
+        add_response(*samples, energy_bins(compared.bins, compared.reference), compared.split, compared.parts)
+        add_profile(*samples, self.binning, compared.split, compared.parts)
 
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
         """The layer profile, and mean and width of the response against incident energy."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST_SIDE = 50_000
+"""Events a side at most, of scores in one dimension and of those of jets."""
+
 MAX_DISCRETE = 30
 QUANTILE_BINS = 5
 FloatArray = NDArray[np.float64]
