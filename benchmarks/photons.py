@@ -58,7 +58,7 @@ class ZukoFlow(Generator):
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("z", (self.features,)),)
 
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         transformed: Tensor = self.flow(condition).transform.inv(noise["z"])
         return transformed
 

@@ -128,10 +128,10 @@ def sampler(surrogate: Surrogate, batch: int) -> Callable[[], object]:
     condition = torch.from_numpy(np.resize(surrogate.conditions, (rows, surrogate.conditions.shape[1]))).float()
     stages = surrogate.representation.stages
 
-    def noise(number: int) -> tuple[dict[str, Tensor], Tensor]:
+    def noise(number: int, points: int = 0) -> tuple[dict[str, Tensor], Tensor]:
         random = np.random.default_rng(number)
         specs = surrogate.generators[stages[number].name].noise_spec()
-        return draw(random, specs, rows), torch.rand(rows, stages[number].unnoise)
+        return draw(random, specs, rows, points), torch.rand(rows, stages[number].unnoise)
 
     return lambda: [surrogate.sample(condition, noise) for _ in range(max(1, batch // rows))]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import EventSource, MemorySource
 from hepgen.generators.base import Generator, NoiseSpec, Objective, StageBatch
-from hepgen.representations.base import ConditionRange, Stage, Tensors
+from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 
 SCHEMA = Schema(
     (
@@ -38,7 +38,7 @@ def toy_source(count: int, seed: int = 0, batch_size: int = 300) -> MemorySource
     return MemorySource(toy_events(count, seed), SCHEMA, batch_size=batch_size)
 
 
-class ToyRepresentation:
+class ToyRepresentation(Vectors):
     kind: ClassVar[str] = "toy"
 
     def __init__(self) -> None:
@@ -137,8 +137,10 @@ class Gaussian(Generator):
 
     family: ClassVar[str] = "gaussian"
 
-    def __init__(self, features: int, conditions: int, options: Any = None, observables: int = 0) -> None:
-        super().__init__(features, conditions)
+    def __init__(
+        self, features: int, conditions: int, options: Any = None, observables: int = 0, points: int = 0
+    ) -> None:
+        super().__init__(features, conditions, points)
         self.network = nn.Sequential(
             nn.Linear(conditions, 16), nn.Tanh(), nn.Dropout(0.01), nn.Linear(16, 2 * features)
         )
@@ -146,7 +148,7 @@ class Gaussian(Generator):
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("z", (self.features,)),)
 
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         mean, log_sigma = self.network(condition).chunk(2, 1)
         return mean + noise["z"] * log_sigma.exp()
 
@@ -166,8 +168,10 @@ class Players(Generator):
     family: ClassVar[str] = "players"
     select_by_score: ClassVar[bool] = True
 
-    def __init__(self, features: int, conditions: int, options: Any = None, observables: int = 0) -> None:
-        super().__init__(features, conditions)
+    def __init__(
+        self, features: int, conditions: int, options: Any = None, observables: int = 0, points: int = 0
+    ) -> None:
+        super().__init__(features, conditions, points)
         self.player = nn.Sequential(nn.Linear(conditions + 4, 16), nn.ReLU(), nn.Linear(16, features))
         seen = conditions + features + observables
         self.critic = nn.Sequential(nn.Linear(seen, 16), nn.ReLU(), nn.Linear(16, 1), nn.Tanh())
@@ -175,7 +179,7 @@ class Players(Generator):
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("z", (4,)),)
 
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         x: Tensor = self.player(torch.cat([noise["z"], condition], 1))
         return x
 

@@ -71,7 +71,7 @@ def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[
         family, training = recipe.generator_of(stage.name), recipe.training_of(stage.name)
         network = build_generator(
             family, stage.features, stage.conditions, recipe.options_of(stage.name).model_dump(mode="json"),
-            stage.observables,
+            stage.observables, stage.points,
         )  # fmt: skip
         by_clock = budget is not None or (training.steps is None and training.epochs is None)
         steps = training.steps

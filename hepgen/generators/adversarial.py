@@ -38,8 +38,10 @@ class WassersteinGan(Generator):
     # A few latent numbers cannot make independent noise for hundreds of empty voxels, and a critic would see that.
     dequantised: ClassVar[bool] = False
 
-    def __init__(self, features: int, conditions: int, options: GanOptions, observables: int = 0) -> None:
-        super().__init__(features, conditions)
+    def __init__(
+        self, features: int, conditions: int, options: GanOptions, observables: int = 0, points: int = 0
+    ) -> None:
+        super().__init__(features, conditions, points)
         self.options = options
         seen = features + (observables if options.observables > 0 else 0) + conditions
         self.generator = MLP(options.latent + conditions, options.hidden, features, activation=options.activation)
@@ -48,7 +50,7 @@ class WassersteinGan(Generator):
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("z", (self.options.latent,)),)
 
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         generated: Tensor = self.generator(torch.cat([noise["z"], condition], 1))
         return generated
 

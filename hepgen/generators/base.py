@@ -14,11 +14,18 @@ from hepgen.generators.networks.dropout import Dropout
 
 @dataclass(frozen=True)
 class NoiseSpec:
-    """One named array of random numbers: its shape without the events axis, and its law."""
+    """One named array of random numbers: its shape without the events axis, and its law.
+
+    Attributes:
+        shape: of an event; of a constituent where ``points`` is set.
+        law: ``normal``, or ``uniform`` on [0, 1).
+        points: whether there is one for each constituent of a cloud: the array is (events, constituents, *shape).
+    """
 
     name: str
     shape: tuple[int, ...]
-    law: str = "normal"  # or "uniform", on [0, 1)
+    law: str = "normal"
+    points: bool = False
 
 
 def _nothing(x: Tensor) -> Tensor:
@@ -30,16 +37,24 @@ class StageBatch:
     """What a generator is trained on.
 
     Attributes:
-        x: (events, features), generator space.
+        x: (events, features), generator space; of a cloud (events, constituents, features).
         condition: (events, conditions).
         weight: (events,), mean 1 over the training sample; may be negative.
         observe: features of these events, true or made, to their observables, (events, observables), differentiable.
+        mask: (events, constituents), true for constituents and false for padding, which stands behind them; None where
+            an event is one vector.
     """
 
     x: Tensor
     condition: Tensor
     weight: Tensor | None = None
     observe: Callable[[Tensor], Tensor] = _nothing
+    mask: Tensor | None = None
+
+    @property
+    def points(self) -> int:
+        """The number of constituents that events are padded to; 0 where an event is one vector."""
+        return 0 if self.mask is None else self.mask.shape[1]
 
 
 @dataclass
@@ -60,13 +75,14 @@ class Objective:
 
 
 class Generator(nn.Module, ABC):
-    """A generative model of one stage.
+    """A generative model of one stage: of vectors, or of clouds of constituents in no order.
 
     Args:
-        features: number of features, columns of x.
+        features: number of features of an event, or of a constituent of a cloud.
         conditions: number of conditioning features, columns of condition; may be 0.
-        observables: number of observables that a batch gives; most families have no use for them.
         options: the family's options, an instance of its pydantic model in ``hepgen.config.families``.
+        observables: number of observables that a batch gives; most families have no use for them.
+        points: the largest number of constituents of a cloud in the training events; 0 where an event is one vector.
     """
 
     family: ClassVar[str]
@@ -76,18 +92,22 @@ class Generator(nn.Module, ABC):
     # not, all stand at the stage's ``still``.
     dequantised: ClassVar[bool] = True
 
-    def __init__(self, features: int, conditions: int) -> None:
+    def __init__(self, features: int, conditions: int, points: int = 0) -> None:
         super().__init__()
         self.features = features
         self.conditions = conditions
+        self.points = points
 
     @abstractmethod
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         """The random numbers that ``sample`` takes."""
 
     @abstractmethod
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
-        """A pure function of noise (events, ...) and condition (events, conditions) to x (events, features)."""
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
+        """A pure function of noise (events, ...) and condition (events, conditions) to x (events, features).
+
+        A cloud has a mask (events, constituents) and gives (events, constituents, features); padding is 0.
+        """
 
     @abstractmethod
     def objectives(self) -> list[Objective]:
@@ -99,7 +119,7 @@ class Generator(nn.Module, ABC):
             if isinstance(module, Dropout):
                 module.fade(factor)
 
-    def log_prob(self, x: Tensor, condition: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """log p(x | condition), shape (events,), where the family has one."""
         raise TypeError(f"the family '{self.family}' has no likelihood")
 

@@ -118,8 +118,10 @@ class CouplingFlow(Generator):
 
     family: ClassVar[str] = "coupling"
 
-    def __init__(self, features: int, conditions: int, options: CouplingOptions, observables: int = 0) -> None:
-        super().__init__(features, conditions)
+    def __init__(
+        self, features: int, conditions: int, options: CouplingOptions, observables: int = 0, points: int = 0
+    ) -> None:
+        super().__init__(features, conditions, points)
         shuffle = torch.Generator().manual_seed(PERMUTATION_SEED)
         orders = [torch.randperm(features, generator=shuffle) for _ in range((options.layers + 1) // 2)]
         self.pairs = nn.ModuleList(CouplingPair(order, conditions, options) for order in orders)
@@ -138,11 +140,11 @@ class CouplingFlow(Generator):
             log_det = log_det + change
         return x.T, log_det
 
-    def log_prob(self, x: Tensor, condition: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         z, log_det = self.latent(x, condition)
         return log_det - 0.5 * (z * z).sum(1) - 0.5 * self.features * math.log(2 * math.pi)
 
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         parts = zip(noise["z"].split(self._chunk), condition.split(self._chunk), strict=True)
         return torch.cat([self._inverse(z.T.contiguous(), c.T.contiguous()).T for z, c in parts])
 

@@ -26,12 +26,13 @@ class Stage:
 
     Attributes:
         name: ``energies``, ``shapes``, ``columns``, ...
-        features: number of features that the generator of this stage models.
+        features: number of features that the generator of this stage models, of an event or of each constituent.
         conditions: number of conditioning features it is given.
-        noise: number of uniform random numbers per event that dequantise the features in training.
+        noise: number of uniform random numbers per event (or constituent) that dequantise the features in training.
         unnoise: number of uniform random numbers per event that decoding takes (0 where decoding is deterministic).
         still: the random number in the place of all that dequantise, for generators that learn exact values as such.
         observables: number of observables, see ``Representation.observables``.
+        points: the largest number of constituents that was seen, where an event is a cloud of them; else 0.
     """
 
     name: str
@@ -41,10 +42,13 @@ class Stage:
     unnoise: int = 0
     still: float = 0.5
     observables: int = 0
+    points: int = 0
 
     @property
     def size(self) -> float:
         """How much there is to learn, for the share of the training time: one number without conditions is soon known."""
+        if self.points:
+            return self.features * self.points
         return self.features if self.features > 1 or self.conditions else 0.01
 
 
@@ -62,6 +66,19 @@ class ConditionRange:
     values: tuple[float, ...] | None = None
 
 
+class Vectors:
+    """What a representation says whose every stage makes one vector an event."""
+
+    @property
+    def ragged(self) -> dict[str, str]:
+        return {}
+
+    def mask(self, stage: str, tensors: Tensors) -> Tensor | None:
+        """None: no stage makes clouds."""
+        del stage, tensors
+        return None
+
+
 @runtime_checkable
 class Representation(Protocol):
     """Events to tensors and back; fitted once, then plain numbers.
@@ -69,6 +86,10 @@ class Representation(Protocol):
     Shapes: ``pack`` gives physical tensors, among them ``condition`` of shape (events, conditions) in physical units
     (possibly with zero columns). ``encode`` gives float32 tensors, noise-free, one or more per stage, that a cache may
     hold. ``features`` maps cached tensors and noise of shape (events, stage.noise) in [0, 1) to the generator's space.
+
+    A stage of clouds has features of shape (events, constituents, stage.features), noise of (events, constituents,
+    stage.noise), and a ``mask``. Its cached tensors are padded: those that ``ragged`` names have an axis of constituents
+    behind the events, and a cached tensor of counts says how many there are.
     """
 
     kind: ClassVar[str]
@@ -91,6 +112,18 @@ class Representation(Protocol):
     def unpack(self, tensors: Tensors) -> ak.Array: ...
 
     def encode(self, tensors: Tensors) -> Tensors: ...
+
+    @property
+    def ragged(self) -> dict[str, str]:
+        """Cached tensors with an axis of constituents, each with the name of the cached tensor of its counts, (events,)."""
+        ...
+
+    def mask(self, stage: str, tensors: Tensors) -> Tensor | None:
+        """Which constituents of a cloud there are, (events, constituents), from cached tensors or what was decoded so far.
+
+        None for a stage in which an event is one vector.
+        """
+        ...
 
     def augment(self, cached: Tensors, noise: Tensor) -> Tensors:
         """Apply a random symmetry of the detector; noise has shape (events,), uniform. Identity where there is none."""

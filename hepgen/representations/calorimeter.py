@@ -13,7 +13,7 @@ from hepgen.errors import ConfigError, InputFileError, RowError
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces, pieces
 from hepgen.physics.binning import Binning
-from hepgen.representations.base import ConditionRange, Stage, Tensors
+from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
 from hepgen.representations.shower_shapes import ShowerShapes
@@ -24,7 +24,7 @@ _FARTHEST = 20.0
 _STILL = 0.95
 
 
-class CalorimeterRepresentation:
+class CalorimeterRepresentation(Vectors):
     """Voxels of any layered, cylindrical readout, conditioned on the incident energy and further columns.
 
     Two stages, as in CaloFlow (arXiv:2106.05285): ``energies`` are the u-variables of the layers, ``shapes`` the voxels

@@ -15,7 +15,7 @@ from torch import Tensor
 from hepgen.errors import ConfigError, InputFileError, ModelError, suggest
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
-from hepgen.representations.base import ConditionRange, Stage, Tensors
+from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 from hepgen.representations.column_kinds import ColumnFacts
 from hepgen.representations.maps.gaussianise import log_normal
 from hepgen.representations.mirrors import MIRROR
@@ -29,7 +29,7 @@ COLUMNS = "columns"
 """Stage of all other columns, given the discrete ones."""
 
 
-class TableRepresentation:
+class TableRepresentation(Vectors):
     """Rows of continuous, whole-numbered, discrete, cyclic, constant and partly missing columns.
 
     Every column goes through its own cumulative distribution to a standard normal; values with a probability of their

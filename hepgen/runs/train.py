@@ -179,7 +179,10 @@ def _prepare(
 def _part(recipe: Recipe, stage: Stage) -> Part:
     options = recipe.options_of(stage.name).model_dump(mode="json")
     family = recipe.generator_of(stage.name)
-    return Part(stage.name, family, options, stage.features, stage.conditions, observables=stage.observables)
+    return Part(
+        stage.name, family, options, stage.features, stage.conditions,
+        observables=stage.observables, points=stage.points,
+    )  # fmt: skip
 
 
 def _settings(recipe: Recipe, stage: str) -> TrainingSettings:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hepgen.errors import ModelError
 from hepgen.representations.base import Tensors
@@ -75,7 +76,9 @@ def sample_block(
             return {name: tensor[:count] for name, tensor in tensors.items()}
         places = pending[: len(taken)] if exchangeable else taken
         for name, tensor in tensors.items():
-            found.setdefault(name, torch.empty((count, *tensor.shape[1:]), dtype=tensor.dtype))[places] = tensor[taken]
+            old, new = _same_width(found.get(name, tensor.new_zeros(count, *tensor.shape[1:])), tensor[taken])
+            old[places] = new
+            found[name] = old
         pending = pending[len(taken) :] if exchangeable else pending[~good[pending]]
         if len(pending) == 0:
             return found
@@ -84,3 +87,16 @@ def sample_block(
         f"{limit} draws",
         hint="the surrogate is not fit for these conditions: train it longer, or stay within its validity range",
     )
+
+
+def _same_width(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, padded with 0 to the longer axis of constituents where an event is a cloud."""
+    if first.ndim < 2 or first.shape[1] == second.shape[1]:
+        return first, second
+    width = max(first.shape[1], second.shape[1])
+    padded = []
+    for tensor in (first, second):
+        wide = tensor.new_zeros(len(tensor), width, *tensor.shape[2:])
+        wide[:, : tensor.shape[1]] = tensor
+        padded.append(wide)
+    return padded[0], padded[1]

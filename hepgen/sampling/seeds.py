@@ -66,13 +66,14 @@ class BlockNoise:
         self._tail: tuple[int, ...] = () if part is None else (part,)
         self._retry = retry
 
-    def __call__(self, number: int) -> StageNoise:
+    def __call__(self, number: int, points: int = 0) -> StageNoise:
         stage: Stage = self._surrogate.representation.stages[number]
         rows = self._surrogate.block_size
         # The extra word of a part comes after a 0, which no other key has in its place.
         more = (0, *self._tail) if self._tail else ()
         key = (self._block, number, self._retry)
-        noise = draw(stream(self._seed, *key, *more), self._surrogate.generators[stage.name].noise_spec(), rows)
+        specs = self._surrogate.generators[stage.name].noise_spec()
+        noise = draw(stream(self._seed, *key, *more), specs, rows, points)
         return noise, uniform(stream(self._seed, *key, _DECODE, *self._tail), rows, stage.unnoise)
 
     def accept(self) -> Tensor:

@@ -34,10 +34,12 @@ DRAFT = "draft"
 
 StageNoise = tuple[Mapping[str, Tensor], Tensor]
 """Noise of the generator by name, and uniform noise of the decoding, of shape (events, stage.unnoise)."""
+NoiseOf = Callable[[int, int], StageNoise]
+"""The noise of a stage by its number, and by the number of constituents that an event is padded to (0: a vector)."""
 
 
 def build_generator(
-    family: str, features: int, conditions: int, options: Mapping[str, Any], observables: int = 0
+    family: str, features: int, conditions: int, options: Mapping[str, Any], observables: int = 0, points: int = 0
 ) -> Generator:
     """An untrained generator of a registered family.
 
@@ -47,7 +49,7 @@ def build_generator(
     found = find_family(family)
     module, _, name = found.path.partition(":")
     kind = getattr(importlib.import_module(module), name)
-    generator: Generator = kind(features, conditions, found.options.model_validate(dict(options)), observables)
+    generator: Generator = kind(features, conditions, found.options.model_validate(dict(options)), observables, points)
     return generator
 
 
@@ -63,9 +65,10 @@ class Part:
     slice: int = 0
     replica: int = 0
     observables: int = 0
+    points: int = 0
 
     def build(self) -> Generator:
-        return build_generator(self.family, self.features, self.conditions, self.options, self.observables)
+        return build_generator(self.family, self.features, self.conditions, self.options, self.observables, self.points)
 
     @property
     def prefix(self) -> str:
@@ -122,12 +125,12 @@ class Surrogate:
             generator.to(device)
         return self
 
-    def sample(self, condition: Tensor, noise: Callable[[int], StageNoise]) -> tuple[Tensors, Tensor]:
+    def sample(self, condition: Tensor, noise: NoiseOf) -> tuple[Tensors, Tensor]:
         """Generate events: a pure function of conditions and noise.
 
         Args:
             condition: (events, conditions), physical units.
-            noise: gives the noise of a stage by its number.
+            noise: gives the noise of a stage.
 
         Returns:
             Physical tensors of all stages, and which events are finite, shape (events,).
@@ -137,13 +140,17 @@ class Surrogate:
         with torch.inference_mode():
             tensors = self.representation.start(condition)
             for number, stage in enumerate(self.representation.stages):
-                given, unnoise = noise(number)
+                mask = self.representation.mask(stage.name, tensors)
+                given, unnoise = noise(number, 0 if mask is None else mask.shape[1])
                 context = self.representation.stage_condition(stage.name, tensors).to(device, torch.float32)
-                x = self.generators[stage.name].sample({name: n.to(device) for name, n in given.items()}, context)
+                there = None if mask is None else mask.to(device)
+                x = self.generators[stage.name].sample(
+                    {name: n.to(device) for name, n in given.items()}, context, there
+                )
                 x = x.cpu()
                 if stage.name in self.calibrations:
                     x = self.calibrations[stage.name](x)
-                good &= torch.isfinite(x).all(1)
+                good &= torch.isfinite(x).flatten(1).all(1)
                 tensors = self.representation.decode(stage.name, x, tensors, unnoise)
             for tensor in tensors.values():
                 if tensor.is_floating_point():  # NaN stands for a missing value of a table

@@ -33,6 +33,7 @@ class EncodedCache:
     Attributes:
         size: number of events.
         mean_weight: mean of the weights of events; 1 where there are none.
+        lengths: numbers of constituents where events are clouds, shape (events,); else empty.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class EncodedCache:
         handle: int | None = None,
         record: np.dtype[Any] | None = None,
         mean_weight: float = 1.0,
+        lengths: Rows | None = None,
     ) -> None:
         self.size = size
         self.mean_weight = mean_weight
+        self.lengths = np.empty(0, dtype=np.int64) if lengths is None else lengths
         self._tensors = tensors
         self._handle = handle
         self.record = record

@@ -42,7 +42,9 @@ class StageScore:
         self._truth = representation.start(held_out["condition"])
         for one in representation.stages:
             self._before = self._truth
-            x, _ = representation.features(one.name, cached, uniform(random, self._events, one.noise))
+            mask = representation.mask(one.name, cached)
+            events = (self._events,) if mask is None else mask.shape
+            x, _ = representation.features(one.name, cached, uniform(random, *events, one.noise))
             self._truth = representation.decode(
                 one.name, x, dict(self._before), uniform(random, self._events, one.unnoise)
             )
@@ -58,10 +60,12 @@ class StageScore:
             before = {name: tensor[start : start + _CHUNK] for name, tensor in self._before.items()}
             count = len(before["condition"])
             random = stream(self._key[0], SCORE, self._key[1], 1, start)
-            noise = {name: n.to(device) for name, n in draw(random, generator.noise_spec(), count).items()}
+            mask = self._representation.mask(self._stage.name, before)
+            points = 0 if mask is None else mask.shape[1]
+            noise = {name: n.to(device) for name, n in draw(random, generator.noise_spec(), count, points).items()}
             with torch.no_grad():
                 condition = self._representation.stage_condition(self._stage.name, before).to(device, torch.float32)
-                x = generator.sample(noise, condition).cpu()
+                x = generator.sample(noise, condition, None if mask is None else mask.to(device)).cpu()
                 if not bool(torch.isfinite(x).all()):
                     return float("inf")
                 unnoise = uniform(random, count, self._stage.unnoise)

@@ -17,9 +17,10 @@ from torch import Tensor
 from hepgen.generators.base import NoiseSpec
 
 # First words of the keys, so that the streams of training never meet those of sampling (whose keys start with a block).
-TRAIN, SHUFFLE, VALIDATE, SCORE, INITIAL, TABLE, CALIBRATE, ACCEPT = (0x7472_0000 + k for k in range(8))
+TRAIN, SHUFFLE, VALIDATE, SCORE, INITIAL, TABLE, CALIBRATE, ACCEPT, BUCKETS = (0x7472_0000 + k for k in range(9))
 
 _ROUNDS = 6
+_BUCKETS = 8
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:
@@ -54,26 +55,34 @@ def seed_torch(random: np.random.Generator, device: torch.device) -> None:
         torch.cuda.manual_seed(seed)
 
 
-def draw(random: np.random.Generator, specs: Iterable[NoiseSpec], events: int) -> dict[str, Tensor]:
+def draw(random: np.random.Generator, specs: Iterable[NoiseSpec], events: int, points: int = 0) -> dict[str, Tensor]:
     """The named noise arrays of ``specs``, each of shape (events, ...), float32.
+
+    Args:
+        points: number of constituents that a cloud is padded to.
 
     Raises:
         ValueError: if a law is neither ``normal`` nor ``uniform``.
     """
     noise: dict[str, Tensor] = {}
     for spec in specs:
-        shape = (events, *spec.shape)
+        # Constituent by constituent: what one gets does not depend on how far the longest event makes others padded.
+        shape = (points, events, *spec.shape) if spec.points else (events, *spec.shape)
         if spec.law == "normal":
-            noise[spec.name] = torch.from_numpy(random.standard_normal(shape, dtype=np.float32))
+            array = torch.from_numpy(random.standard_normal(shape, dtype=np.float32))
         elif spec.law == "uniform":
-            noise[spec.name] = uniform(random, *shape)
+            array = uniform(random, *shape)
         else:
             raise ValueError(f"unknown law '{spec.law}' of the noise '{spec.name}'")
+        noise[spec.name] = array.transpose(0, 1).contiguous() if spec.points else array
     return noise
 
 
 class Shuffle:
     """An endless sequence of row numbers in which every epoch is a permutation of its own, in no memory.
+
+    Where events have lengths, the rows of eight batches are dealt out so that events of about one length come together,
+    and little of a batch is padding (as in EPiC-GAN, arXiv:2301.08128).
 
     The permutation is a Feistel network on Z_a x Z_b with a * b just above the number of rows; the few values that fall
     beyond the rows are sent through it again (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
@@ -83,10 +92,11 @@ class Shuffle:
         [0, 1, 2, 3, 4]
     """
 
-    def __init__(self, size: int, seed: int, stage: int) -> None:
+    def __init__(self, size: int, seed: int, stage: int, lengths: NDArray[np.integer] | None = None) -> None:
         if size < 1:
             raise ValueError("nothing to shuffle")
         self.size = size
+        self._lengths = lengths
         self._seed = seed
         self._stage = stage
         self._a = int(np.ceil(np.sqrt(size)))
@@ -102,6 +112,16 @@ class Shuffle:
             chosen = epochs == epoch
             rows[chosen] = self._permute(position[chosen] % self.size, self._key(epoch))
         return rows
+
+    def batch(self, number: int, size: int) -> NDArray[np.int64]:
+        """The rows of one of the batches of ``size`` events, shape (size,)."""
+        if self._lengths is None:
+            return self.rows(number * size, size)
+        group, place = divmod(number, _BUCKETS)
+        rows = self.rows(group * _BUCKETS * size, _BUCKETS * size)
+        bucket = int(stream(self._seed, BUCKETS, self._stage, group).permutation(_BUCKETS)[place])
+        ordered = rows[np.argsort(self._lengths[rows], kind="stable")]
+        return ordered[bucket * size : (bucket + 1) * size]
 
     def _key(self, epoch: int) -> NDArray[np.uint64]:
         if epoch not in self._keys:

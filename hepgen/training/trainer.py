@@ -99,7 +99,7 @@ class StageTrainer:
         self._device = torch.device(device)
         self._score = score
         self._message = message or Silent().message
-        self._shuffle = Shuffle(train.size, seed, number)
+        self._shuffle = Shuffle(train.size, seed, number, train.lengths if self.stage.points else None)
         self._autocast, self._scale_gradients = _precision(settings.precision, self._device)
         self._eager = not settings.compile
         self.reset(steps=1)
@@ -158,9 +158,10 @@ class StageTrainer:
         random = stream(self._seed, TRAIN, self.number, self.step, batch_number)
         seed_torch(random, self._device)  # dropout and its like
         size = self.settings.batch_size
-        rows = self._shuffle.rows((self.step * self._batches + batch_number) * size, size)
+        rows = self._shuffle.batch(self.step * self._batches + batch_number, size)
         batch = self._batch(self._train, rows, random, augment=True)
-        noise = {name: array.to(self._device) for name, array in draw(random, objective.noise, size).items()}
+        drawn = draw(random, objective.noise, size, batch.points)
+        noise = {name: array.to(self._device) for name, array in drawn.items()}
         optimizer = self._optimizers[objective.name]
         optimizer.zero_grad(set_to_none=True)
         value = _weighted_mean(self._evaluate(objective, batch, noise), batch.weight)
@@ -207,7 +208,9 @@ class StageTrainer:
         weight = cached.pop(WEIGHT, None)
         if augment:
             cached = self._representation.augment(cached, uniform(random, len(rows)))
-        noise = uniform(random, len(rows), self.stage.noise)
+        mask = self._representation.mask(self.stage.name, cached)
+        events = (len(rows),) if mask is None else mask.shape
+        noise = uniform(random, *events, self.stage.noise)
         x, condition = self._representation.features(
             self.stage.name, cached, noise if self.generator.dequantised else torch.full_like(noise, self.stage.still)
         )
@@ -222,6 +225,7 @@ class StageTrainer:
             condition.to(self._device),
             None if weight is None else (weight / self._train.mean_weight).to(self._device),
             observe,
+            None if mask is None else mask.to(self._device),
         )
 
     def calibration(self, generator: Generator) -> Calibration:
@@ -257,12 +261,16 @@ class StageTrainer:
             return math.nan
         objective = self.averaged.generator.objectives()[-1]
         total, weights = 0.0, 0.0
-        for start in range(0, min(self._validation.size, _VALIDATION_ROWS), _VALIDATION_CHUNK):
+        every = np.arange(min(self._validation.size, _VALIDATION_ROWS))
+        if self.stage.points:  # events of about one length side by side
+            every = every[np.argsort(self._validation.lengths[every], kind="stable")]
+        for start in range(0, len(every), _VALIDATION_CHUNK):
             random = stream(self._seed, VALIDATE, self.number, start)
             seed_torch(random, self._device)
-            rows = np.arange(start, min(start + _VALIDATION_CHUNK, self._validation.size))
+            rows = every[start : start + _VALIDATION_CHUNK]
             batch = self._batch(self._validation, rows, random, augment=False)
-            noise = {name: array.to(self._device) for name, array in draw(random, objective.noise, len(rows)).items()}
+            drawn = draw(random, objective.noise, len(rows), batch.points)
+            noise = {name: array.to(self._device) for name, array in drawn.items()}
             with torch.no_grad():
                 loss = objective.loss(batch, noise)
             weight = float(len(rows)) if batch.weight is None else float(batch.weight.sum())

@@ -242,7 +242,7 @@ def test_calibrated_features_have_the_law_of_the_events_after_a_short_training(d
     condition = torch.from_numpy(ak.to_numpy(events["energy"]).astype("f4"))[:, None]
     random = torch.Generator()
 
-    def noise(stage: int) -> Any:
+    def noise(stage: int, points: int = 0) -> Any:
         return {"z": torch.randn(1500, (1, 2)[stage], generator=random)}, torch.zeros(1500, 2)
 
     away = {}

@@ -75,7 +75,7 @@ class Stumbling(Gaussian):
 
     limit = 1.5
 
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         x = super().sample(noise, condition)
         return torch.where(noise["z"] > self.limit, torch.nan, x)
 
@@ -102,7 +102,7 @@ def test_events_that_are_not_finite_are_drawn_again_and_counted() -> None:
 class Noise(Gaussian):
     """Gives its noise."""
 
-    def sample(self, noise: Mapping[str, Tensor], condition: Tensor) -> Tensor:
+    def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         return noise["z"]
 
 
