@@ -122,13 +122,13 @@ class Recipe(Part):
     split: SplitRecipe = SplitRecipe()
     """Which events train, validate and test."""
     representation: RepresentationRecipe
-    """The kind of events: calorimeter or table."""
+    """The kind of events: calorimeter, particle_cloud or table."""
     generator: str = "coupling"
     """Family of the generator of every stage."""
     options: FamilyOptions = FamilyOptions()
     """Options by family, for every stage."""
     stages: dict[str, StageRecipe] = {}
-    """Stages that differ: energies and shapes of a calorimeter, discrete and columns of a table."""
+    """Stages that differ: energies and shapes of a calorimeter, jet and constituents of a cloud, columns of a table."""
     training: TrainingRecipe = TrainingRecipe()
     """How every stage is trained."""
     sampling: SamplingRecipe = SamplingRecipe()

@@ -69,5 +69,28 @@ class TableRecipe(Part):
     """Symmetries of the data: columns (globs, too) that may change their sign together, such as all eta, or all phi."""
 
 
-RepresentationRecipe = Annotated[CalorimeterRecipe | TableRecipe, Field(discriminator="kind")]
-KINDS = ("calorimeter", "table")
+Role = Literal[
+    "pt", "eta", "phi", "px", "py", "pz", "energy", "mass", "mask",
+    "jet_pt", "jet_eta", "jet_phi", "jet_mass", "jet_energy",
+]  # fmt: skip
+
+
+class CloudRecipe(Part):
+    """Jets with all their constituents, or any events that are clouds of particles."""
+
+    kind: Literal["particle_cloud"]
+    """particle_cloud"""
+    conditions: Names = []
+    """Numbers of the jet that all else is conditioned on: columns of the file, or multiplicity."""
+    roles: dict[Role, str] = {}
+    """Columns by what they hold, where their names do not tell: pt, eta, phi, energy of constituents, jet_pt, ..."""
+    max_constituents: int | None = Field(None, ge=1)
+    """Only so many of the hardest constituents are learned; all if not set."""
+    columns: dict[str, ColumnOptions] = {}
+    """Overrides for single columns, by name."""
+    augment: list[Literal["reflection", "rotation"]] = []
+    """Symmetries that the training may use: reflection in eta and in phi, rotation about the axis of the jet."""
+
+
+RepresentationRecipe = Annotated[CalorimeterRecipe | CloudRecipe | TableRecipe, Field(discriminator="kind")]
+KINDS = ("calorimeter", "particle_cloud", "table")

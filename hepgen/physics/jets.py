@@ -45,8 +45,27 @@ def jet_momentum(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, mass: ArrayLike 
         >>> float(jet.pt[0]), float(jet.mass[0])
         (1.75517, 0.958851)
     """
-    vectors = _vectors(pt, eta, phi, mass).sum(axis=1)
-    energy, x, y, z = np.moveaxis(vectors, -1, 0)
+    return _momentum(*np.moveaxis(_vectors(pt, eta, phi, mass).sum(axis=1), -1, 0))
+
+
+def summed(pt: FloatArray, eta: FloatArray, phi: FloatArray, mass: FloatArray, counts: NDArray[np.int64]) -> Momentum:
+    """The sum of the constituents of each jet, which stand behind each other.
+
+    Args:
+        pt, eta, phi, mass: (constituents of all jets).
+        counts: (jets,), at least 1 each.
+
+    Example:
+        >>> ones = np.ones(2)
+        >>> float(summed(ones, 0 * ones, np.array([-0.5, 0.5]), 0 * ones, np.array([2])).mass[0])
+        0.958851
+    """
+    first = np.cumsum(counts) - counts
+    vectors = [np.add.reduceat(one, first) for one in np.moveaxis(_vectors(pt, eta, phi, mass), -1, 0)]
+    return _momentum(*vectors)
+
+
+def _momentum(energy: FloatArray, x: FloatArray, y: FloatArray, z: FloatArray) -> Momentum:
     transverse = np.hypot(x, y)
     rapidity = np.arcsinh(z / np.where(transverse > 0, transverse, 1.0))
     square = energy**2 - transverse**2 - z**2

@@ -18,6 +18,8 @@ from hepgen.events.source import EventSource
 
 Tensors = dict[str, Tensor]
 """Named tensors that share their first axis, the events."""
+COUNT = "count"
+"""Name of the cached tensor that holds the number of constituents of each event, (events,)."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Vectors:
     """What a representation says whose every stage makes one vector an event."""
 
     @property
-    def ragged(self) -> dict[str, str]:
-        return {}
+    def ragged(self) -> tuple[str, ...]:
+        return ()
 
     def mask(self, stage: str, tensors: Tensors) -> Tensor | None:
         """None: no stage makes clouds."""
@@ -88,8 +90,8 @@ class Representation(Protocol):
     hold. ``features`` maps cached tensors and noise of shape (events, stage.noise) in [0, 1) to the generator's space.
 
     A stage of clouds has features of shape (events, constituents, stage.features), noise of (events, constituents,
-    stage.noise), and a ``mask``. Its cached tensors are padded: those that ``ragged`` names have an axis of constituents
-    behind the events, and a cached tensor of counts says how many there are.
+    stage.noise), and a ``mask``. Cached tensors that ``ragged`` names have an axis of constituents, padded, behind
+    the events, and the cached tensor ``count`` says how many there are.
     """
 
     kind: ClassVar[str]
@@ -114,8 +116,8 @@ class Representation(Protocol):
     def encode(self, tensors: Tensors) -> Tensors: ...
 
     @property
-    def ragged(self) -> dict[str, str]:
-        """Cached tensors with an axis of constituents, each with the name of the cached tensor of its counts, (events,)."""
+    def ragged(self) -> tuple[str, ...]:
+        """Cached tensors with an axis of constituents; the cached tensor ``count`` says how many of them there are."""
         ...
 
     def mask(self, stage: str, tensors: Tensors) -> Tensor | None:

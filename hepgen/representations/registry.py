@@ -14,6 +14,7 @@ from hepgen.representations.geometry import read_binning
 
 KINDS = {
     "calorimeter": "hepgen.representations.calorimeter:CalorimeterRepresentation",
+    "particle_cloud": "hepgen.representations.particle_cloud:ParticleCloudRepresentation",
     "table": "hepgen.representations.table:TableRepresentation",
 }
 

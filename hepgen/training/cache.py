@@ -1,6 +1,6 @@
 """Encoded events at hand: in memory where they fit, else in one file of which single rows are read.
 
-Events are decoded from their file, packed and encoded once, not once per epoch. The file is read with ``os.pread``,
+Events are decoded from their file, packed and encoded once, not once per epoch; of clouds without their padding. The file is read with ``os.pread``,
 one row at a time, never mapped: pages of a mapped file would count as memory of the job.
 """
 
@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError, TrainingError
 from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces
-from hepgen.representations.base import Representation, Tensors
+from hepgen.representations.base import COUNT, Representation, Tensors
+from hepgen.training import ragged
 from hepgen.training.files import output_errors, write_atomic
+from hepgen.training.ragged import Constituents, Rows
 
 WEIGHT = "_weight"
 """Name of the column and of the cached tensor that hold the weights of events."""
-
-Rows = NDArray[np.int64]
 
 
 class EncodedCache:
@@ -33,7 +32,7 @@ class EncodedCache:
     Attributes:
         size: number of events.
         mean_weight: mean of the weights of events; 1 where there are none.
-        lengths: numbers of constituents where events are clouds, shape (events,); else empty.
+        constituents: what is cached of the constituents where events are clouds.
     """
 
     def __init__(
@@ -43,11 +42,11 @@ class EncodedCache:
         handle: int | None = None,
         record: np.dtype[Any] | None = None,
         mean_weight: float = 1.0,
-        lengths: Rows | None = None,
+        constituents: Constituents | None = None,
     ) -> None:
         self.size = size
         self.mean_weight = mean_weight
-        self.lengths = np.empty(0, dtype=np.int64) if lengths is None else lengths
+        self.constituents = constituents
         self._tensors = tensors
         self._handle = handle
         self.record = record
@@ -57,7 +56,11 @@ class EncodedCache:
         return self._tensors is not None
 
     def gather(self, rows: Rows) -> Tensors:
-        """The cached tensors of the given rows, each of shape (rows, ...)."""
+        """The cached tensors of the given rows, each of shape (rows, ...), or (rows, constituents, ...)."""
+        tensors = self._fixed(rows)
+        return tensors if self.constituents is None else {**tensors, **self.constituents.gather(rows)}
+
+    def _fixed(self, rows: Rows) -> Tensors:
         if self._tensors is not None:
             index = torch.from_numpy(rows)
             return {name: tensor.index_select(0, index) for name, tensor in self._tensors.items()}
@@ -72,10 +75,17 @@ class EncodedCache:
         table = np.frombuffer(data, dtype=self.record)
         return {name: torch.from_numpy(np.ascontiguousarray(table[name])) for name in self.record.names or ()}
 
+    @property
+    def lengths(self) -> Rows | None:
+        """Numbers of constituents, shape (events,), where events are clouds."""
+        return None if self.constituents is None else self.constituents.lengths
+
     def close(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+        if self.constituents is not None:
+            self.constituents.close()
 
 
 def encode_source(
@@ -108,6 +118,8 @@ def encode_source(
     if (found := _complete_file(path, fingerprint)) is not None:
         return found
     writer: _Memory | _File | None = None
+    points: ragged.InMemory | ragged.InFile | None = None
+    lengths: list[Rows] = []
     start, weights = 0, 0.0
     for encoded, physical in _encoded_batches(source, representation):
         count = len(next(iter(encoded.values())))
@@ -116,10 +128,18 @@ def encode_source(
         if visit is not None:
             visit(physical, np.arange(start, start + count))
         _refuse_non_finite(encoded, start)
+        padded = {name: encoded.pop(name) for name in representation.ragged}
+        counts = encoded[COUNT].numpy() if padded else np.zeros(1, dtype=np.int64)
         if writer is None:
-            record = _record(encoded)
-            writer = _Memory(size) if record.itemsize * size <= memory else _File(path, record)
+            record, each = _record(encoded), ragged.constituent_record(padded)
+            in_memory = (record.itemsize + each.itemsize * float(counts.mean())) * size <= memory
+            writer = _Memory(size) if in_memory else _File(path, record)
+            if padded:
+                points = ragged.InMemory(each) if in_memory else ragged.InFile(each, _points(path))
         writer.write(encoded, start)
+        if points is not None:
+            points.write(ragged.without_padding(padded, counts, each))
+            lengths.append(counts)
         start += count
         weights += float(encoded[WEIGHT].double().sum()) if WEIGHT in encoded else count
     if writer is None or start != size:
@@ -127,6 +147,7 @@ def encode_source(
     if weights <= 0:
         raise InputFileError("the event weights do not add up to a positive number", hint="look at data.weight")
     cache = writer.finish(size, weights / size)
+    cache.constituents = None if points is None else points.finish(np.concatenate(lengths))
     if not cache.in_memory:
         _mark_complete(path, fingerprint, cache)
     return cache
@@ -141,16 +162,32 @@ def _complete_file(path: Path, fingerprint: str) -> EncodedCache | None:
         record = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in note["record"]])
         if path.stat().st_size != record.itemsize * note["size"]:
             return None
-        return EncodedCache(note["size"], None, os.open(path, os.O_RDONLY), record, note["mean_weight"])
+        each = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in note["constituent"]])
+        points = ragged.complete_file(_points(path), each, note["size"]) if each.names else None
+        return EncodedCache(note["size"], None, os.open(path, os.O_RDONLY), record, note["mean_weight"], points)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _mark_complete(path: Path, fingerprint: str, cache: EncodedCache) -> None:
-    fields: Any = {} if cache.record is None else cache.record.fields or {}
-    record = [(name, kind.base.str, list(kind.shape)) for name, (kind, *_) in fields.items()]
-    note = {"fingerprint": fingerprint, "record": record, "size": cache.size, "mean_weight": cache.mean_weight}
+    each = None if cache.constituents is None else cache.constituents.record
+    note = {
+        "fingerprint": fingerprint,
+        "record": _written(cache.record),
+        "constituent": _written(each),
+        "size": cache.size,
+        "mean_weight": cache.mean_weight,
+    }
     write_atomic(_note(path), json.dumps(note))
+
+
+def _written(record: np.dtype[Any] | None) -> list[tuple[str, str, list[int]]]:
+    fields: Any = {} if record is None else record.fields or {}
+    return [(name, kind.base.str, list(kind.shape)) for name, (kind, *_) in fields.items()]
+
+
+def _points(path: Path) -> Path:
+    return path.with_suffix(".constituents")
 
 
 def _note(path: Path) -> Path:

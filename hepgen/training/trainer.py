@@ -19,7 +19,7 @@ from hepgen.errors import TrainingError
 from hepgen.generators.base import Generator, Objective, StageBatch
 from hepgen.representations.base import Representation
 from hepgen.training.averaging import AveragedGenerator
-from hepgen.training.cache import WEIGHT, EncodedCache, Rows
+from hepgen.training.cache import WEIGHT, EncodedCache
 from hepgen.training.calibration import Calibration
 from hepgen.training.diagnosis import diagnose
 from hepgen.training.optimizers import (
@@ -30,6 +30,7 @@ from hepgen.training.optimizers import (
     set_rate,
 )
 from hepgen.training.progress import Silent
+from hepgen.training.ragged import Rows
 from hepgen.training.seeds import CALIBRATE, INITIAL, TRAIN, VALIDATE, Shuffle, draw, seed_torch, stream, uniform
 
 _MAX_SKIPPED = 20
@@ -262,8 +263,8 @@ class StageTrainer:
         objective = self.averaged.generator.objectives()[-1]
         total, weights = 0.0, 0.0
         every = np.arange(min(self._validation.size, _VALIDATION_ROWS))
-        if self.stage.points:  # events of about one length side by side
-            every = every[np.argsort(self._validation.lengths[every], kind="stable")]
+        if self.stage.points and (lengths := self._validation.lengths) is not None:  # about one length side by side
+            every = every[np.argsort(lengths[every], kind="stable")]
         for start in range(0, len(every), _VALIDATION_CHUNK):
             random = stream(self._seed, VALIDATE, self.number, start)
             seed_torch(random, self._device)

@@ -13,7 +13,7 @@ from tables import DATA, ttbar_source
 
 from hepgen.events.reader import open_events
 from hepgen.events.source import EventSource
-from hepgen.representations.base import Representation
+from hepgen.representations.base import Representation, Stage, Tensors
 from hepgen.representations.registry import KINDS, build, from_state
 
 
@@ -29,7 +29,16 @@ def ttbar() -> tuple[dict[str, object], EventSource]:
     return {"kind": "table", "conditions": ["met"], "mirror": [["*_eta"]]}, ttbar_source()
 
 
-CASES: dict[str, Callable[[], tuple[dict[str, object], EventSource]]] = {"calorimeter": photons, "table": ttbar}
+def jets() -> tuple[dict[str, object], EventSource]:
+    options = {"kind": "particle_cloud", "conditions": ["jet_pdgid", "jet_pt"], "augment": ["reflection", "rotation"]}
+    return options, open_events(Path(DATA / "jets.root"))
+
+
+CASES: dict[str, Callable[[], tuple[dict[str, object], EventSource]]] = {
+    "calorimeter": photons,
+    "particle_cloud": jets,
+    "table": ttbar,
+}
 EVENTS = 200
 
 Case = tuple[Representation, ak.Array]
@@ -43,8 +52,14 @@ def case(request: pytest.FixtureRequest) -> Case:
     return representation, next(iter(source.batches()))[:EVENTS]
 
 
-def noise(count: int, seed: int = 1) -> torch.Tensor:
-    return torch.rand(EVENTS, count, generator=torch.Generator().manual_seed(seed))
+def noise(count: int, points: int = 0, seed: int = 1) -> torch.Tensor:
+    shape = (EVENTS, points, count) if points else (EVENTS, count)
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def points_of(representation: Representation, stage: Stage, cached: Tensors) -> int:
+    mask = representation.mask(stage.name, cached)
+    return 0 if mask is None else mask.shape[1]
 
 
 def test_the_stages_lead_from_events_to_features_and_back(case: Case) -> None:
@@ -53,12 +68,17 @@ def test_the_stages_lead_from_events_to_features_and_back(case: Case) -> None:
     cached = representation.encode(representation.pack(batch))
     made = representation.start(representation.pack(batch)["condition"])
     for stage in representation.stages:
-        x, condition = representation.features(stage.name, cached, noise(stage.noise))
-        assert x.shape == (EVENTS, stage.features)
+        points = points_of(representation, stage, cached)
+        x, condition = representation.features(stage.name, cached, noise(stage.noise, points))
+        assert x.shape == ((EVENTS, points, stage.features) if points else (EVENTS, stage.features))
         assert condition.shape == (EVENTS, stage.conditions)
         assert bool(torch.isfinite(x).all() and torch.isfinite(condition).all())
-        assert representation.stage_condition(stage.name, made).shape == condition.shape
-        assert representation.log_abs_det(stage.name, cached, noise(stage.noise)).shape == (EVENTS,)
+        torch.testing.assert_close(representation.stage_condition(stage.name, made), condition)
+        if points:
+            assert points <= stage.points
+            assert bool((x[~representation.mask(stage.name, made)] == 0).all())
+        else:
+            assert representation.log_abs_det(stage.name, cached, noise(stage.noise)).shape == (EVENTS,)
         made = representation.decode(stage.name, x, made, noise(stage.unnoise))
     back = representation.unpack(made)
     assert set(back.fields) == {name for name in batch.fields if name in back.fields}
@@ -69,10 +89,13 @@ def test_a_symmetry_changes_no_condition_and_gives_features_of_the_same_kind(cas
     representation, batch = case
     cached = representation.encode(representation.pack(batch))
     turned = representation.augment(cached, noise(1)[:, 0])
-    assert torch.equal(turned["condition"], cached["condition"])
+    given = [name for name in cached if name.endswith("condition")]
+    assert given
+    assert all(torch.equal(turned[name], cached[name]) for name in given)
     for stage in representation.stages:
-        x, condition = representation.features(stage.name, turned, noise(stage.noise))
-        assert x.shape == (EVENTS, stage.features)
+        points = points_of(representation, stage, cached)
+        x, condition = representation.features(stage.name, turned, noise(stage.noise, points))
+        assert x.shape[-1] == stage.features
         assert bool(torch.isfinite(x).all() and torch.isfinite(condition).all())
 
 
@@ -80,7 +103,8 @@ def test_observables_are_standardised_and_have_a_gradient(case: Case) -> None:
     representation, batch = case
     cached = representation.encode(representation.pack(batch))
     for stage in representation.stages:
-        x, _ = representation.features(stage.name, cached, torch.full((EVENTS, stage.noise), stage.still))
+        still = torch.full_like(noise(stage.noise, points_of(representation, stage, cached)), stage.still)
+        x, _ = representation.features(stage.name, cached, still)
         x.requires_grad_()
         seen = representation.observables(stage.name, x, cached)
         assert seen.shape == (EVENTS, stage.observables)
@@ -120,8 +144,9 @@ def test_the_state_is_plain_numbers_and_restores_the_same_features(case: Case) -
     cached = representation.encode(representation.pack(batch))
     for stage, other in zip(representation.stages, again.stages, strict=True):
         assert stage == other
-        expected = representation.features(stage.name, cached, noise(stage.noise))
-        found = again.features(stage.name, cached, noise(stage.noise))
+        numbers = noise(stage.noise, points_of(representation, stage, cached))
+        expected = representation.features(stage.name, cached, numbers)
+        found = again.features(stage.name, cached, numbers)
         assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
         seen = [one.observables(stage.name, expected[0], cached) for one in (representation, again)]
         assert torch.equal(*seen)

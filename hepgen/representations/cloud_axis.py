@@ -1,0 +1,223 @@
+"""What the jets of a sample have in common, and their numbers and constituents as the rows of two tables.
+
+The axis of a jet is the sum of its constituents. Where the file's jet is that sum, its columns are those of the axis; where
+it is not (only the hardest constituents are kept, or another clustering), the axis is described relative to the jet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.events.schema import Column
+from hepgen.events.select import WEIGHT
+from hepgen.events.source import EventSource, record
+from hepgen.physics.jets import Momentum, summed
+from hepgen.representations.cloud_layout import Cloud, CloudLayout, wrapped
+
+FloatArray = NDArray[np.float64]
+
+ROLES = ("pt", "eta", "phi", "mass")
+MULTIPLICITY = "multiplicity"
+DISTANCE = "constituent_distance"
+"""Column of the table of constituents: the distance from the axis in eta and phi."""
+MOMENTUM = "constituent_pt"
+MASS = "constituent_mass"
+_ON_THE_AXIS = 1e-9
+
+
+@dataclass(frozen=True)
+class CloudFacts:
+    """What was found out about the jets of a training sample.
+
+    Attributes:
+        kept: by the role, columns of the file that are those of the sum of the constituents.
+        tied: columns of the file that count the constituents.
+        floor: the lowest pt of a constituent.
+        longest: the largest number of constituents.
+        turn: where the file's azimuths begin, -pi or 0.
+        masses: of the codes in the file, by the code; empty where masses are not known from codes.
+    """
+
+    kept: dict[str, str]
+    tied: tuple[str, ...]
+    floor: float
+    longest: int
+    turn: float
+    masses: dict[str, float]
+
+    @property
+    def count(self) -> str:
+        """What the number of constituents is called."""
+        return self.tied[0] if self.tied else MULTIPLICITY
+
+    def axis_name(self, role: str) -> str:
+        """The column of the table of jets that describes the axis."""
+        return self.kept.get(role, f"axis_{role}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "tied": list(self.tied)}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> CloudFacts:
+        return cls(**{**state, "tied": tuple(state["tied"])})
+
+
+class CloudTables:
+    """Clouds as rows: one table of jets, one of constituents.
+
+    Args:
+        layout: of the file.
+        facts: of the sample.
+    """
+
+    def __init__(self, layout: CloudLayout, facts: CloudFacts) -> None:
+        self.layout = layout
+        self.facts = facts
+        unit = layout.pt_column.unit
+        gone = {*facts.kept.values(), *facts.tied}
+        self.jet_columns = (
+            *(one for one in layout.given if one.name not in gone),
+            *(Column(facts.axis_name(role), "float64", unit=self._unit(role)) for role in ROLES),
+            Column(facts.count, "int64"),
+        )
+        self.modelled_mass = bool(layout.columns.energy or layout.columns.mass) and not facts.masses
+        self.part_columns = (
+            Column(MOMENTUM, "float64", unit=unit),
+            Column(DISTANCE, "float64"),
+            *([Column(MASS, "float64", unit=unit)] if self.modelled_mass else []),
+            *(Column(one.name, one.dtype, unit=one.unit) for one in layout.further),
+        )
+
+    def _unit(self, role: str) -> str:
+        if role not in self.facts.kept:
+            return ""
+        return next(one.unit for one in self.layout.given if one.name == self.facts.kept[role])
+
+    def masses(self, parts: Mapping[str, FloatArray]) -> FloatArray:
+        """Masses of constituents by their codes, by the file's column, or 0."""
+        if self.facts.masses:
+            codes, place = np.unique(parts[self.layout.code].astype(np.int64), return_inverse=True)
+            known = [self.facts.masses.get(str(code), 0.0) for code in codes]
+            return np.array(known, dtype=np.float64)[place]
+        return parts["mass"]
+
+    def axis(self, cloud: Cloud) -> Momentum:
+        """The sums of the constituents."""
+        parts = cloud.parts
+        return summed(parts["pt"], parts["eta"], parts["phi"], self.masses(parts), cloud.counts)
+
+    def jets(self, cloud: Cloud, axis: Momentum) -> ak.Array:
+        """One row for each jet."""
+        given = self._references(cloud.jets)
+        values: dict[str, Any] = {name: one for name, one in cloud.jets.items() if name not in self.facts.tied}
+        for role in ROLES:
+            value = getattr(axis, role)
+            if role not in self.facts.kept:
+                value = _relative(role, value, given.get(role), axis.pt, self.facts.turn)
+            values[self.facts.axis_name(role)] = value
+        values[self.facts.count] = cloud.counts
+        return record({one.name: _cast(values[one.name], one.dtype) for one in self.jet_columns}, len(cloud))
+
+    def restored_axis(self, jets: Mapping[str, FloatArray]) -> FloatArray:
+        """pt, eta, phi and mass of the axes, (jets, 4), from the rows of the table of jets."""
+        given = self._references(jets)
+        found: dict[str, FloatArray] = {}
+        for role in ROLES:
+            value = jets[self.facts.axis_name(role)]
+            if role not in self.facts.kept:
+                value = _absolute(role, value, given.get(role), found.get("pt"))
+            found[role] = value
+        return np.stack([found[role] for role in ROLES], axis=1)
+
+    def _references(self, jets: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """What the axis is relative to, by the role: nothing where constituents are relative to the jet as they stand."""
+        if self.layout.columns.relative:
+            return {}
+        roles = self.layout.jet_roles
+        return {role: jets[name] for role, name in roles.items() if role not in self.facts.kept and name in jets}
+
+    def parts(self, cloud: Cloud, axis: Momentum) -> tuple[ak.Array, FloatArray]:
+        """One row for each constituent, and the direction in which it lies from the axis, (constituents, 2)."""
+        eta, phi = self.around(cloud, axis)
+        distance = np.hypot(eta, phi)
+        distance = np.where(distance < _ON_THE_AXIS, 0.0, distance)  # a jet of one constituent, but for rounding
+        values = {**cloud.parts, MOMENTUM: cloud.parts["pt"], MASS: cloud.parts["mass"], DISTANCE: distance}
+        rows = record({one.name: _cast(values[one.name], one.dtype) for one in self.part_columns}, len(distance))
+        away = np.where(distance > 0, distance, 1.0)
+        return rows, np.stack([np.where(distance > 0, eta / away, 1.0), phi / away], axis=1)
+
+    def around(self, cloud: Cloud, axis: Momentum) -> tuple[FloatArray, FloatArray]:
+        """Differences of eta and phi of each constituent to its axis."""
+        eta = cloud.parts["eta"] - np.repeat(axis.eta, cloud.counts)
+        return eta, wrapped(cloud.parts["phi"] - np.repeat(axis.phi, cloud.counts), -math.pi)
+
+    def given(self, cloud: Cloud, jets: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """The file's numbers of the jets, from the rows of the table and the constituents."""
+        axis = self.axis(cloud)
+        energy = np.sqrt((axis.pt * np.cosh(axis.eta)) ** 2 + axis.mass**2)
+        values = {**vars(axis), "energy": energy, "phi": wrapped(axis.phi, self.facts.turn)}
+        found = {one.name: jets[one.name] for one in self.layout.given if one.name in jets}
+        found |= {name: values[role] for role, name in self.facts.kept.items()}
+        return found | {name: cloud.counts.astype(np.float64) for name in self.facts.tied}
+
+
+def _relative(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArray, turn: float) -> FloatArray:
+    """A number of the axis relative to that of the jet where the file has one; the mass over pt."""
+    if role == "mass":
+        return value / pt
+    if role == "phi":
+        return wrapped(value, turn) if jet is None else wrapped(value - jet, -math.pi)
+    if jet is None:
+        return value
+    return value / np.where(jet > 0, jet, 1.0) if role == "pt" else value - jet
+
+
+def _absolute(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArray | None) -> FloatArray:
+    """The inverse of ``_relative``."""
+    if role == "mass":
+        return value * (1.0 if pt is None else pt)
+    if jet is None:
+        return value
+    return value * np.where(jet > 0, jet, 1.0) if role == "pt" else value + jet
+
+
+def _cast(values: Any, dtype: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    return array.astype(dtype) if np.dtype(dtype).kind == "f" else np.rint(array).astype(dtype)
+
+
+class TableRows:
+    """One of the two tables of a sample, batch by batch.
+
+    Args:
+        which: 0 for the jets, 1 for the constituents.
+    """
+
+    def __init__(self, source: EventSource, tables: CloudTables, which: int) -> None:
+        self._source = source
+        self._tables = tables
+        self._which = which
+        columns = (tables.jet_columns, tables.part_columns)[which]
+        self.schema = source.schema.replace(columns)
+
+    @property
+    def num_events(self) -> int:
+        return self._source.num_events
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
+        del columns
+        for batch in self._source.batches():
+            cloud = self._tables.layout.read(batch)
+            axis: Momentum = self._tables.axis(cloud)
+            rows = self._tables.parts(cloud, axis)[0] if self._which else self._tables.jets(cloud, axis)
+            if WEIGHT in batch.fields:
+                weight = ak.to_numpy(batch[WEIGHT])
+                rows[WEIGHT] = np.repeat(weight, cloud.counts) if self._which else weight
+            yield rows
