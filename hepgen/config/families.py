@@ -6,9 +6,9 @@ A new family is one module in ``hepgen/generators/``, its options below, and one
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, create_model, model_serializer
+from pydantic import Field, create_model, model_serializer, model_validator
 
 from hepgen.config.part import Part
 from hepgen.errors import ConfigError, suggest
@@ -54,6 +54,55 @@ class GanOptions(Part):
     """Activation function of both networks."""
 
 
+class VelocityOptions(Part):
+    """The network of a flow."""
+
+    network: Literal["epic", "transformer"] = "epic"
+    """Network of clouds (arXiv 2301.08128, or attention); vectors always take a residual perceptron."""
+    layers: int = Field(6, ge=1)
+    """Number of layers, or of residual blocks."""
+    hidden: int = Field(128, ge=1)
+    """Width of each layer."""
+    latent: int = Field(10, ge=1)
+    """Numbers by which the constituents of a cloud talk to each other (epic)."""
+    heads: int = Field(8, ge=1)
+    """Number of attention heads, a divisor of `hidden` (transformer)."""
+    frequencies: int = Field(16, ge=1)
+    """Number of cosines of the time that the network sees."""
+    loss: Literal["squared", "huber"] = "squared"
+    """Mean squared error of the velocity, or its root where it is large (pseudo-Huber), which outliers pull less."""
+    times: Literal["uniform", "logit-normal"] = "uniform"
+    """Law of the times that are trained; logit-normal takes few close to noise and to data."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.network == "transformer" and self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} cannot be divided among {self.heads} heads")
+        return self
+
+
+class MatchingOptions(VelocityOptions):
+    """Flow matching along straight paths (arXiv 2210.02747; for clouds EPiC-FM, arXiv 2310.00049)."""
+
+    sigma: float = Field(1e-4, ge=0, lt=1)
+    """Width of the noise that is left at the end of a path."""
+    solver: Literal["euler", "midpoint", "heun"] = "midpoint"
+    """Solver of the flow; a step takes one network evaluation (euler) or two (midpoint, heun)."""
+    steps: int = Field(20, ge=1)
+    """Number of steps of the solver: 20 of midpoint are 40 network evaluations."""
+
+
+class MeanFlowOptions(VelocityOptions):
+    """Average velocities over any piece of a path: one to four network evaluations sample (MeanFlow, arXiv 2505.13447)."""
+
+    loss: Literal["squared", "huber"] = "huber"
+    """Mean squared error of the velocity, or its root where it is large (pseudo-Huber), which outliers pull less."""
+    steps: int = Field(2, ge=1)
+    """Number of steps, and of network evaluations, of sampling; may be changed after the training."""
+    pieces: float = Field(0.5, gt=0, le=1)
+    """Share of the training events whose piece of the path has a length; the others learn the velocity at a point."""
+
+
 @dataclass(frozen=True)
 class Family:
     """A family of generators.
@@ -63,12 +112,14 @@ class Family:
         path: ``module:class`` of its generator.
         options: the model of its options.
         description: one line for ``hepgen config families``.
+        clouds: whether it makes clouds of constituents, beside vectors.
     """
 
     name: str
     path: str
     options: type[Part]
     description: str
+    clouds: bool = False
 
 
 FAMILIES: dict[str, Family] = {
@@ -85,6 +136,20 @@ FAMILIES: dict[str, Family] = {
             "hepgen.generators.adversarial:WassersteinGan",
             GanOptions,
             "conditional Wasserstein GAN with gradient penalty: the fastest sampling, no likelihood",
+        ),
+        Family(
+            "matching",
+            "hepgen.generators.matching:FlowMatching",
+            MatchingOptions,
+            "flow matching, of vectors and of clouds: the most faithful, tens of network evaluations to sample",
+            clouds=True,
+        ),
+        Family(
+            "mean_flow",
+            "hepgen.generators.mean_flow:MeanFlow",
+            MeanFlowOptions,
+            "flow matching of average velocities, of vectors and of clouds: one to four network evaluations to sample",
+            clouds=True,
         ),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import pytest
 import torch
@@ -14,21 +15,32 @@ from hepgen.training.seeds import draw, stream
 SMALL = {
     "coupling": {"layers": 4, "hidden": [16], "bins": 5},
     "gan": {"latent": 6, "hidden": [16], "critic_hidden": [16]},
+    "matching": {"layers": 2, "hidden": 16, "steps": 3},
+    "mean_flow": {"layers": 2, "hidden": 16, "steps": 3},
 }
+POINTS = 7
+CLOUDS: dict[str, list[dict[str, Any]]] = {
+    "matching": [{"network": "epic", "latent": 4}, {"network": "transformer", "heads": 4}, {"solver": "heun"}],
+    "mean_flow": [{"network": "epic", "latent": 4}, {"network": "transformer", "heads": 4}],
+}
+"""Options with which a family that makes clouds is tested, beside the small ones."""
 
 
-def build(family: str, features: int, conditions: int, observables: int = 0) -> Generator:
+def build(
+    family: str, features: int, conditions: int, observables: int = 0, points: int = 0, **more: object
+) -> Generator:
     module, _, name = FAMILIES[family].path.partition(":")
     torch.manual_seed(5)
-    options = FAMILIES[family].options(**SMALL.get(family, {}))
-    generator: Generator = getattr(importlib.import_module(module), name)(features, conditions, options, observables)
+    options = FAMILIES[family].options(**{**SMALL.get(family, {}), **more})
+    kind = getattr(importlib.import_module(module), name)
+    generator: Generator = kind(features, conditions, options, observables, points)
     for parameter in generator.parameters():  # away from an identity start
         torch.nn.init.normal_(parameter, std=0.3)
     return generator
 
 
-def noise_of(generator: Generator, events: int, block: int = 0) -> dict[str, torch.Tensor]:
-    return draw(stream(3, block), generator.noise_spec(), events)
+def noise_of(generator: Generator, events: int, points: int = 0) -> dict[str, torch.Tensor]:
+    return draw(stream(3, 0), generator.noise_spec(), events, points)
 
 
 every_family = pytest.mark.parametrize("family", sorted(FAMILIES))
