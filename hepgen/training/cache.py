@@ -73,7 +73,7 @@ class EncodedCache:
             if os.preadv(self._handle, [view[position * size : (position + 1) * size]], row * size) != size:
                 raise TrainingError("the cache of encoded events is cut short", hint="run again with --force")
         table = np.frombuffer(data, dtype=self.record)
-        return {name: torch.from_numpy(np.ascontiguousarray(table[name])) for name in self.record.names or ()}
+        return {name: torch.from_numpy(table[name].copy()) for name in self.record.names or ()}
 
     @property
     def lengths(self) -> Rows | None:
