@@ -12,6 +12,7 @@ from typing import Any
 from hepgen.config.load import parse_recipe
 from hepgen.config.yaml import format_yaml
 from hepgen.errors import UsageError
+from hepgen.events.jets import find_jets
 from hepgen.events.schema import Column, Schema, is_identity
 from hepgen.events.summary import ColumnSummary, Description
 
@@ -19,6 +20,7 @@ _NUMBERS_OF_EVENTS = {"run", "luminosityblock", "lumi", "lumiblock", "event", "e
 _MANY_ELEMENTS = 64
 _WEIGHTS = ("weight", "genWeight", "mcWeight", "event_weight", "eventWeight", "evtWeight", "mc_weight")
 _FEW_COLUMNS = 3
+_FEW_TYPES = 16
 
 
 def propose_recipe(files: Sequence[str], described: Description, binning: str | None, tree: str | None) -> str:
@@ -40,18 +42,19 @@ def propose_recipe(files: Sequence[str], described: Description, binning: str | 
     stem = re.split(r"\.\w+(?=:|$)", Path(files[0].lstrip("@")).name)[0]
     if schema.convention in {"calochallenge", "par04"} or (binning is not None and "voxel_energy" in schema):
         representation, notes = _calorimeter(schema, binning), ["energies in MeV, lengths in mm"]
+    elif find_jets(schema) is not None:
+        return _recipe(stem, *_jets(described, data))
     else:
         chosen, notes = _table(described)
         data.update(chosen)
         representation = {"kind": "table"}
-    recipe = {
-        "schema_version": 1,
-        "name": re.sub(r"[^\w-]+", "-", stem).strip("-") or "surrogate",
-        "data": data,
-        "representation": representation,
-        "generator": "coupling",
-        **({"training": {"calibrate": True}} if representation["kind"] == "table" else {}),
-    }
+    further = {"training": {"calibrate": True}} if representation["kind"] == "table" else {}
+    return _recipe(stem, {"data": data, "representation": representation, "generator": "coupling", **further}, notes)
+
+
+def _recipe(stem: str, content: dict[str, Any], notes: Sequence[str]) -> str:
+    name = re.sub(r"[^\w-]+", "-", stem).strip("-") or "surrogate"
+    recipe = {"schema_version": 1, "name": name, **content}
     parse_recipe(recipe)
     head = ["printed by `hepgen inspect --config`; `hepgen config schema` lists every key", *notes]
     return "".join(f"# {line}\n" for line in head) + format_yaml(recipe)
@@ -73,6 +76,35 @@ def _calorimeter(schema: Schema, binning: str | None) -> dict[str, Any]:
     ]
     representation: dict[str, Any] = {"kind": "calorimeter", "binning": str(Path(binning).absolute())}
     return {**representation, "conditions": further} if further else representation
+
+
+def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """What a recipe says of jets with constituents, and what a reader should know about the choice."""
+    columns = find_jets(described.schema)
+    lists = {one.counter for one in described.schema if one.counter}
+    left_out = []
+    conditions = []
+    for summary in described.columns:
+        column = summary.column
+        if column.name in lists or (columns is not None and column.name in columns.names):
+            continue
+        of_constituents = column.jagged and not column.shape
+        if _numbers_events(column) or not (of_constituents or not column.shape) or not _has_numbers(summary):
+            left_out.append(column.name)
+        elif not column.jagged and summary.distinct is not None and 1 < len(summary.distinct) <= _FEW_TYPES:
+            conditions.append(column.name)
+    if columns is not None and columns.jet_pt:
+        conditions.append(columns.jet_pt)
+    if left_out:
+        data["columns"] = ["*", *(f"!{name}" for name in left_out)]
+    representation: dict[str, Any] = {"kind": "particle_cloud", "augment": ["reflection", "rotation"]}
+    if conditions:
+        representation["conditions"] = conditions
+    stages = {"jet": {"generator": "coupling", "share": 0.1, "training": {"calibrate": True, "max_epochs": 100}}}
+    training = {"batch_size": 128, "validate_every": 250}
+    content = {"data": data, "representation": representation, "generator": "matching", "stages": stages}
+    notes = ["one row is one jet; jets are made with the numbers of `conditions` that sampling is given"]
+    return {**content, "training": training}, notes
 
 
 def _table(described: Description) -> tuple[dict[str, Any], list[str]]:

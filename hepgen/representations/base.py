@@ -80,6 +80,10 @@ class Vectors:
         del stage, tensors
         return None
 
+    def scored(self, tensors: Tensors) -> Tensors:
+        """The physical tensors themselves."""
+        return tensors
+
 
 @runtime_checkable
 class Representation(Protocol):
@@ -142,8 +146,16 @@ class Representation(Protocol):
         """
         ...
 
+    def scored(self, tensors: Tensors) -> Tensors:
+        """Physical tensors in the form in which a physics score compares them, column by column, (events, columns)."""
+        ...
+
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
-        """log|det J| of ``features`` with respect to the stage's physical quantities, per event, shape (events,)."""
+        """log|det J| of ``features`` with respect to the stage's physical quantities, per event, shape (events,).
+
+        Raises:
+            TypeError: for a stage that has none.
+        """
         ...
 
     def start(self, condition: Tensor) -> Tensors:

@@ -19,7 +19,7 @@ from hepgen.events.schema import Column
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, record
 from hepgen.physics.jets import Momentum, summed
-from hepgen.representations.cloud_layout import Cloud, CloudLayout, wrapped
+from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are, wrapped
 
 FloatArray = NDArray[np.float64]
 
@@ -30,6 +30,7 @@ DISTANCE = "constituent_distance"
 MOMENTUM = "constituent_pt"
 MASS = "constituent_mass"
 _ON_THE_AXIS = 1e-9
+_HARDEST = 8
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,27 @@ def _absolute(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArr
 def _cast(values: Any, dtype: str) -> NDArray[Any]:
     array = np.asarray(values)
     return array.astype(dtype) if np.dtype(dtype).kind == "f" else np.rint(array).astype(dtype)
+
+
+def spread_of(cloud: Cloud, axis: Momentum) -> FloatArray:
+    """What tells jets of one momentum apart, (jets, 20): log pt and distance from the axis of the 8 hardest, and moments.
+
+    The moments, of shares z of pt and distances r from the axis: sum of z^2, of z r, of z r^2, and the mean log z. What a
+    jet has not is 0.
+    """
+    pt = cloud.parts["pt"]
+    eta = cloud.parts["eta"] - np.repeat(axis.eta, cloud.counts)
+    distance = np.hypot(eta, wrapped(cloud.parts["phi"] - np.repeat(axis.phi, cloud.counts), -math.pi))
+    there = there_are(cloud.counts)
+    table = np.zeros((2, *there.shape))
+    table[0][there], table[1][there] = np.log(pt), distance
+    hardest = np.zeros((2, len(cloud), _HARDEST))
+    hardest[:, :, : there.shape[1]] = table[:, :, :_HARDEST]
+    share = pt / np.repeat(axis.pt, cloud.counts)
+    first = np.cumsum(cloud.counts) - cloud.counts
+    moments = [np.add.reduceat(one, first) for one in (share**2, share * distance, share * distance**2, np.log(share))]
+    moments[-1] = moments[-1] / cloud.counts
+    return np.concatenate([*hardest, np.stack(moments, axis=1)], axis=1)
 
 
 class TableRows:

@@ -6,6 +6,9 @@ a rotation about the axis is a rotation of latent vectors.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import awkward as ak
 import torch
 from torch import Tensor
@@ -94,3 +97,27 @@ class ConstituentLatents:
         columns = transform.inverse(transform.columns.settle(z[:, :first]), z[:, first:], nothing)
         away = torch.where(radius[:, None] > 0, ring / radius[:, None], torch.tensor([1.0, 0.0], dtype=torch.float64))
         return self.table.unpack({"condition": nothing, "columns": columns}), away
+
+
+def turns(noise: Tensor, mirrored: Sequence[int], *, rotate: bool) -> Tensor:
+    """Random reflections, and rotations, of the plane of eta and phi: (events, 2, 2) from uniform noise (events,).
+
+    Args:
+        mirrored: axes (0 for eta, 1 for phi) that may be reflected; the n-th by the n-th bit of the number that
+            ``TableTransform.mirror`` draws from the same noise.
+        rotate: whether to rotate, too.
+
+    Example:
+        >>> turns(torch.tensor([0.1, 0.6]), [0], rotate=False)[:, 0, 0].tolist()
+        [1.0, -1.0]
+    """
+    scaled = noise * 2 ** len(mirrored)
+    chosen = scaled.long().clamp(max=2 ** len(mirrored) - 1)
+    turn = torch.eye(2).repeat(len(noise), 1, 1)
+    for place, axis in enumerate(mirrored):
+        turn[:, axis, axis] = torch.where(chosen // 2**place % 2 == 1, -1.0, 1.0)
+    if not rotate:
+        return turn
+    angle = 2 * math.pi * (scaled - chosen)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    return turn @ torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)

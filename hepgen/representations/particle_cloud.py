@@ -18,10 +18,10 @@ from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.physics.projection import project_constituents
 from hepgen.representations.base import COUNT, ConditionRange, Stage, Tensors
-from hepgen.representations.cloud_axis import DISTANCE, MOMENTUM, CloudFacts, CloudTables, TableRows
+from hepgen.representations.cloud_axis import DISTANCE, MOMENTUM, CloudFacts, CloudTables, TableRows, spread_of
 from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are
 from hepgen.representations.cloud_survey import survey
-from hepgen.representations.constituent_latents import ENCODED, ConstituentLatents
+from hepgen.representations.constituent_latents import ENCODED, ConstituentLatents, turns
 from hepgen.representations.table import COLUMNS, DISCRETE, TableRepresentation
 
 JET, JET_DISCRETE, CONSTITUENTS = "jet", "jet_discrete", "constituents"
@@ -224,20 +224,10 @@ class ParticleCloudRepresentation:
     def augment(self, cached: Tensors, noise: Tensor) -> Tensors:
         if not self._augment:
             return cached
-        roles = self._mirrored(self.tables.facts)
-        scaled = noise * 2 ** len(roles)
         turned = self._jets.augment(_of("jet", cached), noise)
         cached = {**cached, **({"jet.signs": turned["signs"]} if "signs" in turned else {})}
-        chosen = scaled.long().clamp(max=2 ** len(roles) - 1)
-        turn = torch.eye(2).repeat(len(noise), 1, 1)
-        for place, role in enumerate(roles):
-            axis = ("eta", "phi").index(role)
-            turn[:, axis, axis] = torch.where(chosen // 2**place % 2 == 1, -1.0, 1.0)
-        if "rotation" in self._augment:
-            angle = 2 * math.pi * (scaled - chosen)
-            cosine, sine = torch.cos(angle), torch.sin(angle)
-            rotated = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
-            turn = turn @ rotated
+        mirrored = [("eta", "phi").index(role) for role in self._mirrored(self.tables.facts)]
+        turn = turns(noise, mirrored, rotate="rotation" in self._augment)
         return {**cached, "turn": turn}
 
     def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -264,6 +254,15 @@ class ParticleCloudRepresentation:
     def observables(self, stage: str, x: Tensor, cached: Tensors) -> Tensor:
         del stage, cached
         return x.new_empty(len(x), 0)
+
+    def scored(self, tensors: Tensors) -> Tensors:
+        """Constituents by what jets are judged by: the hardest ones, and how momentum is spread around the axis."""
+        if CONSTITUENTS not in tensors:
+            return tensors
+        cloud = self._cloud(tensors)
+        axis = self.tables.axis(cloud)
+        rest = {name: tensor for name, tensor in tensors.items() if name != CONSTITUENTS}
+        return {**rest, CONSTITUENTS: torch.from_numpy(spread_of(cloud, axis))}
 
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
         if stage == CONSTITUENTS:

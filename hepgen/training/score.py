@@ -51,6 +51,7 @@ class StageScore:
             self._stage = one
             if one.name == stage:
                 break
+        self._seen = representation.scored(self._truth)
 
     def __call__(self, generator: Generator) -> float:
         """The score of a generator, infinite if it makes anything that is not finite."""
@@ -70,6 +71,7 @@ class StageScore:
                     return float("inf")
                 unnoise = uniform(random, count, self._stage.unnoise)
                 parts.append(self._representation.decode(self._stage.name, x, before, unnoise))
-        generated = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        value = self._score(generated, self._truth)
+        seen = [self._representation.scored(part) for part in parts]
+        generated = {name: torch.cat([part[name] for part in seen]) for name in seen[0]}
+        value = self._score(generated, self._seen)
         return value if np.isfinite(value) else float("inf")
