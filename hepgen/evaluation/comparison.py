@@ -10,6 +10,7 @@ import numpy as np
 from hepgen.evaluation.amplification import add_amplification
 from hepgen.evaluation.checks import (
     MIN_EVENTS,
+    check_angles,
     check_content,
     check_pool,
     check_scales,
@@ -59,10 +60,20 @@ class Comparison:
         seed: of every random choice.
         memory: bytes that the pools of raw events may take.
         tell: is told what is going on.
+        notes: sentences that the notes of the report begin with.
     """
 
-    def __init__(self, domain: Domain, work: Protocol, seed: int, memory: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        work: Protocol,
+        seed: int,
+        memory: int,
+        tell: Callable[[str], None],
+        notes: Sequence[str] = (),
+    ) -> None:
         self.domain, self.work, self.seed, self.memory, self.tell = domain, work, seed, memory, tell
+        self.notes = tuple(notes)
         streams = np.random.SeedSequence(seed).spawn(8)
         self.rngs = [np.random.default_rng(stream) for stream in (*streams[:5], *streams[6:])]
         self.classifier_seed = int(streams[5].generate_state(1)[0])
@@ -127,6 +138,7 @@ class Comparison:
             scores=book.scores(clean),
             sanity=sanity_table(sanity, {name: int(flags.sum()) for name, flags in broken.items()}),
             notes=(
+                *self.notes,
                 *sanity_notes(sanity, habitual),
                 *condition_notes(true, made, domain.condition_names, bins),
                 *_bin_notes(plan),
@@ -168,6 +180,7 @@ class Comparison:
             check_pool(pool, source, name)
         check_content(true, made, generated)
         check_scales(self.domain, true, made, generated)
+        check_angles(self.domain, true, made, generated)
         limits = Limits.fit(true.observables, self.domain.observables, ordered=self.domain.kind == "table")
         spikes = limits.spikes(made.observables)
         made = replace(made, problems={**made.problems, **limits.flags(made.observables), **spikes})

@@ -19,7 +19,9 @@ HABITUAL = 1e-3
 
 EMPTY = "no voxel above the threshold"
 NEGATIVE_WEIGHT = "negative weight"
-HARMLESS = frozenset({NEGATIVE_WEIGHT})
+LONG = "more constituents than are judged"
+AZIMUTHS = "azimuths beyond 2 pi"
+HARMLESS = frozenset({NEGATIVE_WEIGHT, LONG})
 """What is said, but is no defect: weights may be negative."""
 
 Hashes = NDArray[np.uint64]
