@@ -26,6 +26,7 @@ from hepgen.evaluation.jet_features import (
 )
 from hepgen.evaluation.jet_reading import jets_of_width
 from hepgen.evaluation.jet_scores import add_jet_scores
+from hepgen.evaluation.sanity import weights_of
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.events.constituents import Jets
 from hepgen.events.jets import JetColumns, unit_of_pt
@@ -49,6 +50,7 @@ class JetDomain(PlainDomain):
         width: constituents of the raw values, see `hepgen.evaluation.jet_reading.common_width`; of longer jets the hardest are judged.
         conditions: scalar columns, or ``jet_pt``, ``jet_eta``, ``jet_phi``, ``jet_mass`` of the jets as the file gives
             them; the jets' pt where None and known. Types of jets (``jet_pdgid``) are a condition like others.
+        weight: column of event weights.
         max_constituents: of a jet; softer ones do not count, as in files that hold no more.
         hardest: constituents that energy-flow polynomials are made of.
         trees, sets: options of the classifiers.
@@ -70,6 +72,7 @@ class JetDomain(PlainDomain):
         *,
         width: int,
         conditions: tuple[str, ...] | None = None,
+        weight: str | None = None,
         max_constituents: int | None = None,
         hardest: int = 30,
         trees: TreeOptions | None = None,
@@ -96,8 +99,10 @@ class JetDomain(PlainDomain):
                 hint = suggest_or_list(name, [*known, *scalars])
                 raise InputFileError(f"no scalar column '{name}'", where=f"tree '{schema.tree}'", hint=hint)
         self.condition_names = conditions
+        self.weight = weight
         self._of_file = tuple(name for name in conditions if name in scalars)
-        self.columns = tuple(dict.fromkeys((*columns.names, *self._of_file)))
+        further = (*self._of_file, *((weight,) if weight else ()))
+        self.columns = tuple(dict.fromkeys((*columns.names, *further)))
 
     @property
     def raw_bytes(self) -> int:
@@ -132,10 +137,12 @@ class JetDomain(PlainDomain):
             conditions[:, index] = self._condition(batch, jets, name)
         finite = np.asarray(np.isfinite(conditions).all(axis=1))
         bad = np.any([jets.problems[name] for name in _UNUSABLE], axis=0)
-        problems = {**jets.problems, "conditions that are not finite": ~finite}
+        weights, wrong = weights_of(batch, self.weight)
+        bad |= ~np.isfinite(weights)
+        problems = {**jets.problems, "conditions that are not finite": ~finite, **wrong}
         with np.errstate(invalid="ignore", over="ignore"):
             raw = raw_jets(jets)
-        return Events(raw, conditions, np.ones(len(jets)), finite & ~bad, problems)
+        return Events(raw, conditions, weights, finite & ~bad, problems)
 
     def _condition(self, batch: ak.Array, jets: Jets, name: str) -> FloatArray:
         if name in self._of_file:

@@ -65,7 +65,7 @@ def evaluate(
         energy, voxels: columns of a calorimeter.
         conditions: further conditions of a calorimeter, all conditions of a table; of jets their pt where there is none.
         columns: of a table that are judged; all scalar ones where None.
-        weight: column of event weights of a table, in both samples.
+        weight: column of event weights, in both samples.
         threshold: MeV, voxels below it are set to 0 in both samples; None sets none.
         protocol: ``fast`` or ``calochallenge``.
         quick: smaller networks, fewer splits.
