@@ -58,6 +58,14 @@ def evaluate(
     max_events: Annotated[
         int | None, own("--max-events", "Events a side of the classifiers.", parser=Count, metavar="N")
     ] = None,
+    weight: Annotated[
+        str | None,
+        own(
+            "--weight",
+            "Column of event weights; of both samples, or 1 where there is none. Two names: of each its own.",
+            metavar="COLUMN[,COLUMN]",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, own("--threshold", "Set voxels below this to 0 in both samples, in MeV.", metavar="MEV")
     ] = None,
@@ -79,6 +87,7 @@ def evaluate(
 
     from hepgen.cli.judge import Judge, named_files
     from hepgen.cli.requirements import check_names, domain_of
+    from hepgen.cli.weights import Samples, WeightColumns
     from hepgen.evaluation.generators import GENERATED
     from hepgen.evaluation.protocols import choose_protocol
     from hepgen.evaluation.run import evaluate as compare
@@ -99,33 +108,41 @@ def evaluate(
     further = named_files(also or ())
     others = {name: judge.open(file, common.batch_memory) for name, file in further.items()}
     options = judge.options(true.schema, made.schema, kind)
-    for which, alone in judge.unshared(options, true.schema, made.schema).items():
-        if alone:
+    if weight is None and (own_weight := options.get("weight")) and own_weight not in made.schema:
+        weight = own_weight  # the generator learned the weighted events: its own have none
+    weighting = WeightColumns.of(weight, true.schema, made.schema) if weight is not None else None
+    for which, columns in judge.unshared(options, true.schema, made.schema).items():
+        if alone := [name for name in columns if weighting is None or name not in weighting.names]:
             sink.warn(f"columns of the {which} alone are not judged: {', '.join(alone)}")
     if threshold is not None:
         options["threshold"] = threshold
     trained = None if quick and training is None else judge.training(training, common.batch_memory)
+    samples, notes = Samples(true, made, others, trained), list[str]()
+    if weighting is not None:
+        samples, notes = weighting.weigh(samples)
+        options = weighting.options(options)
     if gates:
         check_names(
             gates,
-            domain_of(options, true.schema),
+            domain_of(options, samples.reference.schema),
             published=protocol == "calochallenge",
             training=trained is not None,
             generators=(GENERATED, *others) if others else (),
         )
     found = compare(
-        true,
-        made,
+        samples.reference,
+        samples.generated,
         **options,
         protocol=protocol,
         quick=quick,
         max_events=max_events,
         seed=seed,
-        training=trained,
-        also=others,
+        training=samples.training,
+        also=samples.others,
         memory=common.memory,
         device=device,
         progress=sink.progress(),
+        notes=notes,
     )
     files = {"reference": reference, GENERATED: generated, **further}
     found = replace(found, provenance=judge.provenance(files, training, device))

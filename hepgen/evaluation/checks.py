@@ -10,7 +10,8 @@ from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Domain, FloatArray, Pool
 from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.protocols import PUBLISHED_EVENTS, Protocol
-from hepgen.evaluation.sanity import EMPTY
+from hepgen.evaluation.quantity_names import is_azimuth
+from hepgen.evaluation.sanity import AZIMUTHS, EMPTY
 from hepgen.evaluation.splits import ConditionBin
 from hepgen.events.jets import find_jets
 from hepgen.events.source import EventSource, NumberedSource
@@ -18,6 +19,7 @@ from hepgen.events.source import EventSource, NumberedSource
 MIN_EVENTS = 100
 _FEW = 0.05
 _SAME_SCALE = 0.04  # in the decimal logarithm
+_ROUNDING = 1e-3  # of an angle at the end of its circle
 
 
 def check_columns(source: EventSource, domain: Domain, reference: EventSource, which: str) -> None:
@@ -135,6 +137,52 @@ def check_scales(domain: Domain, reference: Pool, generated: Pool, source: Event
                 where=_place(source),
                 hint="a factor of 1000 looks like MeV and GeV: bring both to one unit",
             )
+
+
+def check_angles(domain: Domain, reference: Pool, generated: Pool, source: EventSource) -> None:
+    """Refuse samples of which one has azimuths in degrees and the other in radians, and jets with degrees.
+
+    Raises:
+        InputFileError: naming the quantity.
+    """
+    words = "an azimuth from -180 to 180 or from 0 to 360 looks like degrees: bring it to radians in both samples"
+    names = [*domain.condition_names, *(one.name for one in domain.observables)]
+    values = [np.concatenate([pool.conditions, pool.observables], axis=1) for pool in (reference, generated)]
+    for index, name in enumerate(names):
+        if not is_azimuth(name):
+            continue
+        true, made = (_circle(sample[:, index]) for sample in values)
+        if {true, made} == {"degrees", "radians"}:
+            raise InputFileError(
+                f"'{name}' is in {made} in the generated sample and in {true} in the reference",
+                where=_place(source),
+                hint=words,
+            )
+    for which, pool in (("reference", reference), ("generated sample", generated)):
+        share = float(np.mean(pool.problems.get(AZIMUTHS, False)))
+        if share > 0.5:
+            raise InputFileError(
+                f"{100 * share:.0f} % of the jets of the {which}: {AZIMUTHS}",
+                where=_place(source) if which != "reference" else "the reference",
+                hint=words,
+            )
+
+
+def _circle(values: FloatArray) -> str:
+    """``degrees`` or ``radians``, empty where the values do not say it: they must fill more than a quarter of a circle.
+
+    Example:
+        >>> [_circle(np.linspace(-end, end, 500)) for end in (3.14, 6.28, 180.0, 360.0, 0.5, 30.0, 1e3)]
+        ['radians', 'radians', 'degrees', 'degrees', '', '', '']
+    """
+    sizes = _sizes(values)
+    if len(sizes) < MIN_EVENTS:
+        return ""
+    far = float(np.quantile(sizes, 0.99))
+    for unit, whole in (("radians", 2 * np.pi), ("degrees", 360.0)):
+        if whole / 4 < far < whole * (1 + _ROUNDING):
+            return unit
+    return ""
 
 
 def _sizes(values: FloatArray) -> FloatArray:

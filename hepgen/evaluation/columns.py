@@ -14,7 +14,7 @@ from hepgen.classifiers.trees import TreeClassifier, TreeOptions
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Array, ClassifierTest, Events, FloatArray, PlainDomain, Pool
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
-from hepgen.evaluation.sanity import NEGATIVE_WEIGHT
+from hepgen.evaluation.sanity import weights_of
 from hepgen.events.schema import Schema
 
 MAX_ELEMENTS = 64
@@ -91,19 +91,17 @@ class TableDomain(PlainDomain):
         conditions = np.zeros((len(batch), len(self.condition_names)))
         for index, name in enumerate(self.condition_names):
             conditions[:, index] = ak.to_numpy(batch[name])
-        weights = np.ones(len(batch)) if self.weight is None else ak.to_numpy(batch[self.weight]).astype(np.float64)
+        weights, wrong = weights_of(batch, self.weight)
         problems = {
             f"{observable.name} is not finite": ~np.isfinite(raw[:, index])
             for index, observable in enumerate(self.observables)
         }
-        usable = np.isfinite(weights) & np.isfinite(conditions).all(axis=1)
-        problems["weight or condition is not finite"] = ~usable
+        finite = np.isfinite(conditions).all(axis=1)
+        problems["conditions that are not finite"] = ~finite
         for name, law in self.laws.items():
             problems[f"{name} is not what its definition gives"] = _apart(batch[name], batch[law])
-        if self.weight is not None:
-            problems[NEGATIVE_WEIGHT] = weights < 0
         raw[~np.isfinite(raw)] = np.nan
-        return Events(raw, conditions, weights, usable, problems)
+        return Events(raw, conditions, weights, finite & np.isfinite(weights), problems | wrong)
 
     def observe(self, raw: Array, conditions: FloatArray) -> FloatArray:
         """The columns themselves."""

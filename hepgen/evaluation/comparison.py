@@ -10,6 +10,7 @@ import numpy as np
 from hepgen.evaluation.amplification import add_amplification
 from hepgen.evaluation.checks import (
     MIN_EVENTS,
+    check_angles,
     check_content,
     check_pool,
     check_scales,
@@ -22,12 +23,13 @@ from hepgen.evaluation.generators import GENERATED, add_log_posteriors
 from hepgen.evaluation.histograms import Axis, HistogramPair
 from hepgen.evaluation.limits import Limits
 from hepgen.evaluation.memorisation import add_memorisation
+from hepgen.evaluation.metrics import UNWEIGHTED, effective_events
 from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.report_parts import Curve, Problem
 from hepgen.evaluation.samples import add_up, read_pool
 from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table
-from hepgen.evaluation.scores import ScoreBook
+from hepgen.evaluation.scores import Score, ScoreBook
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
 from hepgen.evaluation.streaming import add_all_events, add_all_pooled, empty_sketches
@@ -59,10 +61,20 @@ class Comparison:
         seed: of every random choice.
         memory: bytes that the pools of raw events may take.
         tell: is told what is going on.
+        notes: sentences that the notes of the report begin with.
     """
 
-    def __init__(self, domain: Domain, work: Protocol, seed: int, memory: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        work: Protocol,
+        seed: int,
+        memory: int,
+        tell: Callable[[str], None],
+        notes: Sequence[str] = (),
+    ) -> None:
         self.domain, self.work, self.seed, self.memory, self.tell = domain, work, seed, memory, tell
+        self.notes = tuple(notes)
         streams = np.random.SeedSequence(seed).spawn(8)
         self.rngs = [np.random.default_rng(stream) for stream in (*streams[:5], *streams[6:])]
         self.classifier_seed = int(streams[5].generate_state(1)[0])
@@ -113,6 +125,8 @@ class Comparison:
         broken = {name: one.pool.broken(habitual) for name, one in (("reference", reference), ("generated", generated))}
         clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training, trained)
 
+        scores = book.scores(clean)
+
         found = [weight_spectrum(one, true, made, plan.raw, domain.observables) for one in results]
         return Report(
             kind=domain.kind,
@@ -124,10 +138,12 @@ class Comparison:
                 "classifier_side": plan.raw.size,
             },
             seed=self.seed,
-            scores=book.scores(clean),
+            scores=scores,
             sanity=sanity_table(sanity, {name: int(flags.sum()) for name, flags in broken.items()}),
             notes=(
+                *self.notes,
                 *sanity_notes(sanity, habitual),
+                *_weight_notes(scores, true, made),
                 *condition_notes(true, made, domain.condition_names, bins),
                 *_bin_notes(plan),
                 *_control_notes(book, results),
@@ -168,6 +184,7 @@ class Comparison:
             check_pool(pool, source, name)
         check_content(true, made, generated)
         check_scales(self.domain, true, made, generated)
+        check_angles(self.domain, true, made, generated)
         limits = Limits.fit(true.observables, self.domain.observables, ordered=self.domain.kind == "table")
         spikes = limits.spikes(made.observables)
         made = replace(made, problems={**made.problems, **limits.flags(made.observables), **spikes})
@@ -245,6 +262,23 @@ def _add_up(
 def _bin_notes(plan: Plan) -> list[str]:
     words = f"Fewer than {MIN_BIN} events a side, no separate scores, at: {', '.join(plan.small)}."
     return [words] if plan.small else []
+
+
+def _weight_notes(scores: Mapping[str, Score], reference: Pool, generated: Pool) -> list[str]:
+    if all((pool.weights == 1).all() for pool in (reference, generated)):
+        return []
+    names = ", ".join(name for name, score in scores.items() if UNWEIGHTED in score.comment)
+    worth = " and ".join(
+        f"{effective_events(pool.weights):.0f} ({name})"
+        for name, pool in (("reference", reference), ("generated", generated))
+    )
+    sizes = " and ".join(str(len(pool)) for pool in (reference, generated))
+    return [
+        (
+            f"By their weights {sizes} events are worth {worth}. Event weights do not enter {names}, nor the tails behind"
+            " 'where it fails'; all other scores and the pictures take them."
+        )
+    ]
 
 
 def _control_notes(book: ScoreBook, results: Sequence[ClassifierResult]) -> list[str]:

@@ -14,7 +14,7 @@ from hepgen.classifiers.calibration import log_ratio
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Histogram, HistogramPair, Observable
 from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
-from hepgen.evaluation.report_parts import Standout, WeightSpectrum
+from hepgen.evaluation.report_parts import Extremes, Standout, WeightedEvent, WeightSpectrum
 from hepgen.evaluation.splits import IntArray, Split
 from hepgen.evaluation.two_sample import ClassifierResult
 
@@ -69,10 +69,24 @@ def weight_spectrum(
         effective=effective_events(weight) / size * min(1.0, float(weight.mean())),
         missing=_standouts(reference.observables[rows_true], order_true, observables),
         surplus=_standouts(generated.observables[rows_made], order_made, observables),
-        largest=tuple(reference.entries[rows_true[order_true[:LISTED]]].tolist()),
-        smallest=tuple(generated.entries[rows_made[order_made[:LISTED]]].tolist()),
+        reference=_extremes(reference.entries[rows_true], logs[true]),
+        generated=_extremes(generated.entries[rows_made], logs[~true]),
     )
     return found, picture
+
+
+def _extremes(numbers: IntArray, logs: FloatArray) -> Extremes:
+    """The events of the largest and of the smallest weights, by their numbers and the logarithms of their weights, (events,).
+
+    Example:
+        >>> found = _extremes(np.array([7, 8, 9]), np.log([1.0, 0.5, 2.0]))
+        >>> [one.event for one in found.largest], [one.event for one in found.smallest]
+        ([9, 7, 8], [8, 7, 9])
+    """
+    ends = (np.argsort(sign * logs, kind="stable")[:LISTED] for sign in (-1, 1))
+    return Extremes(
+        *(tuple(WeightedEvent(int(numbers[row]), float(np.exp(logs[row]))) for row in rows) for rows in ends)
+    )
 
 
 def _histogram(values: FloatArray, weights: FloatArray, reach: float) -> Histogram:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
 from hepgen.evaluation.domain import Array, FloatArray
+from hepgen.evaluation.metrics import UNWEIGHTED
 from hepgen.evaluation.multivariate import (
     correlation_distance,
     frechet_distance,
@@ -125,7 +126,7 @@ def add_kernel_distance(book: ScoreBook, reference: Features, generated: Feature
         pairs.append((value, floor))
     book.add_parts("kpd", pairs, few.size)
     if reference.weights is not None or generated.weights is not None:
-        book.comment("kpd", "without event weights")
+        book.comment("kpd", UNWEIGHTED)
 
 
 def add_correlations(
@@ -174,6 +175,9 @@ def add_published_distances(
         book.add("fpd_extrapolated", value, floor, split.size)
         value, floor = (kernel_distance(a, other, rng, batch_size=10_000)[0] for other in (made, b))
         book.add("kpd_median", value, floor, split.size)
+    if reference.weights is not None or generated.weights is not None:
+        for name in ("fpd_extrapolated", "kpd_median"):
+            book.comment(name, UNWEIGHTED)
 
 
 def add_neighbours(
@@ -190,4 +194,4 @@ def add_neighbours(
         pairs = [(getattr(value, name), getattr(floor, name)) for value, floor in found]
         book.add_parts(name, pairs, chosen.size)
         if reference.weights is not None or generated.weights is not None:
-            book.comment(name, "without event weights, which neighbours cannot have")
+            book.comment(name, f"{UNWEIGHTED}, which neighbours cannot have")

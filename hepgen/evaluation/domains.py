@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hepgen.errors import UsageError, suggest
+from hepgen.errors import InputFileError, UsageError, suggest
 from hepgen.evaluation.columns import TableDomain
 from hepgen.evaluation.domain import Domain
 from hepgen.evaluation.jets import JetDomain
@@ -44,6 +44,8 @@ def domain_of_kind(
         UsageError: for an unknown kind, or a calorimeter without a binning, or jets whose columns are not found.
         InputFileError: if a column is missing or cannot be judged.
     """
+    if weight is not None and (schema[weight].jagged or schema[weight].shape):
+        raise InputFileError(f"the weights '{weight}' are no scalars", hint="name a column with one number an event")
     if kind == "calorimeter":
         if binning is None:
             raise UsageError("a calorimeter is judged on its binning", hint="give --model, --recipe or --binning")
@@ -52,6 +54,7 @@ def domain_of_kind(
             energy=energy,
             voxels=voxels,
             conditions=tuple(conditions),
+            weight=weight,
             threshold=threshold or 0.0,
             official=work.official,
             network=replace(work.network, device=device),
@@ -63,6 +66,7 @@ def domain_of_kind(
             jets or columns_of_jets(schema),
             width=width,
             conditions=tuple(conditions) or None,
+            weight=weight,
             trees=work.trees,
             sets=replace(work.sets, device=device),
             matches=work.matches,

@@ -20,6 +20,7 @@ from hepgen.evaluation.tables import (
     sanity_rows,
     standout_rows,
 )
+from hepgen.evaluation.weight_tables import EXTREME_HEADER, EXTREME_WORDS, extreme_rows
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d1f21; --soft: #5c6166; --page: #ffffff; --line: #d9dcdf; --card: #f5f6f7; }
@@ -123,8 +124,7 @@ def _figures(pictures: Sequence[tuple[str, bytes]]) -> str:
 def _where_it_fails(report: Report) -> str:
     words = "".join(
         f"<li>By the classifier '{html.escape(one.test)}' ({one.n} events a side) generated events, reweighted to the truth,"
-        f" are worth {100 * one.effective:.0f} % of their number. True events that are most missing:"
-        f" {', '.join(map(str, one.largest))}; generated events that are most in surplus: {', '.join(map(str, one.smallest))}.</li>"
+        f" are worth {100 * one.effective:.0f} % of their number.</li>"
         for one in report.weights
     )
     return (
@@ -133,6 +133,7 @@ def _where_it_fails(report: Report) -> str:
         " with the largest weights, surplus the 5 % of the generated ones with the smallest; listed are the observables in"
         f" which they differ from the rest of their sample.</p><ul>{words}</ul>"
         f"{_table(STANDOUT_HEADER, standout_rows(report))}"
+        f"<p class='facts'>{EXTREME_WORDS}</p>{_table(EXTREME_HEADER, extreme_rows(report), remark=True)}"
     )
 
 

@@ -80,7 +80,7 @@ def jet_observables(raw: Array) -> FloatArray:
     """pt, eta, mass, mass_rel, multiplicity, tau21, tau32, d2 and the ptrel of the hardest, (jets, 8 + 5).
 
     pt, eta and mass are of the sum of all constituents; mass_rel is that of massless constituents in relative coordinates,
-    as jetnet calculates it. nan where a jet has none: ratios without a denominator, constituents that are not there.
+    as jetnet calculates it; the multiplicity counts constituents beyond the width too. nan where a jet has none: ratios without a denominator, constituents that are not there.
     """
     parts = [_some_observables(blocks_of(part)) for part in _pieces(raw)]
     return np.concatenate(parts) if parts else np.empty((0, 8 + len(HARDEST)))
@@ -97,7 +97,7 @@ def _some_observables(jets: Blocks) -> FloatArray:
         np.where(count > 0, total.eta, np.nan),
         total.mass * scale,
         jet_momentum(pt, eta, phi).mass,
-        count,
+        jets.count.astype(np.float64),
         _ratio(tau[:, 1], tau[:, 0]),
         _ratio(tau[:, 2], tau[:, 1]),
         energy_correlation_d2(pt, eta, phi),

@@ -14,7 +14,7 @@ import numpy as np
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.energy_movers import coverage_and_mmd, distance_matrix
 from hepgen.evaluation.jet_features import blocks_of, polynomials, prime_graphs
-from hepgen.evaluation.metrics import wasserstein_distance
+from hepgen.evaluation.metrics import UNWEIGHTED, wasserstein_distance
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import LARGEST_SIDE, Split
 from hepgen.physics.jets import jet_momentum
@@ -43,17 +43,16 @@ def add_jet_scores(
         repeats: disjoint groups of jets for coverage and MMD, which are the means over them.
         matched: jets of a group, or all where there are fewer; published values take a hundred.
     """
-    samples = tuple(
-        pool.raw[rows[:LARGEST_SIDE]]
-        for pool, rows in ((reference, split.a), (reference, split.b), (generated, split.generated))
-    )
+    sides = (reference, split.a), (reference, split.b), (generated, split.generated)
+    samples = tuple(pool.raw[rows[:LARGEST_SIDE]] for pool, rows in sides)
+    weights = tuple(pool.weights[rows[:LARGEST_SIDE]] for pool, rows in sides)
     size = len(samples[0])
     every = Split(*(np.arange(size) for _ in range(3)))
     splits = [every, *every.parts(parts)]
     five = prime_graphs(4, vertices=4, exactly=True)
-    _add_distances(book, "w1m", [_masses(x) for x in samples], splits, _each_column)
-    _add_distances(book, "w1p", [_constituents(x) for x in samples], splits, _each_of_constituents)
-    _add_distances(book, "w1efp", [polynomials(x, hardest, five) for x in samples], splits, _each_column)
+    _add_distances(book, "w1m", [_masses(x) for x in samples], weights, splits, _each_column)
+    _add_distances(book, "w1p", [_constituents(x) for x in samples], weights, splits, _each_of_constituents)
+    _add_distances(book, "w1efp", [polynomials(x, hardest, five) for x in samples], weights, splits, _each_column)
     matched = min(matched, size)
     groups = [every.a[start : start + matched] for start in range(0, size - matched + 1, matched)][:repeats]
     if not groups:
@@ -67,25 +66,33 @@ def add_jet_scores(
         mean = float(np.mean([value for value, _ in pairs])), float(np.mean([floor for _, floor in pairs]))
         book.add_parts(name, [mean, *pairs], matched)
         book.comment(name, f"mean of {len(pairs)} x {matched} jets")
+        if any((one != 1).any() for one in weights):
+            book.comment(name, UNWEIGHTED)
+
+
+Weighted = tuple[FloatArray, FloatArray]
 
 
 def _add_distances(
     book: ScoreBook,
     name: str,
     values: Sequence[FloatArray],
+    weights: Sequence[FloatArray],
     splits: Sequence[Split],
-    columns: Callable[[FloatArray], list[FloatArray]],
+    columns: Callable[[FloatArray, FloatArray], list[Weighted]],
 ) -> None:
     """The mean over columns of their Wasserstein distances; values of half A, half B and of the generated jets."""
     pairs: list[tuple[float, float | None]] = []
     for one in splits:
-        a, b, made = (columns(x[rows]) for x, rows in zip(values, (one.a, one.b, one.generated), strict=True))
+        chosen = zip(values, weights, (one.a, one.b, one.generated), strict=True)
+        a, b, made = (columns(x[rows], weight[rows]) for x, weight, rows in chosen)
         pairs.append((_mean_distance(a, made), _mean_distance(a, b)))
     book.add_parts(name, pairs, splits[0].size)
 
 
-def _mean_distance(first: Sequence[FloatArray], second: Sequence[FloatArray]) -> float:
-    return float(np.mean([wasserstein_distance(x, y) for x, y in zip(first, second, strict=True)]))
+def _mean_distance(first: Sequence[Weighted], second: Sequence[Weighted]) -> float:
+    pairs = zip(first, second, strict=True)
+    return float(np.mean([wasserstein_distance(x, y, v, w) for (x, v), (y, w) in pairs]))
 
 
 def _masses(raw: Array) -> FloatArray:
@@ -100,10 +107,12 @@ def _constituents(raw: Array) -> FloatArray:
     return np.stack([jets.etarel, jets.phirel, jets.ptrel], axis=-1)
 
 
-def _each_column(values: FloatArray) -> list[FloatArray]:
-    return list(values.T)
+def _each_column(values: FloatArray, weights: FloatArray) -> list[Weighted]:
+    return [(column, weights) for column in values.T]
 
 
-def _each_of_constituents(values: FloatArray) -> list[FloatArray]:
-    """The features of all constituents of all jets, padding left out."""
-    return list(values[values[..., 2] > 0].T)
+def _each_of_constituents(values: FloatArray, weights: FloatArray) -> list[Weighted]:
+    """The features of all constituents of all jets, with the weights of these, padding left out."""
+    there = values[..., 2] > 0
+    of_each = np.broadcast_to(weights[:, None], there.shape)[there]
+    return [(column, of_each) for column in values[there].T]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import awkward as ak
@@ -25,15 +24,21 @@ from hepgen.evaluation.jet_features import (
     raw_width,
     set_features,
 )
+from hepgen.evaluation.jet_reading import jets_of_width
 from hepgen.evaluation.jet_scores import add_jet_scores
+from hepgen.evaluation.sanity import weights_of
 from hepgen.evaluation.scores import ScoreBook
-from hepgen.events.constituents import Jets, longest_jet, read_jets
+from hepgen.events.constituents import Jets
 from hepgen.events.jets import JetColumns, unit_of_pt
 from hepgen.events.schema import Schema
-from hepgen.events.source import EventSource
 
 _OF_JETS = ("jet_pt", "jet_eta", "jet_phi", "jet_mass")
-_UNUSABLE = ("constituents that are not finite", "jets that are not finite")
+_UNUSABLE = (
+    "constituents that are not finite",
+    "jets that are not finite",
+    "jets of no pt",
+    "jets of negative pt",
+)
 
 
 class JetDomain(PlainDomain):
@@ -42,9 +47,11 @@ class JetDomain(PlainDomain):
     Args:
         schema: of the reference.
         columns: where the jets are.
-        width: constituents of the raw values, see `common_width`; of longer jets the hardest are judged.
+        width: constituents of the raw values, see `hepgen.evaluation.jet_reading.common_width`; of longer jets the hardest are judged.
         conditions: scalar columns, or ``jet_pt``, ``jet_eta``, ``jet_phi``, ``jet_mass`` of the jets as the file gives
             them; the jets' pt where None and known. Types of jets (``jet_pdgid``) are a condition like others.
+        weight: column of event weights.
+        max_constituents: of a jet; softer ones do not count, as in files that hold no more.
         hardest: constituents that energy-flow polynomials are made of.
         trees, sets: options of the classifiers.
         matches: groups of jets behind coverage and MMD.
@@ -65,6 +72,8 @@ class JetDomain(PlainDomain):
         *,
         width: int,
         conditions: tuple[str, ...] | None = None,
+        weight: str | None = None,
+        max_constituents: int | None = None,
         hardest: int = 30,
         trees: TreeOptions | None = None,
         sets: SetOptions | None = None,
@@ -72,6 +81,7 @@ class JetDomain(PlainDomain):
     ) -> None:
         self.jets = columns
         self.width = width
+        self.max_constituents = max_constituents
         self.hardest = hardest
         self.trees = trees or TreeOptions()
         self.sets = sets or SetOptions()
@@ -89,8 +99,10 @@ class JetDomain(PlainDomain):
                 hint = suggest_or_list(name, [*known, *scalars])
                 raise InputFileError(f"no scalar column '{name}'", where=f"tree '{schema.tree}'", hint=hint)
         self.condition_names = conditions
+        self.weight = weight
         self._of_file = tuple(name for name in conditions if name in scalars)
-        self.columns = tuple(dict.fromkeys((*columns.names, *self._of_file)))
+        further = (*self._of_file, *((weight,) if weight else ()))
+        self.columns = tuple(dict.fromkeys((*columns.names, *further)))
 
     @property
     def raw_bytes(self) -> int:
@@ -119,16 +131,18 @@ class JetDomain(PlainDomain):
         Raises:
             InputFileError: if columns of a jet differ in length, with the row.
         """
-        jets = read_jets(batch, self.jets, self.width)
+        jets = jets_of_width(batch, self.jets, self.width, self.max_constituents)
         conditions = np.zeros((len(jets), len(self.condition_names)))
         for index, name in enumerate(self.condition_names):
             conditions[:, index] = self._condition(batch, jets, name)
         finite = np.asarray(np.isfinite(conditions).all(axis=1))
         bad = np.any([jets.problems[name] for name in _UNUSABLE], axis=0)
-        problems = {**jets.problems, "conditions that are not finite": ~finite}
+        weights, wrong = weights_of(batch, self.weight)
+        bad |= ~np.isfinite(weights)
+        problems = {**jets.problems, "conditions that are not finite": ~finite, **wrong}
         with np.errstate(invalid="ignore", over="ignore"):
             raw = raw_jets(jets)
-        return Events(raw, conditions, np.ones(len(jets)), finite & ~bad, problems)
+        return Events(raw, conditions, weights, finite & ~bad, problems)
 
     def _condition(self, batch: ak.Array, jets: Jets, name: str) -> FloatArray:
         if name in self._of_file:
@@ -184,9 +198,3 @@ class JetDomain(PlainDomain):
     def high_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
         """Observables, logarithms of prime polynomials, and conditions."""
         return np.concatenate([self.observe(raw, conditions), log_polynomials(raw, self.hardest), conditions], axis=1)
-
-
-def common_width(sources: Sequence[EventSource], columns: JetColumns, max_constituents: int | None = None) -> int:
-    """Constituents of the longest jet of all samples, or ``max_constituents`` where that is less; by a pass over each."""
-    longest = max((longest_jet(source, columns) for source in sources), default=1)
-    return max(1, longest if max_constituents is None else min(longest, max_constituents))

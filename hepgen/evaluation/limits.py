@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import FloatArray
 from hepgen.evaluation.histograms import Observable
+from hepgen.evaluation.quantity_names import is_energy
 
 _FAR = 10.0
 _DECADES = 3
@@ -60,6 +61,7 @@ class Limits:
         shared: how many true events share one value of each observable, at most, (observables,).
         events: of the reference.
         orders: pairs of observables, by number, of which the first never exceeds the second.
+        positive: energies, transverse momenta and masses, by number, of which no true one is negative.
     """
 
     observables: tuple[Observable, ...]
@@ -67,6 +69,7 @@ class Limits:
     shared: NDArray[np.int64]
     events: int
     orders: tuple[tuple[int, int], ...] = ()
+    positive: tuple[int, ...] = ()
 
     @classmethod
     def fit(cls, values: FloatArray, observables: Sequence[Observable], *, ordered: bool = False) -> Limits:
@@ -79,11 +82,17 @@ class Limits:
         """
         shared = np.array([0 if one.integer else _most_shared(x) for one, x in zip(observables, values.T, strict=True)])
         orders = _orders(values, observables) if ordered else ()
-        return cls(tuple(observables), Range.fit(values), shared, len(values), orders)
+        lowest = np.min(values, axis=0, where=~np.isnan(values), initial=np.inf)
+        positive = (index for index, one in enumerate(observables) if is_energy(one) and lowest[index] >= 0)
+        return cls(tuple(observables), Range.fit(values), shared, len(values), orders, tuple(positive))
 
     def flags(self, values: FloatArray) -> dict[str, Flags]:
-        """Flags of the events that leave a range or break an order, (events,), by a name in words."""
+        """Flags of the events with a negative energy, that leave a range or break an order, (events,), by a name in words."""
         found = {}
+        for index in self.positive:
+            negative = np.asarray(values[:, index] < 0)
+            if negative.any():
+                found[f"negative {self.observables[index].name}, which no true event has"] = negative
         outside = self.ranges.outside(values)
         for index in np.flatnonzero(outside.any(axis=0)).tolist():
             one = self.observables[index]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.distances import Scale
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool, events_of
+from hepgen.evaluation.metrics import UNWEIGHTED
 from hepgen.evaluation.multivariate import squared_distances
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
@@ -79,7 +80,7 @@ def add_memorisation(
     held_out, made, floor = np.split(distances, 3)
     if any((pool.weights != 1).any() for pool in (reference, generated)):
         for name in ("memorisation.ratio", "memorisation.close"):
-            book.comment(name, "without event weights")
+            book.comment(name, UNWEIGHTED)
     limit = float(np.quantile(held_out, CLOSE))
     base = float(np.median(held_out))
     pieces = [np.arange(size), *np.array_split(np.arange(size), PARTS)]

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
+UNWEIGHTED = "without event weights"
+"""Comment on a score that does not take the weights that the events have."""
+
 
 def separation_power(first: ArrayLike, second: ArrayLike) -> float:
     """0.5 sum (h1 - h2)^2 / (h1 + h2) of two histograms scaled to unit sum (arXiv 2009.03796, eq. 15).
@@ -36,6 +39,25 @@ def effective_events(weights: FloatArray) -> float:
         2.667
     """
     return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def weighted_quantiles(values: FloatArray, quantiles: FloatArray, weights: FloatArray) -> FloatArray:
+    """Quantiles of weighted events, between neighbours by a straight line; those of numpy where all weights are equal.
+
+    Example:
+        >>> x = np.array([3.0, 1.0, 2.0, 10.0])
+        >>> weighted_quantiles(x, np.array([0.0, 0.5, 1.0]), np.full(4, 2.0)).tolist()
+        [1.0, 2.5, 10.0]
+        >>> weighted_quantiles(x, np.array([0.5]), np.array([1.0, 1.0, 1.0, 0.0])).tolist()
+        [2.0]
+    """
+    order = np.argsort(values, kind="stable")
+    order = order[weights[order] != 0]
+    weight = weights[order]
+    middle = np.maximum.accumulate(np.cumsum(weight) - weight / 2)
+    span = middle[-1] - middle[0]
+    places = (middle - middle[0]) / (span if span > 0 else 1.0)
+    return np.asarray(np.interp(quantiles, places, values[order]))
 
 
 def chi2_per_bin(

@@ -176,10 +176,12 @@ def _counted(mass: FloatArray, chosen: NDArray[np.bool_]) -> tuple[float, float]
 
 
 def add_spectrum(
-    book: ScoreBook, name: str, axis: Axis, reference: Array, generated: Array, split: Split, parts: int
+    book: ScoreBook, name: str, axis: Axis, reference: Pool, generated: Pool, split: Split, parts: int
 ) -> None:
     """Separation power of the positive raw values (the voxel spectrum); the split is of rows of the raw arrays."""
-    counts_reference, counts_generated = _per_event(axis, reference), _per_event(axis, generated)
+    counts_reference, counts_generated = (
+        _per_event(axis, pool.raw, pool.weights[: len(pool.raw)]) for pool in (reference, generated)
+    )
     pairs: list[tuple[float, float | None]] = []
     for one in (split, *split.parts(parts)):
         a, b = (axis.scored(counts_reference[rows].sum(axis=0)) for rows in (one.a, one.b))
@@ -188,8 +190,9 @@ def add_spectrum(
     book.add_parts(f"separation.{name}", pairs, split.size)
 
 
-def _per_event(axis: Axis, raw: Array) -> NDArray[np.float32]:
-    """Number of positive values per bin and event, (events, bins)."""
+def _per_event(axis: Axis, raw: Array, weights: FloatArray) -> NDArray[np.float32]:
+    """Number of positive values per bin and event times the weight of the event, (events, bins)."""
     rows, columns = np.nonzero(raw > 0)
     cells = rows * axis.size + axis.index(raw[rows, columns])
-    return np.bincount(cells, minlength=len(raw) * axis.size).reshape(len(raw), axis.size).astype(np.float32)
+    counts = np.bincount(cells, minlength=len(raw) * axis.size).reshape(len(raw), axis.size).astype(np.float32)
+    return np.asarray(counts * weights[:, None].astype(np.float32))

@@ -148,6 +148,37 @@ class Standout:
 
 
 @dataclass(frozen=True)
+class WeightedEvent:
+    """An event and its weight.
+
+    Attributes:
+        event: its number in the sample.
+        weight: density of the truth over that of the generator.
+    """
+
+    event: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The events of a sample that weigh most and least.
+
+    Attributes:
+        largest: events of the largest weights, the largest first.
+        smallest: events of the smallest weights, the smallest first.
+    """
+
+    largest: tuple[WeightedEvent, ...]
+    smallest: tuple[WeightedEvent, ...]
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The inverse of ``dataclasses.asdict``, JSON between."""
+        return cls(**{end: tuple(WeightedEvent(**one) for one in events) for end, events in content.items()})
+
+
+@dataclass(frozen=True)
 class WeightSpectrum:
     """The weights of both samples by one classifier.
 
@@ -158,8 +189,8 @@ class WeightSpectrum:
             the truth that their weights reach, the mean of w, where that is below 1.
         missing: where true events of the largest weights stand out from the other true ones.
         surplus: where generated events of the smallest weights stand out from the other generated ones.
-        largest: true events of the largest weights, by their number in the sample.
-        smallest: generated events of the smallest weights, by their number in the sample.
+        reference: true events of the largest weights (what is missing) and of the smallest.
+        generated: generated events of the largest weights and of the smallest (what there is too much of).
     """
 
     test: str
@@ -167,8 +198,8 @@ class WeightSpectrum:
     effective: float
     missing: tuple[Standout, ...]
     surplus: tuple[Standout, ...]
-    largest: tuple[int, ...]
-    smallest: tuple[int, ...]
+    reference: Extremes
+    generated: Extremes
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -176,4 +207,6 @@ class WeightSpectrum:
         plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in content.items()}
         for name in ("missing", "surplus"):
             plain[name] = tuple(Standout(**one) for one in content[name])
+        for name in ("reference", "generated"):
+            plain[name] = Extremes.from_dict(content[name])
         return cls(**plain)

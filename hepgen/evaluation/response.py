@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hepgen.evaluation.domain import FloatArray, Pool
+from hepgen.evaluation.metrics import effective_events, weighted_quantiles
 from hepgen.evaluation.report_parts import Curve
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
@@ -19,21 +20,29 @@ MIN_EVENTS = 20
 MIN_EVENTS_OF_PART = 4
 
 
-def central_width(values: FloatArray) -> float:
-    """Half of the range that holds the central 68.3 % of the values: the standard deviation of a Gaussian.
+def central_width(values: FloatArray, weights: FloatArray) -> float:
+    """Half of the range that holds the central 68.3 % of the events: the standard deviation of a Gaussian.
 
     Example:
-        >>> central_width(np.linspace(0.0, 1.0, 1001))
+        >>> central_width(np.linspace(0.0, 1.0, 1001), np.ones(1001))
         0.3415
     """
-    low, high = np.quantile(values, [0.1585, 0.8415])
+    low, high = weighted_quantiles(values, np.array([0.1585, 0.8415]), weights)
     return float(high - low) / 2
 
 
-STATISTICS: dict[str, Callable[[FloatArray], float]] = {
-    "mean": lambda values: float(np.mean(values)),
+def _mean(values: FloatArray, weights: FloatArray) -> float:
+    return float(weights @ values / weights.sum())
+
+
+def _deviation(values: FloatArray, weights: FloatArray) -> float:
+    return float(np.sqrt(max(_mean(np.square(values - _mean(values, weights)), weights), 0.0)))
+
+
+STATISTICS: dict[str, Callable[[FloatArray, FloatArray], float]] = {
+    "mean": _mean,
     "width": central_width,
-    "rms": lambda values: float(np.std(values)),
+    "rms": _deviation,
 }
 
 
@@ -60,15 +69,18 @@ def add_response(
     sizes = np.zeros((len(splits), len(bins)), dtype=int)
     for number, one in enumerate(splits):
         for place, (_, true_rows, made_rows) in enumerate(inside):
-            a, b = (true[rows[true_rows[rows]]] for rows in (one.a, one.b))
-            g = made[one.generated[made_rows[one.generated]]]
-            sizes[number, place] = min(len(a), len(b), len(g))
+            a, b = (rows[true_rows[rows]] for rows in (one.a, one.b))
+            g = one.generated[made_rows[one.generated]]
+            sides = [(true[a], reference.weights[a]), (made[g], generated.weights[g]), (true[b], reference.weights[b])]
+            sizes[number, place] = min(len(values) for values, _ in sides)
             if sizes[number, place] < (MIN_EVENTS if number == 0 else MIN_EVENTS_OF_PART):
                 continue
+            if min(float(weights.sum()) for _, weights in sides) <= 0:
+                continue
             for which, statistic in enumerate(STATISTICS.values()):
-                base = statistic(a)
+                base, value, floor = (statistic(*side) for side in sides)
                 if base != 0:
-                    found[number, which, place] = statistic(g) / base, statistic(b) / base
+                    found[number, which, place] = value / base, floor / base
     for which, name in enumerate(STATISTICS):
         known = np.flatnonzero(np.isfinite(found[0, which]).all(axis=1))
         for place in known.tolist():
@@ -82,15 +94,16 @@ def add_response(
 def add_profile(book: ScoreBook, reference: Pool, generated: Pool, binning: Binning, split: Split, parts: int) -> None:
     """Add ``profile.<layer>``, the ratio of the mean of E_layer/E_inc, for layers with more than 1 % of the energy."""
     true, made = (_fractions(pool, binning) for pool in (reference, generated))
-    mean = true.mean(axis=0)
+    mean = reference.weights @ true
     kept = np.flatnonzero(mean > PROFILE_SHARE * mean.sum())
     if not len(kept):
         return
     ratios = []
     for one in (split, *split.parts(parts)):
-        base = true[one.a][:, kept].mean(axis=0)
+        sides = (true, reference, one.a), (made, generated, one.generated), (true, reference, one.b)
+        base, *others = (_layer_means(x[rows][:, kept], pool.weights[rows]) for x, pool, rows in sides)
         base = np.where(base > 0, base, np.nan)
-        ratios.append([x[:, kept].mean(axis=0) / base for x in (made[one.generated], true[one.b])])
+        ratios.append([x / base for x in others])
     found = np.array(ratios)
     for place, layer in enumerate(kept.tolist()):
         book.add_parts(f"profile.{binning.layers[layer].id}", found[:, :, place].tolist(), split.size)
@@ -106,20 +119,22 @@ def shower_curves(
 
     def points(pool: Pool) -> tuple[tuple[float, ...], tuple[float, ...]]:
         values = _fractions(pool, binning)
-        error = values.std(axis=0) / np.sqrt(len(values))
-        return tuple(values.mean(axis=0).tolist()), tuple(error.tolist())
+        mean = _layer_means(values, pool.weights)
+        error = np.sqrt(np.square(pool.weights) @ np.square(values - mean)) / pool.weights.sum()
+        return tuple(mean.tolist()), tuple(error.tolist())
 
     layers = tuple(float(layer.id) for layer in binning.layers)
     curves = [Curve("profile", "layer", "mean of E_layer / E_inc", layers, *points(reference), *points(generated))]
     groups = []
     for one in bins:
-        samples = [pool.observables[one.rows(pool.conditions), 0] for pool in (reference, generated)]
-        if min(len(sample) for sample in samples) >= MIN_EVENTS:
+        inside = [(pool, one.rows(pool.conditions)) for pool in (reference, generated)]
+        samples = [(pool.observables[rows, 0], pool.weights[rows]) for pool, rows in inside]
+        if min(len(values) if weights.sum() > 0 else 0 for values, weights in samples) >= MIN_EVENTS:
             groups.append((one.center, samples))
     if len(groups) > 1:
         x = tuple(center for center, _ in groups)
         for name, words in (("mean", "mean of E_tot / E_inc"), ("width", "width of E_tot / E_inc (central 68 %)")):
-            true, made = ([_moment(samples[which], name) for _, samples in groups] for which in (0, 1))
+            true, made = ([_moment(*samples[which], name) for _, samples in groups] for which in (0, 1))
             curves.append(
                 Curve(
                     f"response_{name}",
@@ -136,12 +151,18 @@ def shower_curves(
     return tuple(curves)
 
 
-def _moment(values: FloatArray, name: str) -> tuple[float, float]:
+def _moment(values: FloatArray, weights: FloatArray, name: str) -> tuple[float, float]:
     """Value and statistical error; the error of the width is that of a Gaussian."""
+    root = np.sqrt(effective_events(weights))
     if name == "mean":
-        return float(np.mean(values)), float(np.std(values)) / np.sqrt(len(values))
-    width = central_width(values)
-    return width, 1.2 * width / np.sqrt(len(values))
+        return _mean(values, weights), _deviation(values, weights) / root
+    width = central_width(values, weights)
+    return width, 1.2 * width / root
+
+
+def _layer_means(fractions: FloatArray, weights: FloatArray) -> FloatArray:
+    """Weighted means of the layers, (layers,)."""
+    return np.asarray(weights @ fractions / (weights.sum() or np.nan))
 
 
 def _fractions(pool: Pool, binning: Binning) -> FloatArray:

@@ -11,7 +11,7 @@ from hepgen.evaluation.checks import (
 )
 from hepgen.evaluation.comparison import Comparison, say_nothing
 from hepgen.evaluation.domains import columns_of_jets, domain_of_kind
-from hepgen.evaluation.jets import common_width
+from hepgen.evaluation.jet_reading import common_width
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report
 from hepgen.events.jets import JetColumns
@@ -49,6 +49,7 @@ def evaluate(
     device: str = "cpu",
     settings: Protocol | None = None,
     progress: Watcher | None = None,
+    notes: Sequence[str] = (),
 ) -> Report:
     """Compare a generated sample with a reference, every score beside the value that two true samples give.
 
@@ -64,7 +65,7 @@ def evaluate(
         energy, voxels: columns of a calorimeter.
         conditions: further conditions of a calorimeter, all conditions of a table; of jets their pt where there is none.
         columns: of a table that are judged; all scalar ones where None.
-        weight: column of event weights of a table, in both samples.
+        weight: column of event weights, in both samples.
         threshold: MeV, voxels below it are set to 0 in both samples; None sets none.
         protocol: ``fast`` or ``calochallenge``.
         quick: smaller networks, fewer splits.
@@ -78,6 +79,7 @@ def evaluate(
         device: where the networks of the classifiers run.
         settings: sizes and repeats in detail, instead of ``protocol``, ``quick`` and ``max_events``.
         progress: is told what is going on.
+        notes: sentences on the samples that the report begins its own with.
 
     Raises:
         UsageError: for an unknown kind, a calorimeter without a binning, or jets whose columns are not found.
@@ -87,11 +89,16 @@ def evaluate(
     tell = progress.message if progress is not None else say_nothing
     check_kinds(reference, generated)
     work = settings or choose_protocol(protocol, quick=quick, max_events=max_events)
-    width = 1
+    width, notes = 1, [*notes]
     if kind == "jets":
         jets = jets or columns_of_jets(reference.schema)
         others = [*(also or {}).values(), *([training] if training is not None else [])]
-        width = common_width([reference, generated, *others], jets)
+        width, longest = common_width([reference, generated, *others], jets)
+        if width < longest:
+            notes.append(
+                f"Jets of more than {width} constituents, twice as many as those of the reference usually have, are judged"
+                f" by their {width} hardest; the longest has {longest}."
+            )
     domain = domain_of_kind(
         kind,
         reference.schema,
@@ -114,5 +121,5 @@ def evaluate(
     generators = dict(also or {})
     for which, source in (samples | generators).items():
         check_columns(source, domain, reference, which)
-    found = Comparison(domain, work, seed, memory, tell)
+    found = Comparison(domain, work, seed, memory, tell, notes)
     return found.run(reference, generated, training, generators, quick, max_events)

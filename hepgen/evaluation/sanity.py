@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +20,10 @@ HABITUAL = 1e-3
 
 EMPTY = "no voxel above the threshold"
 NEGATIVE_WEIGHT = "negative weight"
-HARMLESS = frozenset({NEGATIVE_WEIGHT})
+BAD_WEIGHT = "weights that are not finite"
+LONG = "more constituents than are judged"
+AZIMUTHS = "azimuths beyond 2 pi"
+HARMLESS = frozenset({NEGATIVE_WEIGHT, LONG})
 """What is said, but is no defect: weights may be negative."""
 
 Hashes = NDArray[np.uint64]
@@ -83,6 +87,20 @@ def copies(hashes: Hashes) -> Flags:
 def copied_from(hashes: Hashes, training: Hashes) -> Flags:
     """Flags of events whose hash is among those of the training events, (events,)."""
     return np.asarray(np.isin(hashes, training) & (hashes != 0))
+
+
+def weights_of(batch: ak.Array, column: str | None) -> tuple[FloatArray, dict[str, Flags]]:
+    """Weights of the events of a batch, (events,), 1 where there is no column, and what is wrong with them by its name.
+
+    Example:
+        >>> weights, problems = weights_of(ak.Array({"w": [1.0, -0.5, np.inf]}), "w")
+        >>> [name for name, flags in problems.items() if flags[2]], weights_of(ak.Array({"w": [3.0]}), None)[0].tolist()
+        (['weights that are not finite'], [1.0])
+    """
+    if column is None:
+        return np.ones(len(batch)), {}
+    weights = ak.to_numpy(batch[column]).astype(np.float64)
+    return weights, {BAD_WEIGHT: ~np.isfinite(weights), NEGATIVE_WEIGHT: weights < 0}
 
 
 def sanity_table(samples: Mapping[str, Sanity], broken: Mapping[str, int]) -> dict[str, dict[str, Any]]:

@@ -133,8 +133,7 @@ class Scorer:
                 self._add_bin(book, one)
         self.domain.add_own(book, Compared(*compared, self.bins, plan.split, plan.raw, parts))
         if self.domain.spectrum is not None and self.spectrum_axis is not None:
-            raw = self.reference.raw, self.generated.raw
-            add_spectrum(book, self.domain.spectrum.name, self.spectrum_axis, *raw, plan.raw, parts)
+            add_spectrum(book, self.domain.spectrum.name, self.spectrum_axis, *compared, plan.raw, parts)
         self._add_distances(book, plan.raw)
 
     def _add_bin(self, book: ScoreBook, one: BinSplit) -> None:

@@ -16,7 +16,7 @@ from hepgen.evaluation.domain import Array, ClassifierTest, Compared, Events, Fl
 from hepgen.evaluation.histograms import Axis, Observable, axis_for
 from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.response import add_profile, add_response, energy_bins, shower_curves
-from hepgen.evaluation.sanity import EMPTY
+from hepgen.evaluation.sanity import EMPTY, weights_of
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.shower_images import shower_images
 from hepgen.evaluation.splits import ConditionBin
@@ -38,6 +38,7 @@ class ShowerDomain:
         energy: column of the incident energy, MeV.
         voxels: column of the voxel energies, MeV.
         conditions: further conditions.
+        weight: column of event weights.
         threshold: voxels below it (MeV) are 0.
         official: histogram bins and networks of the CaloChallenge instead of ours.
         network: the network of the tests; chosen by ``official`` where None.
@@ -55,6 +56,7 @@ class ShowerDomain:
         energy: str = "incident_energy",
         voxels: str = "voxel_energy",
         conditions: tuple[str, ...] = (),
+        weight: str | None = None,
         threshold: float = 0.0,
         official: bool = False,
         network: NetworkOptions | None = None,
@@ -63,7 +65,8 @@ class ShowerDomain:
         self.binning = binning
         self.voxels = voxels
         self.condition_names = (energy, *conditions)
-        self.columns = (*self.condition_names, voxels)
+        self.weight = weight
+        self.columns = (*self.condition_names, voxels, *((weight,) if weight else ()))
         self.threshold = threshold
         self.official = official
         self.network = network or (CALOCHALLENGE if official else NetworkOptions())
@@ -118,17 +121,19 @@ class ShowerDomain:
         finite = np.asarray(np.isfinite(values).all(axis=1))
         valid = np.asarray(np.isfinite(conditions).all(axis=1) & (conditions[:, 0] > 0))
         with np.errstate(invalid="ignore"):
+            weights, wrong = weights_of(batch, self.weight)
             negative = np.asarray((values < 0).any(axis=1))
             raw = apply_threshold(values, self.threshold).astype(np.float32)
         return Events(
             raw=raw,
             conditions=conditions,
-            weights=np.ones(len(values)),
-            usable=finite & valid,
+            weights=weights,
+            usable=finite & valid & np.isfinite(weights),
             problems={
                 "voxels that are not finite": ~finite,
                 "negative voxels": negative,
                 "conditions that are not finite, or no incident energy": ~valid,
+                **wrong,
                 EMPTY: finite & ~np.asarray((raw > 0).any(axis=1)),
             },
         )
@@ -202,7 +207,7 @@ class ShowerDomain:
 
     def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
         """The average shower."""
-        return shower_images(reference.raw, generated.raw, self.binning)
+        return shower_images(_weighted(reference), _weighted(generated), self.binning)
 
     def _classifier(self) -> NetworkClassifier:
         return NetworkClassifier(self.network)
@@ -231,6 +236,14 @@ class ShowerDomain:
     @staticmethod
     def _further(conditions: FloatArray, like: Array) -> Array:
         return conditions[:, 1:].astype(like.dtype)
+
+
+def _weighted(pool: Pool) -> Array:
+    """Raw values times the weights of their events, so that their mean is the weighted one."""
+    weights = pool.weights[: len(pool.raw)]
+    if (weights == 1).all():
+        return pool.raw
+    return np.asarray(pool.raw * (weights / weights.mean())[:, None].astype(pool.raw.dtype))
 
 
 def _official_edges(quantity: str, outer_radius: float) -> tuple[float, ...]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from hepgen.errors import RowError
 from hepgen.events.jets import JetColumns
-from hepgen.events.source import EventSource
 from hepgen.physics.jets import Momentum, jet_momentum
 
 FloatArray = NDArray[np.float64]
@@ -103,7 +102,7 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
     jet = _given(batch, columns, total)
     known = np.all([np.isfinite(one) for one in vars(jet).values()], axis=0)
     problems["jets that are not finite"] = ~known
-    problems["jets of no pt"] = known & (jet.pt <= 0) & ~problems["no constituent"]
+    problems["jets of no pt"] = known & (jet.pt == 0) & ~problems["no constituent"]
     if columns.jet_pt and columns.jet_eta and columns.jet_phi and not columns.relative:
         energy = bool((columns.jet_mass or columns.jet_energy) and (columns.energy or columns.mass))
         apart = _differ(total, jet, energy=energy)
@@ -112,15 +111,6 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
         missing = ((0, 0), (0, max(0, width - pt.shape[1])))
         pt, eta, phi, mass = (np.pad(one[:, :width], missing) for one in (pt, eta, phi, mass))
     return Jets(pt, eta, phi, mass, jet, (pt > 0).sum(axis=1), columns.relative, problems)
-
-
-def longest_jet(source: EventSource, columns: JetColumns) -> int:
-    """The largest number of constituents of a jet, by one pass over one column; padding of fixed size counts."""
-    name = columns.constituents[0]
-    column = source.schema[name]
-    if not column.jagged:
-        return column.shape[0]
-    return max((int(ak.max(ak.num(batch[name], axis=1), initial=0)) for batch in source.batches([name])), default=0)
 
 
 def _padded(batch: ak.Array, columns: JetColumns) -> tuple[dict[str, FloatArray], Flags]:

@@ -147,10 +147,13 @@ def _sample(column: Column) -> Any:
 class WeightedSource(SourceBase):
     """A source with the column ``_weight``; made by `weighted`."""
 
-    def __init__(self, source: EventSource, column: str | None, per_file: Mapping[str, float]) -> None:
+    def __init__(
+        self, source: EventSource, column: str | None, per_file: Mapping[str, float], refuse: bool = True
+    ) -> None:
         self._source = as_numbered(source)
         self._column = self._source.schema[column].name if column is not None else None
         self._factors = _file_factors(self._source.files, per_file)
+        self._refuse = refuse
         self.schema = self._source.schema.replace((*self._source.schema, Column(WEIGHT, "float64")))
         self.files = self._source.files
         self.skipped = self._source.skipped
@@ -170,14 +173,16 @@ class WeightedSource(SourceBase):
                 weight = self._factors[batch.file]
                 if self._column is not None:
                     weight = weight * np.asarray(batch.events[self._column], dtype=np.float64)
-                if not np.isfinite(weight).all():
+                if self._refuse and not np.isfinite(weight).all():
                     row = int(batch.entry[np.flatnonzero(~np.isfinite(weight))[0]])
                     raise InputFileError("a weight is not finite", where=f"column '{self._column}', entry {row}")
                 found[WEIGHT] = weight
             yield batch.with_events(record({name: found[name] for name in wanted}, len(batch)))
 
 
-def weighted(source: EventSource, column: str | None, per_file: Mapping[str, float] | None = None) -> WeightedSource:
+def weighted(
+    source: EventSource, column: str | None, per_file: Mapping[str, float] | None = None, *, refuse: bool = True
+) -> WeightedSource:
     """Add the column ``_weight`` (float64): the event's weight, which may be negative, times that of its file.
 
     Args:
@@ -185,11 +190,12 @@ def weighted(source: EventSource, column: str | None, per_file: Mapping[str, flo
         column: the column of event weights; 1 where None.
         per_file: glob of file names to a factor, such as a cross-section over a number of events; every file must be
             matched, the first match counts.
+        refuse: weights that are not finite, when they are read; they are given as they are otherwise.
 
     Raises:
         InputFileError: for an unknown column, a glob that matches no file, or a file without a factor.
     """
-    return WeightedSource(source, column, per_file or {})
+    return WeightedSource(source, column, per_file or {}, refuse)
 
 
 def _file_factors(files: Sequence[str], per_file: Mapping[str, float]) -> Array:

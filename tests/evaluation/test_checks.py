@@ -1,12 +1,14 @@
 """Samples that do not belong together or say nothing are refused, with the file and what to do."""
 
+import awkward as ak
 import numpy as np
 import pytest
-from extracts import SMALL, binning, halves, photons, rows_of, showers, table, ttbar
+from extracts import DATA, SMALL, binning, halves, photons, rows_of, showers, table, ttbar
 
 from hepgen.errors import InputFileError
 from hepgen.evaluation.checks import check_kinds
 from hepgen.evaluation.run import evaluate
+from hepgen.events.reader import open_events
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import MemorySource
 
@@ -30,6 +32,29 @@ def test_another_unit_is_refused(factor):
         evaluate(reference, scaled, **TABLE)
     assert "MeV and GeV" in error.value.hint
     evaluate(reference, table(generated, jet1_pt=lambda x: x * np.float32(500)), **TABLE)
+
+
+@pytest.mark.parametrize("shift", [0.0, np.pi], ids=["-180 to 180", "0 to 360"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_degrees_against_radians_are_refused(shift, swapped):
+    reference, generated = halves(ttbar())
+    turned = table(generated, lepton_phi=lambda x: np.degrees(x + np.float32(shift)))
+    samples = (turned, reference) if swapped else (reference, turned)
+    units = ("radians", "degrees") if swapped else ("degrees", "radians")
+    with pytest.raises(InputFileError, match="'lepton_phi' is in {} .* and in {}".format(*units)) as error:
+        evaluate(*samples, **TABLE)
+    assert "looks like degrees" in error.value.hint
+
+
+def test_jets_in_degrees_are_refused():
+    source = open_events(DATA / "jets.root")
+    events = ak.concatenate(list(source.batches()))
+    for name in ("part_phi", "jet_phi"):
+        events = ak.with_field(events, np.degrees(events[name]), name)
+    degrees = MemorySource(events, source.schema)
+    for samples in ((source, degrees), (degrees, source)):
+        with pytest.raises(InputFileError, match=r"\d % of the jets of the .*: azimuths beyond 2 pi"):
+            evaluate(*samples, kind="jets", settings=SMALL, seed=1)
 
 
 def test_showers_in_another_unit_are_refused():

@@ -40,8 +40,13 @@ def test_the_observable_and_the_events_that_fail_are_named(report) -> None:
     (weights,) = found.weights
     assert weights.surplus[0].observable == "met"
     assert weights.surplus[0].tail > weights.surplus[0].rest + 200
-    assert np.median(made[list(weights.smallest)]) > 300
-    assert np.median(true[list(weights.largest)]) < 300
+    assert np.median(made[[one.event for one in weights.generated.smallest]]) > 300
+    assert np.median(made[[one.event for one in weights.generated.largest]]) < 300
+    assert np.median(true[[one.event for one in weights.reference.largest]]) < 300
+    for extremes in (weights.reference, weights.generated):
+        values = [[one.weight for one in end] for end in (extremes.largest, extremes.smallest)]
+        assert values == [sorted(values[0], reverse=True), sorted(values[1])]
+        assert min(values[0]) > 1 > max(values[1])
     assert 0.5 < weights.effective < 0.95
     assert any("surplus events in met" in sentence for sentence in summary(found))
     assert found.scores["hellinger"].value > 3 * abs(found.scores["hellinger"].floor)
@@ -62,4 +67,6 @@ def test_the_weights_are_drawn_written_and_read(report, tmp_path) -> None:
     page = write_report(found, tmp_path, plots=2).read_text()
     assert (tmp_path / "plots" / "log_weight.all.png").exists()
     assert "Where it fails" in page
+    first = found.weights[0].reference.largest[0]
+    assert f"{first.event} ({first.weight:.3g})" in page
     assert "<td>met</td>" in page.replace(' class="remark"', "")

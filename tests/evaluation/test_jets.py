@@ -8,10 +8,12 @@ import pytest
 from extracts import DATA
 
 from hepgen.classifiers.trees import TreeOptions
-from hepgen.errors import InputFileError
+from hepgen.errors import InputFileError, RowError
 from hepgen.evaluation.jet_features import blocks_of, prime_graphs, set_features
-from hepgen.evaluation.jets import JetDomain, common_width
+from hepgen.evaluation.jet_reading import common_width, jets_of_width
+from hepgen.evaluation.jets import JetDomain
 from hepgen.evaluation.samples import read_pool
+from hepgen.evaluation.sanity import AZIMUTHS, LONG
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import random_split
 from hepgen.evaluation.two_sample import add_classifier_test
@@ -31,7 +33,7 @@ def sample(name="jets.root"):
 def domain_of(name="jets.root", **options):
     source = open_events(DATA / name)
     columns = find_jets(source.schema)
-    width = common_width([source], columns, options.pop("max_constituents", None))
+    width, _ = common_width([source], columns, options.get("max_constituents"))
     return JetDomain(source.schema, columns, width=width, **options)
 
 
@@ -128,6 +130,75 @@ def test_only_what_is_not_finite_makes_a_jet_unusable():
     assert np.flatnonzero(~found.usable).tolist() == [0]
     assert np.flatnonzero(found.problems["constituents of negative pt"]).tolist() == [1]
     assert np.isfinite(found.raw).all()
+
+
+def test_jets_of_negative_pt_are_listed_and_left_out():
+    events, _ = sample()
+    pt, mass = ak.to_numpy(events.jet_pt).copy(), ak.to_numpy(events.jet_mass).copy()
+    pt[5], pt[6], mass[7] = -pt[5], 0.0, -mass[7]
+    energy = ak.where(
+        ak.local_index(events.part_energy) + 1000 * np.arange(len(events)) == 8000, -1.0, events.part_energy
+    )
+    broken = ak.with_field(ak.with_field(ak.with_field(events, pt, "jet_pt"), mass, "jet_mass"), energy, "part_energy")
+    found = domain_of().read(broken)
+    assert np.flatnonzero(~found.usable).tolist() == [5, 6]
+    for name, row in (
+        ("jets of negative pt", 5),
+        ("jets of no pt", 6),
+        ("jets of negative mass", 7),
+        ("constituents of negative energy", 8),
+    ):
+        assert np.flatnonzero(found.problems[name]).tolist() == [row], name
+
+
+def giant(constituents):
+    """The jets of the file, of which number 3 has so many soft constituents more."""
+    events, schema = sample()
+    found = {name: events[name] for name in schema.names}
+    for name in (name for name in schema.names if name.startswith("part_")):
+        more = np.full(constituents, 1e-3 if name in {"part_pt", "part_energy"} else 0.1, dtype="f4")
+        rows = [more[:0], more[:0], more[:0], more]
+        found[name] = ak.concatenate([events[name], ak.Array([*rows, *([more[:0]] * (len(events) - 4))])], axis=1)
+    return ak.zip(found, depth_limit=1), schema
+
+
+def test_one_giant_jet_does_not_widen_all_others():
+    (events, schema), (usual, _) = giant(3000), sample()
+    source = MemorySource(events, schema)
+    columns = find_jets(schema)
+    width, longest = common_width([source], columns)
+    assert longest > 3000
+    counts = np.sort(ak.to_numpy(ak.num(usual.part_pt)))
+    assert counts[-1] < width <= max(128, 2 * counts[-1])
+    domain = JetDomain(schema, columns, width=width)
+    found, expected = domain.read(events), domain.read(usual)
+    assert np.flatnonzero(found.problems[LONG]).tolist() == [3]
+    others = np.arange(len(events)) != 3
+    np.testing.assert_array_equal(found.raw[others], expected.raw[others])
+    for name, flags in expected.problems.items():
+        np.testing.assert_array_equal(found.problems[name][others], flags[others])
+    values = domain.observe(found.raw, found.conditions)[3]
+    place = [one.name for one in domain.observables].index("multiplicity")
+    assert values[place] == longest
+    hardest = min(width, ak.num(usual.part_pt)[3])
+    np.testing.assert_allclose(blocks_of(found.raw, hardest).ptrel[3], blocks_of(expected.raw, hardest).ptrel[3])
+
+
+def test_a_torn_long_jet_is_refused_with_its_row():
+    events, schema = giant(3000)
+    columns = find_jets(schema)
+    torn = ak.with_field(
+        events, ak.concatenate([events.part_eta[:3], events.part_eta[3:4, :-1], events.part_eta[4:]]), "part_eta"
+    )
+    with pytest.raises(RowError) as error:
+        jets_of_width(torn, columns, 150)
+    assert error.value.row == 3
+
+
+def test_azimuths_in_degrees_are_flagged():
+    events, _ = sample()
+    degrees = ak.with_field(events, np.degrees(events.part_phi), "part_phi")
+    assert domain_of().read(degrees).problems[AZIMUTHS].mean() > 0.9
 
 
 def test_empty_jets_are_judged_by_their_multiplicity():

@@ -79,3 +79,19 @@ def test_a_tight_range_follows_the_tail():
     wide = Range.fit(np.stack([normal, heavy], axis=1))
     assert 4 < tight.high[0] < 8 < wide.high[0]
     assert tight.high[1] > 10 * heavy.max()
+
+
+def test_negative_energies_are_named_where_truth_has_none():
+    rng = np.random.default_rng(2)
+    names = ("jet1_pt", "m_jj", "lepton_phi", "mass_cut")
+    values = np.abs(rng.normal(50, 20, size=(1000, 4)))
+    values[7, 1] = -1.0  # as a missing pair of jets may be written
+    values[8, 0] = np.nan
+    found = Limits.fit(values, [Observable(name, name) for name in names])
+    rows = np.full((5, 4), 50.0)
+    rows[[0, 1, 2, 3], [0, 1, 2, 3]] = -1e-3
+    flags = {name: wrong for name, wrong in found.flags(rows).items() if name.startswith("negative")}
+    assert {name: np.flatnonzero(wrong).tolist() for name, wrong in flags.items()} == {
+        "negative jet1_pt, which no true event has": [0],
+        "negative mass_cut, which no true event has": [3],
+    }

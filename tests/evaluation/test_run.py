@@ -110,7 +110,7 @@ def test_batches_of_any_size_give_the_same_report():
 def test_json_survives_the_round_trip_and_holds_no_nan():
     report = truth_report()
     state = json.loads(report.to_json())
-    assert state["schema_version"] == 1
+    assert state["schema_version"] == 2
     assert state["kind"] == "calorimeter"
     assert {"protocol", "n", "seed", "scores", "sanity", "notes"} <= set(state)
     assert {"value", "error", "floor", "z", "n"} <= set(state["scores"]["auc_low"])
