@@ -243,6 +243,7 @@ def run_cell(
     return {
         "z": deviations(report),
         "global.p": [found.value, found.floor],
+        "tests": {one.name: (one.family, one.p, one.factor) for one in report.tests},
         "cpu_seconds": round(time.process_time() - begun, 1),
     }
 
@@ -281,7 +282,7 @@ def main() -> None:
         case = CASES[name](arguments.data)
         if arguments.pairs:
             seeds = range(seed, seed + arguments.pairs)
-            make = partial(run_cell, case, None, 0.0, events, trained=False)
+            make = partial(run_cell, case, None, 0.0, events, trained=True)
             print_pairs(name, [cells.get((name, "pair", events, one), partial(make, one)) for one in seeds])
             continue
         at_zero = cells.get(

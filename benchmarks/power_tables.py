@@ -88,3 +88,9 @@ def print_pairs(name: str, found: list[dict[str, Any]]) -> None:
             share = float(np.mean(p_values < limit))
             error = math.sqrt(max(share, 1 / len(found)) * (1 - share) / len(found))
             print(f"  global.p of {words}: below {limit} in {share:.1%} +- {error:.1%}")
+    families = sorted({family for one in found for family, _, _ in one["tests"].values()})
+    for one in families:
+        alone = [
+            min((p * factor for x, p, factor in pair["tests"].values() if x == one), default=1.0) for pair in found
+        ]
+        print(f"  {one}: alone below 0.05 in {float(np.mean(np.array(alone) < 0.05)):.1%}")

@@ -17,6 +17,7 @@ from hepgen.evaluation.checks import (
     condition_notes,
     size_notes,
 )
+from hepgen.evaluation.counted import add_defect_tests
 from hepgen.evaluation.density_ratio import weight_spectrum
 from hepgen.evaluation.domain import Domain, Pool
 from hepgen.evaluation.generators import GENERATED, add_log_posteriors
@@ -49,7 +50,12 @@ class _Sample:
     source: EventSource
     pool: Pool
     sanity: Sanity
+    hashes: Hashes
     limits: Limits | None = None
+
+    @property
+    def judged(self) -> tuple[Pool, Sanity, Hashes]:
+        return self.pool, self.sanity, self.hashes
 
 
 class Comparison:
@@ -104,7 +110,7 @@ class Comparison:
         scorer.add(book, plan)
         curve, words = self._add_amplification(book, true, made, trained)
         results = scorer.add_classifiers(book, plan.raw)
-        notes = [*words, scorer.add_global(book, results, plan.split)]
+        notes = []
         if also:
             self._add_generators(book, true, {GENERATED: made}, also)
         close: tuple[tuple[int, int], ...] = ()
@@ -117,6 +123,10 @@ class Comparison:
             notes.append(
                 "Memorisation is not judged: no training sample was given (--quick leaves out that of the model)."
             )
+        names = set(reference.pool.problems)  # what events have by themselves: limits come from the reference
+        add_defect_tests(book, names, reference.judged, generated.judged)
+        sentence, tests = scorer.add_global(book, results, plan.split)
+        notes = [*words, sentence, *notes]
         self.tell("histograms over all events")
         histograms, further = _add_up(book, domain, reference, generated, axes, spectrum_axis)
         made_sanity = replace(generated.sanity, close=close).with_problems(further)
@@ -157,6 +167,7 @@ class Comparison:
             curves=(*domain.curves(true, made, bins), *(() if curve is None else (curve,))),
             images=domain.images(true, made),
             weights=tuple(spectrum for spectrum, _ in found),
+            tests=tests,
         )
 
     def _add_generators(
@@ -178,8 +189,8 @@ class Comparison:
         self, reference: EventSource, generated: EventSource, trained: Hashes | None
     ) -> tuple[_Sample, _Sample]:
         """Both samples, with what is wrong in them."""
-        true, true_sanity = self._pool(reference, self.rngs[0], trained)
-        made, made_sanity = self._pool(generated, self.rngs[1], trained)
+        true, true_sanity, true_hashes = self._pool(reference, self.rngs[0], trained)
+        made, made_sanity, made_hashes = self._pool(generated, self.rngs[1], trained)
         for name, pool, source in (("reference", true, reference), ("generated", made, generated)):
             check_pool(pool, source, name)
         check_content(true, made, generated)
@@ -189,15 +200,18 @@ class Comparison:
         spikes = limits.spikes(made.observables)
         made = replace(made, problems={**made.problems, **limits.flags(made.observables), **spikes})
         made_sanity = made_sanity.with_problems({name: Problem.of(one, made.entries) for name, one in spikes.items()})
-        return _Sample(reference, true, true_sanity), _Sample(generated, made, made_sanity, limits)
+        found = _Sample(generated, made, made_sanity, made_hashes, limits)
+        return _Sample(reference, true, true_sanity, true_hashes), found
 
-    def _pool(self, source: EventSource, rng: np.random.Generator, trained: Hashes | None) -> tuple[Pool, Sanity]:
+    def _pool(
+        self, source: EventSource, rng: np.random.Generator, trained: Hashes | None
+    ) -> tuple[Pool, Sanity, Hashes]:
         width = max(self.domain.raw_bytes, 1)
         affordable = max(self.memory // 4 // width, 200)
         wanted = source.num_events if self.work.max_events is None else 2 * self.work.max_events
         raw_rows = min(wanted, affordable)
         pool_rows = max(self._pool_rows(), raw_rows)
-        return read_pool(source, self.domain, rng, rows=pool_rows, raw_rows=raw_rows, training=trained)[:2]
+        return read_pool(source, self.domain, rng, rows=pool_rows, raw_rows=raw_rows, training=trained)
 
     def _pool_rows(self) -> int:
         return min(self.work.pool_events, self.memory // 4 // (8 * len(self.domain.observables)))
@@ -230,10 +244,10 @@ class Comparison:
         add_all_pooled(book, scorer.reference.take(~reference), scorer.generated.take(~generated))
         self._add_amplification(book, scorer.reference.take(~reference), scorer.generated.take(~generated), trained)
         left = quiet.add_verdicts(book, results, plan.raw, reference, generated)
-        quiet.add_global(book, left, clean.split)
         if training is not None:
             compared = self.domain, scorer.reference, scorer.generated, training, clean.raw, self.work.nearest
             add_memorisation(book, *compared)
+        quiet.add_global(book, left, clean.split)
         return book
 
 

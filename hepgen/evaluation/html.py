@@ -10,11 +10,13 @@ from hepgen.evaluation.report import Report
 from hepgen.evaluation.summary import summary
 from hepgen.evaluation.tables import (
     CONDITION_HEADER,
+    GLOBAL_HEADER,
     OBSERVABLE_HEADER,
     PROVENANCE_HEADER,
     SANITY_HEADER,
     STANDOUT_HEADER,
     condition_rows,
+    global_rows,
     observable_rows,
     provenance_rows,
     sanity_rows,
@@ -85,6 +87,7 @@ def page(
         _table(report.header(), report.table(), remark=True),
         f"<h2>Read this with it</h2><ul>{notes}</ul>",
     ]
+    sections.append(_folded("What the global probability is made of", GLOBAL_HEADER, global_rows(report)))
     sections.append(_folded("Events that are broken", SANITY_HEADER, sanity_rows(report)))
     if pictures or images:
         sections.append("<h2>Pictures</h2>")

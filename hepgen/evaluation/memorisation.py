@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,10 +11,12 @@ from hepgen.evaluation.distances import Scale
 from hepgen.evaluation.domain import Array, Domain, FloatArray, Pool, events_of
 from hepgen.evaluation.metrics import UNWEIGHTED
 from hepgen.evaluation.multivariate import squared_distances
+from hepgen.evaluation.probabilities import closer_p
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 from hepgen.events.source import EventSource
 
+MEMORISATION = "memorisation"
 PARTS = 10
 CLOSE = 0.01
 SUSPICIOUS = 0.5
@@ -91,6 +95,8 @@ def add_memorisation(
         book.add_parts("memorisation.ratio", ratios, size)
     if base == 0:
         return "Memorisation cannot be judged: the reference holds the training events themselves.", ()
+    if all((pool.weights == 1).all() for pool in (reference, generated)):
+        _add_tests(book, held_out, made, floor)
     order = np.argsort(made, kind="stable")
     near = order[made[order] < SUSPICIOUS * float(np.concatenate([held_out, floor]).min())]
     rows = generated.entries[split.generated[:size][near]]
@@ -100,6 +106,17 @@ def add_memorisation(
         f" of a held-out event ({size} events each); {len(pairs)} generated events are suspiciously close, nearer than"
         f" {SUSPICIOUS:g} of the distance of any held-out event."
     ), pairs
+
+
+def _add_tests(book: ScoreBook, held_out: FloatArray, made: FloatArray, floor: FloatArray) -> None:
+    """Test the distances to the nearest training event: how many are below the nearest hundredth of held-out events, or below all."""
+    for name, share in (("memorisation.close", CLOSE), ("closer to a training event than any held-out one", 0.0)):
+        p_values = []
+        for tested, others in ((made, held_out if share else np.concatenate([held_out, floor])), (floor, held_out)):
+            rank = max(1, ceil(share * len(others)))
+            count = int((tested < np.partition(others, rank - 1)[rank - 1]).sum())
+            p_values.append(closer_p(count, len(tested), rank, len(others)))
+        book.add_test(name, MEMORISATION, *p_values)
 
 
 def _with_error(share: float, size: int) -> tuple[float, float]:

@@ -75,19 +75,27 @@ def chi2_per_bin(
         >>> chi2_per_bin([50, 50], [50, 50], [60, 40], [60, 40])
         (2.02, 2.466)
     """
+    chi2, freedom = chi2_and_freedom(first, first_squares, second, second_squares)
+    if not freedom:
+        return float("nan"), float("nan")
+    return chi2 / freedom, float(np.sqrt(2 / freedom * (2 * max(chi2 / freedom, 1.0) - 1)))
+
+
+def chi2_and_freedom(
+    first: ArrayLike, first_squares: ArrayLike, second: ArrayLike, second_squares: ArrayLike
+) -> tuple[float, int]:
+    """chi2 of two histograms as of ``chi2_per_bin``, and its degrees of freedom; nan and 0 where it is not defined."""
     counts = [np.asarray(one, dtype=np.float64) for one in (first, second)]
     totals = [one.sum() for one in counts]
     if min(totals) <= 0:
-        return float("nan"), float("nan")
+        return float("nan"), 0
     squares = (np.asarray(one, dtype=np.float64) for one in (first_squares, second_squares))
     variance = sum(one / total**2 for one, total in zip(squares, totals, strict=True))
     used = np.asarray(variance) > 0
     if used.sum() < 2:
-        return float("nan"), float("nan")
+        return float("nan"), 0
     difference = counts[0] / totals[0] - counts[1] / totals[1]
-    freedom = int(used.sum()) - 1
-    value = float(np.sum(difference[used] ** 2 / np.asarray(variance)[used]) / freedom)
-    return value, float(np.sqrt(2 / freedom * (2 * max(value, 1.0) - 1)))
+    return float(np.sum(difference[used] ** 2 / np.asarray(variance)[used])), int(used.sum()) - 1
 
 
 def binned_divergences(truth: ArrayLike, generated: ArrayLike) -> dict[str, float]:

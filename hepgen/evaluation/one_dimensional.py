@@ -7,9 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hepgen.evaluation.counted import TAILS
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable
-from hepgen.evaluation.metrics import binned_divergences, cdf_distances, chi2_per_bin, separation_power
+from hepgen.evaluation.metrics import (
+    binned_divergences,
+    cdf_distances,
+    chi2_and_freedom,
+    chi2_per_bin,
+    separation_power,
+)
+from hepgen.evaluation.probabilities import chi2_p
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 
@@ -17,8 +25,9 @@ _TAIL = 0.01
 _ROUNDING = 1e-9
 METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail_low", "tail_high")
 _ERROR = "error of chi2ndf"
+_P = "p of chi2ndf"
 _TAILS = {"tail_low": "error of tail_low", "tail_high": "error of tail_high"}
-_COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, "mean", "width", *_TAILS, *_TAILS.values())
+_COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, _P, "mean", "width", *_TAILS, *_TAILS.values())
 DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
 """Of histograms; of all conditions together only."""
 
@@ -39,7 +48,7 @@ def add_one_dimensional(
     W1 is in units of the reference's standard deviation, as is ``mean``, the difference of the means; ``width`` is the ratio
     of the standard deviations; ``tail_low`` and ``tail_high`` the share of events
     below and above the central 98 % of half A, over that of half A, with errors of counting.
-    The f-divergences of histograms stand beside these where there is no suffix. Values that are not a number are left out.
+    The f-divergences of histograms stand beside these where there is no suffix, and the chi2 goes into the global test. Values that are not a number are left out.
     """
     splits = [split, *split.parts(parts)]
     columns = (*_COLUMNS, *DIVERGENCES)
@@ -63,6 +72,8 @@ def add_one_dimensional(
                 book.add_fit(name, tuple(value), tuple(floor), split.size)
             else:
                 book.add_parts(name, _pairs(of_one[:, place]), split.size)
+        if not suffix:
+            book.add_test(f"chi2ndf.{observable.name}", TAILS, *of_one[0, columns.index(_P)].tolist())
     known = values[:, np.isfinite(values[0, :, :2]).all(axis=(1, 2))]  # those that have a separation and a distance
     if known.shape[1]:
         book.add_parts(f"separation.mean{suffix}", _pairs(known[:, :, 0].mean(axis=1)), split.size)
@@ -120,6 +131,7 @@ def _of_one(
                 kolmogorov,
                 wasserstein / spread if spread > 0 else np.nan,
                 *chi2_per_bin(counts[0], squares[0], counts[other], squares[other]),
+                float(chi2_p(*chi2_and_freedom(counts[0], squares[0], counts[other], squares[other]))),
                 (mean - true_mean) / spread if spread > 0 else np.nan,
                 width / true_width if true_width > 0 else np.nan,
                 *_tails(ascending, masses[0], masses[other]),

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hepgen.evaluation.counted import DEFECTS
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.limits import Range
+from hepgen.evaluation.probabilities import shares_p
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
 
@@ -19,17 +21,19 @@ def add_outliers(book: ScoreBook, reference: Pool, generated: Pool, bins: Sequen
     """Add ``outliers``, the share of events with an observable beyond the tails of half A, in all or in a bin of a condition.
 
     An observable is beyond where half A would hardly reach with a thousand times as many events; bins of fewer than 200
-    events of half A do not count. The error is that of counting.
+    events of half A do not count. The error is that of counting. In the global test generated
+    events are compared with half B, which had no say in the limits either.
     """
     truth, conditions = reference.observables[split.a], reference.conditions[split.a]
     inside = [(one, one.rows(conditions)) for one in bins]
     ranges: list[tuple[ConditionBin | None, Range]] = [(None, Range.fit(truth, tight=True))]
     ranges += [(one, Range.fit(truth[rows], tight=True)) for one, rows in inside if rows.sum() >= _BIN_EVENTS]
-    found = []
-    for pool, rows in ((generated, split.generated), (reference, split.b)):
-        beyond = _beyond(pool.observables[rows], pool.conditions[rows], ranges)
-        found.append(_share(beyond, pool.weights[rows]))
+    sides = (generated, split.generated), (reference, split.b)
+    flags = [_beyond(pool.observables[rows], pool.conditions[rows], ranges) for pool, rows in sides]
+    weights = [pool.weights[rows] for pool, rows in sides]
+    found = [_share(*one) for one in zip(flags, weights, strict=True)]
     book.add_fit("outliers", found[0], found[1], split.size)
+    book.add_test("outliers", DEFECTS, shares_p(flags[0], weights[0], flags[1], weights[1]))
 
 
 def _beyond(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hepgen.evaluation.histograms import HistogramPair
-from hepgen.evaluation.report_parts import Curve, ShowerImage, WeightSpectrum
+from hepgen.evaluation.report_parts import Curve, GlobalTest, ShowerImage, WeightSpectrum
 from hepgen.evaluation.scores import Score, is_headline
 
 SCHEMA_VERSION = 2
@@ -30,6 +30,7 @@ class Report:
         curves: profiles.
         images: average showers.
         weights: what single events weigh, by each classifier.
+        tests: what ``global.p`` is made of.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Report:
     curves: tuple[Curve, ...] = field(default=(), compare=False)
     images: tuple[ShowerImage, ...] = field(default=(), compare=False)
     weights: tuple[WeightSpectrum, ...] = ()
+    tests: tuple[GlobalTest, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         scores = {}
@@ -63,6 +65,7 @@ class Report:
             "sanity": self.sanity,
             "notes": list(self.notes),
             "weights": [asdict(one) for one in self.weights],
+            "tests": [asdict(one) for one in self.tests],
         }
 
     def to_json(self) -> str:
@@ -76,7 +79,9 @@ class Report:
         scores = {name: Score(**entry) for name, entry in state["scores"].items()}
         keys = ("kind", "protocol", "provenance", "n", "seed", "sanity")
         weights = tuple(WeightSpectrum.from_dict(one) for one in state["weights"])
-        return cls(**{key: state[key] for key in keys}, scores=scores, notes=tuple(state["notes"]), weights=weights)
+        tests = tuple(GlobalTest(**entry) for entry in state["tests"])
+        found = {key: state[key] for key in keys}
+        return cls(**found, scores=scores, notes=tuple(state["notes"]), weights=weights, tests=tests)
 
     def table(self, *, everything: bool = False) -> list[tuple[str, ...]]:
         """Rows as text, in the columns of ``header``; per-observable and per-bin scores only if asked for."""

@@ -179,6 +179,25 @@ class Extremes:
 
 
 @dataclass(frozen=True)
+class GlobalTest:
+    """One of the tests behind ``global.p``.
+
+    Attributes:
+        name: of the score, or what is counted.
+        family: what kind of test.
+        p: probability of as large a difference between samples of one law.
+        floor: the same of half B of the reference; null where half B is what the generated events are compared with.
+        factor: what corrects it for all tests; ``global.p`` is the smallest product of both, 1 at most.
+    """
+
+    name: str
+    family: str
+    p: float
+    floor: float | None
+    factor: float
+
+
+@dataclass(frozen=True)
 class WeightSpectrum:
     """The weights of both samples by one classifier.
 

@@ -205,6 +205,8 @@ class ScoreBook:
         self._fits: dict[str, tuple[float | None, float | None]] = {}
         self._sizes: dict[str, int] = {}
         self._comments: dict[str, str] = {}
+        self.tests: list[tuple[str, str, float, float | None]] = []
+        """What the global test takes: name, family, probability for samples of one law, and that of half B."""
 
     def add(self, name: str, value: float, floor: float | None, n: int) -> None:
         """One more repeat; ``n`` is the number of events on the smaller side."""
@@ -224,6 +226,10 @@ class ScoreBook:
         self.add(name, value[0], floor[0], n)
         self._fits[name] = value[1], floor[1]
 
+    def add_test(self, name: str, family: str, p: float, floor: float | None = None) -> None:
+        """The probability of what was found if both samples follow one law, for the global test."""
+        self.tests.append((name, family, p, floor))
+
     def comment(self, name: str, words: str) -> None:
         self._comments[name] = "; ".join(x for x in (self._comments.get(name, ""), words) if x)
 
@@ -235,6 +241,10 @@ class ScoreBook:
         """Means of the values and of the floors so far, nan where there are none."""
         values, floors = self._values.get(name, ([], []))
         return self.mean(name), float(np.mean(floors)) if values and floors else float("nan")
+
+    def z(self, name: str) -> float | None:
+        """By how many standard deviations a score differs from its floor; None where that is not known."""
+        return self._score(name).z if name in self._values else None
 
     def scores(self, without: ScoreBook | None = None) -> dict[str, Score]:
         """Scores in the order of the short table first, then as they came.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hepgen.evaluation.counted import add_limit_test, add_tail_tests
 from hepgen.evaluation.distances import (
     Features,
     Scale,
@@ -24,6 +25,7 @@ from hepgen.evaluation.histograms import Axis, axis_for
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.outliers import add_outliers
 from hepgen.evaluation.protocols import Protocol
+from hepgen.evaluation.report_parts import GlobalTest
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import LARGEST_SIDE, ConditionBin, Split, common_size, random_split
 from hepgen.evaluation.two_dimensional import add_pairs
@@ -126,7 +128,10 @@ class Scorer:
         parts = self.work.parts
         self.tell("one-dimensional scores")
         add_one_dimensional(book, *compared, self.domain.observables, self.axes, plan.split, parts)
+        add_tail_tests(book, *compared, self.domain.observables, plan.split)
         add_outliers(book, *compared, self.bins, plan.split)
+        ordered = self.domain.kind == "table"
+        add_limit_test(book, *compared, self.domain.observables, plan.split, ordered=ordered)
         add_pairs(book, *compared, self.domain.observables, plan.split, parts)
         for one in plan.bins:
             if one.split.size >= parts:
@@ -195,14 +200,17 @@ class Scorer:
             found.append(clean)
         return tuple(found)
 
-    def add_global(self, book: ScoreBook, results: Sequence[ClassifierResult], split: Split) -> str:
-        """``global.p``, of all scores so far, and a sentence on it."""
+    def add_global(
+        self, book: ScoreBook, results: Sequence[ClassifierResult], split: Split
+    ) -> tuple[str, tuple[GlobalTest, ...]]:
+        """``global.p``, of all scores so far, a sentence on it, and the tests behind it."""
         sides = (self.reference, split.a), (self.generated, split.generated), (self.reference, split.b)
         known = [~np.isnan(pool.observables[rows]) for pool, rows in sides]
         sizes = np.array(
             [_effective_per_column(pool.weights[rows], one) for (pool, rows), one in zip(sides, known, strict=True)]
         )
-        return add_global(book, self.domain.observables, results, sizes.T, split.size)
+        spectrum = None if self.domain.spectrum is None else self.domain.spectrum.name
+        return add_global(book, self.domain.observables, results, sizes.T, split.size, spectrum)
 
 
 def _effective_per_column(weights: FloatArray, known: Flags) -> FloatArray:

@@ -38,9 +38,7 @@ def _overall(report: Report) -> list[str]:
     if score is None or score.value is None:
         return []
     verdict = "the samples differ" if score.value < 0.05 else "by these the samples may follow one law"
-    return [
-        f"All Kolmogorov and classifier tests together: true events look as different with p = {score.value:.2g}; {verdict}."
-    ]
+    return [f"All tests together: true events look as different with p = {score.value:.2g}; {verdict}."]
 
 
 def _sanity(report: Report) -> list[str]:

@@ -88,6 +88,23 @@ def sanity_rows(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
+def global_rows(report: Report) -> list[tuple[str, ...]]:
+    """What the global probability is made of: p, that of truth, what corrects it, and the product, the smallest first."""
+    return [
+        (
+            one.name,
+            one.family,
+            number(one.p, 2),
+            number(one.floor, 2),
+            number(one.factor),
+            number(min(1.0, one.p * one.factor), 2),
+        )
+        for one in report.tests
+    ]
+
+
+GLOBAL_HEADER = ("test", "family", "p", "floor", "times", "is")
+
 SANITY_HEADER = ("sample", "problem", "events", "numbers of the first")
 
 STANDOUT_HEADER = ("classifier", "events", "observable", "KS to the rest", "median", "median of the rest")

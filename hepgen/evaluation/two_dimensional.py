@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.histograms import Observable
+from hepgen.evaluation.probabilities import chi2_p
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import Split
 
 BINS = 8
 MOST_EVENTS = 20_000
 MOST_OBSERVABLES = 64
+PAIRS = "pairs of observables"
 _FEW = 5.0  # expected events of a cell that counts
 
 
@@ -58,6 +61,13 @@ def pair_chi2(
     Returns:
         (observables, observables), symmetric, nan on the diagonal and where fewer than two cells count.
     """
+    return _pairs(first, second, first_weights, second_weights)[0]
+
+
+def _pairs(
+    first: NDArray[np.int64], second: NDArray[np.int64], first_weights: FloatArray, second_weights: FloatArray
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """chi2 per degree of freedom of every pair, and the degrees of freedom, (observables, observables) each."""
     (one, one_squares), (other, other_squares) = (
         _tables(*x) for x in ((first, first_weights), (second, second_weights))
     )
@@ -71,7 +81,7 @@ def pair_chi2(
     freedom = used.sum(axis=(1, 3)) - 1
     chi2 = np.where(freedom > 0, squares.sum(axis=(1, 3)) / np.maximum(freedom, 1), np.nan)
     np.fill_diagonal(chi2, np.nan)
-    return chi2
+    return chi2, freedom
 
 
 def _effective(weights: FloatArray) -> float:
@@ -98,7 +108,8 @@ def add_pairs(
 ) -> None:
     """Add ``chi2ndf_2d.mean`` and ``chi2ndf_2d.max`` over all pairs of observables, with the name of the worst pair.
 
-    chi2 per degree of freedom does not fall with the number of events, so that the spread over the parts is its error.
+    chi2 per degree of freedom does not fall with the number of events, so that the spread over the parts is its error. The
+    worst pair goes into the global test by the law of chi2, times the number of pairs, the mean by Student's t.
     """
     count = min(len(observables), MOST_OBSERVABLES)
     if count < 2:
@@ -108,10 +119,14 @@ def add_pairs(
     true = quantile_bins(reference.observables[:, :count], truth)
     made = quantile_bins(generated.observables[:, :count], truth)
     found = []
+    p_values: list[float] = []
     for one in (few, *few.parts(parts)):
         a, weights = true[one.a], reference.weights[one.a]
         others = (made, generated.weights, one.generated), (true, reference.weights, one.b)
-        found.append([pair_chi2(a, bins[rows], weights, w[rows]) for bins, w, rows in others])
+        pairs = [_pairs(a, bins[rows], weights, w[rows]) for bins, w, rows in others]
+        found.append([chi2 for chi2, _ in pairs])
+        if one is few:
+            p_values = [_worst_p(*pair) for pair in pairs]
     if not np.isfinite(found[0][0]).any() or not np.isfinite(found[0][1]).any():
         return
     for name, statistic in (("mean", np.nanmean), ("max", np.nanmax)):
@@ -119,8 +134,20 @@ def add_pairs(
         errors = values[1:].std(axis=0, ddof=1).tolist() if np.isfinite(values[1:]).all() else (None, None)
         fits = list(zip(values[0].tolist(), errors, strict=True))
         book.add_fit(f"chi2ndf_2d.{name}", fits[0], fits[1], few.size)
+    book.add_test("chi2ndf_2d.max", PAIRS, *p_values)
+    z = book.z("chi2ndf_2d.mean")
+    if z is not None:  # its errors come from the spread of the parts
+        book.add_test("chi2ndf_2d.mean", PAIRS, float(stdtr(parts - 1, -z)))
     worst = np.unravel_index(int(np.nanargmax(found[0][0])), found[0][0].shape)
     book.comment("chi2ndf_2d.max", " and ".join(observables[int(index)].name for index in worst))
+
+
+def _worst_p(chi2: FloatArray, freedom: NDArray[np.int64]) -> float:
+    """The smallest probability of any pair, times their number: that of one at least of a sample of the same law."""
+    upper = np.triu_indices(len(chi2), 1)
+    p = chi2_p(chi2[upper] * freedom[upper], freedom[upper])
+    known = p[np.isfinite(p)]
+    return min(1.0, len(known) * float(known.min())) if len(known) else float("nan")
 
 
 def _of(statistic: Callable[[FloatArray], float], values: FloatArray) -> float:
