@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
+from hepgen.events.conversion import as_root_tree
 from hepgen.events.schema import LUMI_COLUMNS, RUN_COLUMNS, Column, Schema, is_identity
 from hepgen.events.select import apply_derived
 from hepgen.events.source import record
@@ -84,13 +85,10 @@ class OutputColumns:
     def _schema(self, format: str) -> Schema:
         schema = self._surrogate.schema
         kept = {column.name: column for column in self._kept}
-        columns = [kept.pop(column.name, column) for column in schema]
-        if schema.format == "hdf5" and format != "hdf5" and schema.convention:
-            columns.sort(key=lambda column: bool(column.shape or column.jagged))
-            if "event" not in schema and "event" not in kept:
-                columns.insert(0, Column("event", "uint64"))
-            schema = dataclasses.replace(schema, convention="")
-        columns += list(kept.values())
+        schema = schema.replace([kept.pop(column.name, column) for column in schema])
+        if format != "hdf5":
+            schema = as_root_tree(schema, kept)
+        columns = [*schema, *kept.values()]
         if self._hits_of is not None:
             columns += [
                 Column(name, _HIT_TYPES.get(name, "float32"), (), True, _HIT_UNITS.get(name, ""), "nhit")
