@@ -31,7 +31,6 @@ _BROKEN = (
     "constituents that are not finite",
     "constituents of negative pt",
     "jets that are not finite",
-    "jets of no pt",
 )
 
 
@@ -234,9 +233,11 @@ def _sound(jets: Jets) -> Jets:
     Raises:
         RowError: for one whose numbers are no jet.
     """
-    for name in _BROKEN:
-        if jets.problems[name].any():
-            row = int(np.flatnonzero(jets.problems[name])[0])
+    flags = {name: jets.problems[name] for name in _BROKEN}
+    flags["jets of constituents without a pt above 0"] = (jets.jet.pt <= 0) & (jets.multiplicity > 0)
+    for name, broken in flags.items():
+        if broken.any():
+            row = int(np.flatnonzero(broken)[0])
             raise RowError(name, row, hint="leave such jets out with --cut")
     return jets
 

@@ -117,7 +117,8 @@ def test_jets_without_columns_of_their_own_are_sums() -> None:
         ({"part_pt": [[10.0, np.nan, 20.0]]}, "constituents that are not finite"),
         ({"part_pt": [[10.0, -1.0, 20.0]]}, "constituents of negative pt"),
         ({"jet_eta": [np.inf]}, "jets that are not finite"),
-        ({"jet_pt": [0.0]}, "jets of no pt"),
+        ({"jet_pt": [0.0]}, "without a pt above 0"),
+        ({"jet_pt": [-60.0]}, "without a pt above 0"),
     ],
 )
 def test_broken_jets_are_refused_by_their_row(changes: dict[str, Any], words: str) -> None:
