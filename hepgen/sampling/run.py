@@ -155,7 +155,7 @@ class Sampling:
                 events, kept = self._objects.block(block, first, count)
             else:
                 rows, kept = self._conditions.block(block, first, count)
-                tensors = sample_block(self.surrogate, block, rows, self.seed, draws=self.draws)
+                tensors = sample_block(self.surrogate, block, rows, self.seed, count=count, draws=self.draws)
                 events = self.surrogate.representation.unpack(tensors)
             yield self.columns.assemble(events, block, first, kept)
 
