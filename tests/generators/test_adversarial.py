@@ -1,4 +1,4 @@
-"""What is the Wasserstein GAN's own, beyond the contract of all families."""
+"""What is the GAN's own, beyond the contract of all families."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hepgen.config.families import GanOptions
-from hepgen.generators.adversarial import WassersteinGan
+from hepgen.generators.adversarial import Gan
 from hepgen.generators.base import Objective, StageBatch
 from hepgen.training.seeds import draw, stream
 
@@ -15,7 +15,7 @@ def radius_of(weight: float) -> tuple[float, float]:
     """Mean and width of the squared radius after a short training on the unit sphere in eight dimensions."""
     torch.manual_seed(2)
     options = GanOptions(latent=8, hidden=[32], critic_hidden=[32], critic_steps=2, observables=weight)
-    gan = WassersteinGan(8, 0, options, 1)
+    gan = Gan(8, 0, options, 1)
 
     def radius(x: torch.Tensor) -> torch.Tensor:
         return x.square().sum(1, keepdim=True)
@@ -43,5 +43,5 @@ def test_a_critic_that_sees_an_observable_teaches_it() -> None:
 
 
 def test_a_critic_without_observables_has_none_among_its_inputs() -> None:
-    sizes = [WassersteinGan(3, 1, GanOptions(observables=weight), 2).critic for weight in (0.0, 1.0)]
+    sizes = [Gan(3, 1, GanOptions(observables=weight), 2).critic for weight in (0.0, 1.0)]
     assert [next(one.parameters()).shape[1] for one in sizes] == [4, 6]

@@ -11,8 +11,6 @@ from hepgen.generators.networks.dropout import Dropout
 from hepgen.generators.networks.mlp import dense
 
 SLOPE = 0.2
-# Where no gradient is wanted, events go through in parts of about so many pairs, which stay near the processor.
-_PAIRS_AT_ONCE = 2**14
 
 
 class MessagePassingLayer(nn.Module):
@@ -39,11 +37,11 @@ class MessagePassingLayer(nn.Module):
         self.update = dense([messages[-1] + inputs + conditions, *updates], slope=SLOPE, dropout=dropout)
         self.end = nn.Linear(updates[-1], outputs)
 
-    def forward(self, x: Tensor, condition: Tensor, there: Tensor) -> Tensor:
-        """x (events, N, inputs), condition (events, conditions), there (events, N), 1 and 0: (events, N, outputs)."""
+    def forward(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(events, N, inputs), (events, conditions) and mask (events, N) to (events, N, outputs)."""
         known = torch.cat([x, condition.unsqueeze(1).expand(-1, x.shape[1], -1)], 2)
         pairs = self.message(self.receive(known).unsqueeze(2) + self.send(x).unsqueeze(1))
-        total = torch.einsum("enms,em->ens", pairs, there)
+        total = pairs.sum(2) if mask is None else torch.einsum("enms,em->ens", pairs, mask.to(pairs.dtype))
         found: Tensor = self.end(self.update(torch.cat([total, known], 2)))
         return found
 
@@ -80,19 +78,11 @@ class MessagePassing(nn.Module):
             for i in range(iterations)
         )
 
-    def forward(self, x: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """(events, N, inputs), (events, conditions) and mask (events, N) to (events, N, outputs); padding gives 0."""
-        there = mask.to(x.dtype)
-        if torch.is_grad_enabled():
-            return self._pass(x, condition, there)
-        events = max(1, _PAIRS_AT_ONCE // max(1, x.shape[1] ** 2))
-        parts = zip(x.split(events), condition.split(events), there.split(events), strict=True)
-        return torch.cat([self._pass(*part) for part in parts])
-
-    def _pass(self, x: Tensor, condition: Tensor, there: Tensor) -> Tensor:
         for layer in self.layers:
-            x = layer(x, condition, there)
-        return x * there.unsqueeze(2)
+            x = layer(x, condition, mask)
+        return x if mask is None else x * mask.unsqueeze(2)
 
 
 class MessagePassingCritic(nn.Module):
