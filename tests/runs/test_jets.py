@@ -94,6 +94,20 @@ def test_a_bundle_gives_the_same_jets(jets: Surrogate, tmp_path: Path) -> None:
     assert ak.all(one.part_pt == other.part_pt, axis=None)
 
 
+def test_jets_of_jetnet_are_lists_in_root(tmp_path: Path) -> None:
+    surrogate = train_run(recipe("jetnet.hdf5", "matching"), tmp_path / "run", seed=1)
+    files = [tmp_path / "jets.root", tmp_path / "jets.hdf5"]
+    for path in files:
+        sample_to_file(surrogate, path, 120, seed=2)
+    lists, arrays = (next(iter(open_events(path).batches())) for path in files)
+    particles, features = ak.to_numpy(arrays.particle_features), ak.to_numpy(arrays.jet_features)
+    assert (ak.to_numpy(ak.num(lists.part_pt)) == features[:, 3]).all()
+    np.testing.assert_array_equal(ak.to_numpy(lists.jet_pt), features[:, 0])
+    hardest = ak.to_numpy(lists.part_pt[:, 0]) / features[:, 0]
+    np.testing.assert_allclose(hardest, particles[:, 0, 2], rtol=1e-5)
+    assert len(np.unique(ak.to_numpy(lists.event))) == 120
+
+
 @pytest.mark.parametrize("generator", ["coupling", "gan", "mean_flow"])
 def test_every_family_makes_jetnet_files(generator: str, tmp_path: Path) -> None:
     surrogate = train_run(recipe("jetnet.hdf5", generator), tmp_path / "run", seed=1)
