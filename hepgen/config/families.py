@@ -121,6 +121,8 @@ class MeanFlowOptions(VelocityOptions):
 
     loss: Literal["squared", "huber"] = "huber"
     """Mean squared error of the velocity, or its root where it is large (pseudo-Huber), which outliers pull less."""
+    frequencies: int = Field(4, ge=1)
+    """Number of cosines of each time that the network sees; it is differentiated by them, so more make it noisy."""
     steps: int = Field(2, ge=1)
     """Number of steps, and of network evaluations, of sampling; may be changed after the training."""
     pieces: float = Field(0.5, gt=0, le=1)

@@ -176,7 +176,7 @@ def test_an_error_of_a_file_says_its_line(recipe_file: Path) -> None:
     ("change", "what", "hint"),
     [
         ({"generator": "copling"}, "'generator' is 'copling', which is no generator family", "did you mean 'coupling'?"),
-        ({"generator": "xyz"}, "'generator' is 'xyz', which is no generator family", "known: coupling, gan"),
+        ({"generator": "xyz"}, "'generator' is 'xyz', which is no generator family", "known: coupling, gan, matching, mean_flow"),
         (
             {"stages": {"columns": {"generator": "gann"}}},
             "'stages.columns.generator' is 'gann', which is no generator family",

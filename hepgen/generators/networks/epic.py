@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 SLOPE = 0.01
 SUM_SCALE = 0.01
+_MANY_ROWS = 256
 
 
 def pooled(x: Tensor, mask: Tensor | None = None, sum_scale: float = SUM_SCALE) -> Tensor:
@@ -61,19 +62,26 @@ class EpicLayer(nn.Module):
         self.point_out = linear(hidden, hidden, normalised=normalised)
 
     def forward(
-        self, x: Tensor, event: Tensor, context: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Constituents (events, N, hidden) and event (events, latent) to the same; ``x`` is used up in inference mode."""
+        self, x: Tensor, event: Tensor, context: Tensor | None = None, mask: Tensor | None = None,
+        room: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Constituents (events, N, hidden) and event (events, latent) to the same.
+
+        In inference mode ``x`` is used up, and ``room`` (events * N, hidden) too, where it is given: new memory costs
+        as much as the layer's arithmetic between its products.
+        """
         found = torch.cat([pooled(x, mask, self.sum_scale), event, *_given(context)], 1)
-        event = _activate(self.event_out(_activate(self.event_in(found))) + event)
+        event = _activate(_linear(_activate(_linear(found, self.event_in)), self.event_out) + event)
         weight = self.point_in.weight
         told = functional.linear(torch.cat([event, *_given(context)], 1), weight[:, self.hidden :], self.point_in.bias)
         flat = x.reshape(-1, self.hidden)
-        near = torch.mm(flat, weight[:, : self.hidden].t()).view(x.shape)
+        turned = _turned(weight[:, : self.hidden], len(flat))
         if torch.is_inference_mode_enabled():
+            near = torch.mm(flat, turned, out=room).view(x.shape)
             near = functional.leaky_relu_(near.add_(told.unsqueeze(1)), SLOPE)
-            flat.addmm_(near.view(-1, self.hidden), self.point_out.weight.t()).add_(self.point_out.bias)
-            return functional.leaky_relu_(flat, SLOPE).view(x.shape), event
+            flat.addmm_(near.view(-1, self.hidden), _turned(self.point_out.weight, len(flat)))
+            return functional.leaky_relu_(flat.add_(self.point_out.bias), SLOPE).view(x.shape), event
+        near = torch.mm(flat, turned).view(x.shape)
         return _activate(self.point_out(_activate(near + told.unsqueeze(1))) + x), event
 
 
@@ -100,10 +108,11 @@ class EpicLayers(nn.Module):
         """Constituents (events, N, hidden) and event (events, latent) to the same."""
         start, start_event = x, event
         inference = torch.is_inference_mode_enabled()
+        room = torch.empty_like(x).view(-1, x.shape[2]) if inference else None
         if inference:
             x = x.clone()
         for layer in self.layers:
-            x, event = layer(x, event, context, mask)
+            x, event = layer(x, event, context, mask, room)
             x = x.add_(start) if inference else x + start
             event = event + start_event
         return x, event
@@ -172,6 +181,16 @@ def _activate(x: Tensor) -> Tensor:
     if torch.is_inference_mode_enabled():
         return functional.leaky_relu_(x, SLOPE)
     return functional.leaky_relu(x, SLOPE)
+
+
+def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    return torch.addmm(layer.bias, x, _turned(layer.weight, 8 * len(x)))
+
+
+def _turned(weight: Tensor, rows: int) -> Tensor:
+    """The transposed weight; copied where so many rows are multiplied that a product by rows in order pays for it."""
+    turned = weight.t()
+    return turned.contiguous() if rows >= _MANY_ROWS and torch.is_inference_mode_enabled() else turned
 
 
 def _given(context: Tensor | None) -> tuple[Tensor, ...]:
