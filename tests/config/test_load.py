@@ -205,8 +205,8 @@ def test_an_error_of_a_file_says_its_line(recipe_file: Path) -> None:
             "",
         ),
         ({"split": {"method": "kfold", "fold": 5}}, "'split': fold 5 of 5 does not exist: folds count from 0", ""),
-        ({"representation": {"kind": "tabel"}}, "'representation.kind' is 'tabel', it must be one of: calorimeter, table", "did you mean 'table'?"),
-        ({"representation": {}}, "'representation' does not say its kind", "add kind: calorimeter or kind: table"),
+        ({"representation": {"kind": "tabel"}}, "'representation.kind' is 'tabel', it must be one of: calorimeter, particle_cloud, table", "did you mean 'table'?"),
+        ({"representation": {}}, "'representation' does not say its kind", "add kind: calorimeter or kind: particle_cloud or kind: table"),
         ({"representation": {"kind": "calorimeter"}}, "'representation.binning' is missing", "name the XML (of the CaloChallenge schema) or YAML of the voxels: binning: FILE"),
         ({"representation": {"kind": "calorimeter", "binning": 3}}, "'representation.binning' is 3, it must be text", ""),
         (
