@@ -14,6 +14,7 @@ from hepgen.evaluation.checks import (
     check_pool,
     check_scales,
     condition_notes,
+    protocol_notes,
     size_notes,
 )
 from hepgen.evaluation.density_ratio import weight_spectrum
@@ -86,7 +87,9 @@ class Comparison:
         true, made = reference.pool, generated.pool
         bins = condition_bins(true.conditions, domain.condition_names, bare_first=domain.kind == "calorimeter")
         axes, spectrum_axis = domain.axes(true)
-        plan = Plan.make(true, made, bins, (self.rngs[2], self.rngs[3], self.rngs[4]), work.max_events or len(true))
+        plan = Plan.make(
+            true, made, bins, (self.rngs[2], self.rngs[3], self.rngs[4]), work.max_events or len(true), work.splits
+        )
         scorer = Scorer(domain, work, true, made, axes, spectrum_axis, bins, self.classifier_seed, self.tell)
 
         scorer.add(book, plan)
@@ -130,8 +133,10 @@ class Comparison:
                 *sanity_notes(sanity, habitual),
                 *condition_notes(true, made, domain.condition_names, bins),
                 *_bin_notes(plan),
+                *scorer.missing(plan.raw),
                 *_control_notes(book, results),
                 *notes,
+                *protocol_notes(domain.kind, work),
                 *size_notes(domain.kind, work, quick, plan.raw.size, asked),
             ),
             histograms=(
@@ -204,7 +209,10 @@ class Comparison:
     ) -> ScoreBook | None:
         """Every score without the flagged events; None where none is flagged or nothing is left."""
         clean = plan.without(reference, generated)
-        if not (reference.any() or generated.any()) or min(clean.split.size, clean.raw.size) < MIN_EVENTS // 2:
+        if (
+            not (reference.any() or generated.any())
+            or min(split.size for split in (*clean.splits, *clean.raws)) < MIN_EVENTS // 2
+        ):
             return None
         self.tell("scores without broken events")
         book = ScoreBook()
@@ -248,9 +256,10 @@ def _bin_notes(plan: Plan) -> list[str]:
 
 
 def _control_notes(book: ScoreBook, results: Sequence[ClassifierResult]) -> list[str]:
+    scores = book.scores()
     names = [(result.test.score("auc"), result.test.control) for result in results]
     return [
         f"Control of {name}: the same classifier tells truth from truth with {control} at"
-        f" {book.mean(f'control.{name}'):.3f}."
+        f" {scores[f'control.{name}'].text()}."
         for name, control in names
     ]

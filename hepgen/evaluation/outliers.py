@@ -9,27 +9,35 @@ from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.limits import Range
-from hepgen.evaluation.scores import ScoreBook
+from hepgen.evaluation.scores import Pair, ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
 
 _BIN_EVENTS = 200
 
 
-def add_outliers(book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], split: Split) -> None:
+def add_outliers(
+    book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], splits: Sequence[Split]
+) -> None:
     """Add ``outliers``, the share of events with an observable beyond the tails of half A, in all or in a bin of a condition.
 
     An observable is beyond where half A would hardly reach with a thousand times as many events; bins of fewer than 200
     events of half A do not count. The error is that of counting.
     """
+    found = [_of_split(reference, generated, bins, split) for split in splits]
+    book.add_fits("outliers", found, min(split.size for split in splits))
+
+
+def _of_split(reference: Pool, generated: Pool, bins: Sequence[ConditionBin], split: Split) -> tuple[Pair, Pair]:
+    """The share and its error, of generated events and of half B."""
     truth, conditions = reference.observables[split.a], reference.conditions[split.a]
     inside = [(one, one.rows(conditions)) for one in bins]
     ranges: list[tuple[ConditionBin | None, Range]] = [(None, Range.fit(truth, tight=True))]
     ranges += [(one, Range.fit(truth[rows], tight=True)) for one, rows in inside if rows.sum() >= _BIN_EVENTS]
-    found = []
+    found: list[Pair] = []
     for pool, rows in ((generated, split.generated), (reference, split.b)):
         beyond = _beyond(pool.observables[rows], pool.conditions[rows], ranges)
         found.append(_share(beyond, pool.weights[rows]))
-    book.add_fit("outliers", found[0], found[1], split.size)
+    return found[0], found[1]
 
 
 def _beyond(

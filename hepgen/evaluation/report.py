@@ -10,7 +10,7 @@ from hepgen.evaluation.histograms import HistogramPair
 from hepgen.evaluation.report_parts import Curve, ShowerImage, WeightSpectrum
 from hepgen.evaluation.scores import Score, is_headline
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)

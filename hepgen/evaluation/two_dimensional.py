@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.evaluation.domain import FloatArray, Pool
 from hepgen.evaluation.histograms import Observable
-from hepgen.evaluation.scores import ScoreBook
+from hepgen.evaluation.scores import Pair, ScoreBook
 from hepgen.evaluation.splits import Split
 
 BINS = 8
@@ -58,34 +61,57 @@ def pair_chi2(
     Returns:
         (observables, observables), symmetric, nan on the diagonal and where fewer than two cells count.
     """
-    (one, one_squares), (other, other_squares) = (
-        _tables(*x) for x in ((first, first_weights), (second, second_weights))
-    )
-    totals = first_weights.sum(), second_weights.sum()
-    variance = one_squares / totals[0] ** 2 + other_squares / totals[1] ** 2
-    # the joint estimate of what is expected in a cell, in effective events of the smaller sample
-    expected = (one / totals[0] + other / totals[1]) / 2 * min(_effective(first_weights), _effective(second_weights))
-    used = (variance > 0) & (expected >= _FEW)
-    difference = one / totals[0] - other / totals[1]
-    squares = np.where(used, difference**2 / np.where(used, variance, 1.0), 0.0)
-    freedom = used.sum(axis=(1, 3)) - 1
-    chi2 = np.where(freedom > 0, squares.sum(axis=(1, 3)) / np.maximum(freedom, 1), np.nan)
-    np.fill_diagonal(chi2, np.nan)
-    return chi2
+    return _Tables.of(first, first_weights).chi2(_Tables.of(second, second_weights))
 
 
-def _effective(weights: FloatArray) -> float:
-    return float(weights.sum() ** 2 / np.square(weights).sum())
+@dataclass(frozen=True)
+class _Tables:
+    """Two-dimensional histograms of all pairs of observables of a sample.
 
+    Attributes:
+        sums, squares: of weights and of their squares, (observables, bins, observables, bins).
+        total, total_squares: the same over all events.
+    """
 
-def _tables(bins: NDArray[np.int64], weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Sums of weights, and of their squares, (observables, bins, observables, bins), by one product of matrices."""
-    events, count = bins.shape
-    marks = np.zeros((events, count * (BINS + 1)), dtype=np.float32)
-    marks[np.arange(events)[:, None], bins + np.arange(count) * (BINS + 1)] = 1.0
-    shape = (count, BINS + 1, count, BINS + 1)
-    tables = (((marks * power[:, None].astype(np.float32)).T @ marks).reshape(shape) for power in (weights, weights**2))
-    return next(tables).astype(np.float64), next(tables).astype(np.float64)
+    sums: FloatArray
+    squares: FloatArray
+    total: float
+    total_squares: float
+
+    @classmethod
+    def of(cls, bins: NDArray[np.int64], weights: FloatArray) -> _Tables:
+        """Of (events, observables), by one product of matrices."""
+        events, count = bins.shape
+        marks = np.zeros((events, count * (BINS + 1)), dtype=np.float32)
+        marks[np.arange(events)[:, None], bins + np.arange(count) * (BINS + 1)] = 1.0
+        plain = bool((weights == 1).all())
+        weighted = [marks if plain else marks * power[:, None].astype(np.float32) for power in (weights, weights**2)]
+        products = [(one.T @ marks).astype(np.float64) for one in (weighted[:1] if plain else weighted)]
+        shape = (count, BINS + 1, count, BINS + 1)
+        totals = float(weights.sum()), float(np.square(weights).sum())
+        return cls(products[0].reshape(shape), products[-1].reshape(shape), *totals)
+
+    def __add__(self, other: _Tables) -> _Tables:
+        names = self.__dataclass_fields__
+        return _Tables(*(getattr(self, name) + getattr(other, name) for name in names))
+
+    @property
+    def effective(self) -> float:
+        """Events without weights that would have the same statistical error."""
+        return self.total**2 / self.total_squares
+
+    def chi2(self, other: _Tables) -> FloatArray:
+        """As ``pair_chi2`` gives it."""
+        variance = self.squares / self.total**2 + other.squares / other.total**2
+        shares = self.sums / self.total, other.sums / other.total
+        # the joint estimate of what is expected in a cell, in effective events of the smaller sample
+        expected = (shares[0] + shares[1]) / 2 * min(self.effective, other.effective)
+        used = (variance > 0) & (expected >= _FEW)
+        squares = np.where(used, (shares[0] - shares[1]) ** 2 / np.where(used, variance, 1.0), 0.0)
+        freedom = used.sum(axis=(1, 3)) - 1
+        chi2 = np.where(freedom > 0, squares.sum(axis=(1, 3)) / np.maximum(freedom, 1), np.nan)
+        np.fill_diagonal(chi2, np.nan)
+        return chi2
 
 
 def add_pairs(
@@ -93,7 +119,7 @@ def add_pairs(
     reference: Pool,
     generated: Pool,
     observables: Sequence[Observable],
-    split: Split,
+    splits: Sequence[Split],
     parts: int,
 ) -> None:
     """Add ``chi2ndf_2d.mean`` and ``chi2ndf_2d.max`` over all pairs of observables, with the name of the worst pair.
@@ -103,24 +129,34 @@ def add_pairs(
     count = min(len(observables), MOST_OBSERVABLES)
     if count < 2:
         return
-    few = Split(*(rows[:MOST_EVENTS] for rows in (split.a, split.b, split.generated)))
-    truth = reference.observables[few.a][:, :count]
-    true = quantile_bins(reference.observables[:, :count], truth)
-    made = quantile_bins(generated.observables[:, :count], truth)
-    found = []
-    for one in (few, *few.parts(parts)):
-        a, weights = true[one.a], reference.weights[one.a]
-        others = (made, generated.weights, one.generated), (true, reference.weights, one.b)
-        found.append([pair_chi2(a, bins[rows], weights, w[rows]) for bins, w, rows in others])
-    if not np.isfinite(found[0][0]).any() or not np.isfinite(found[0][1]).any():
+    few = [split.first(MOST_EVENTS) for split in splits]
+    found = [_of_split(reference, generated, split, parts, count) for split in few]
+    if not all(np.isfinite(chi2).any() for one in found for chi2 in one[0]):
         return
     for name, statistic in (("mean", np.nanmean), ("max", np.nanmax)):
-        values = np.array([[_of(statistic, chi2) for chi2 in pair] for pair in found])
-        errors = values[1:].std(axis=0, ddof=1).tolist() if np.isfinite(values[1:]).all() else (None, None)
-        fits = list(zip(values[0].tolist(), errors, strict=True))
-        book.add_fit(f"chi2ndf_2d.{name}", fits[0], fits[1], few.size)
-    worst = np.unravel_index(int(np.nanargmax(found[0][0])), found[0][0].shape)
+        fits: list[tuple[Pair, Pair]] = []
+        for one in found:
+            values = np.array([[_of(statistic, chi2) for chi2 in pair] for pair in one])
+            known = len(values) > 2 and bool(np.isfinite(values[1:]).all())
+            errors = values[1:].std(axis=0, ddof=1).tolist() if known else (None, None)
+            value, floor = zip(values[0].tolist(), errors, strict=True)
+            fits.append((value, floor))
+        book.add_fits(f"chi2ndf_2d.{name}", fits, min(split.size for split in few))
+    every = np.array([np.nan_to_num(one[0][0]) for one in found]).mean(axis=0)
+    worst = np.unravel_index(int(np.argmax(every)), every.shape)
     book.comment("chi2ndf_2d.max", " and ".join(observables[int(index)].name for index in worst))
+
+
+def _of_split(reference: Pool, generated: Pool, split: Split, parts: int, count: int) -> list[list[FloatArray]]:
+    """chi2 of all pairs of generated events and of half B, of a split and of its parts."""
+    truth = reference.observables[split.a][:, :count]
+    tables = []
+    for pool, rows in ((reference, split.a), (generated, split.generated), (reference, split.b)):
+        bins = quantile_bins(pool.observables[rows][:, :count], truth)
+        pieces = zip(*(np.array_split(one, parts) for one in (bins, pool.weights[rows])), strict=True)
+        of_parts = [_Tables.of(*piece) for piece in pieces]
+        tables.append([reduce(add, of_parts), *of_parts])
+    return [[a.chi2(made), a.chi2(b)] for a, made, b in zip(*tables, strict=True)]
 
 
 def _of(statistic: Callable[[FloatArray], float], values: FloatArray) -> float:

@@ -110,7 +110,7 @@ def test_batches_of_any_size_give_the_same_report():
 def test_json_survives_the_round_trip_and_holds_no_nan():
     report = truth_report()
     state = json.loads(report.to_json())
-    assert state["schema_version"] == 1
+    assert state["schema_version"] == 2
     assert state["kind"] == "calorimeter"
     assert {"protocol", "n", "seed", "scores", "sanity", "notes"} <= set(state)
     assert {"value", "error", "floor", "z", "n"} <= set(state["scores"]["auc_low"])
@@ -273,3 +273,17 @@ def test_wrong_inputs_are_refused():
 
     with pytest.raises(InputFileError, match="the binning has 4"):
         evaluate(reference, generated, binning=Binning((Layer(0, (0.0, 1.0), 4),)), **COMMON)
+
+
+def test_a_table_has_no_threshold_and_what_it_lacks_is_said():
+    reference, generated = halves(ttbar())
+    options = {"kind": "table", "columns": ["n_jets", "met"], "settings": replace(SMALL, official=True), "seed": 1}
+    with pytest.raises(UsageError, match="threshold"):
+        evaluate(reference, generated, threshold=1.0, **options)
+    report = evaluate(reference, generated, **options)
+    assert any(note.startswith("No fpd_intercept: it needs 1000 events a side") for note in report.notes)
+    assert any("is one of showers" in note for note in report.notes)
+    control = report.scores["control.auc"]
+    assert control.error > 0
+    assert control.error_from == "parts"
+    assert (report.scores["ks.met"].splits, report.scores["auc"].splits) == (SMALL.splits, 1)
