@@ -147,6 +147,8 @@ def test_broken_voxels_are_counted_and_left_out():
     score = report.scores["separation.mean"]
     assert score.without is not None
     assert score.without != score.value
+    assert score.without_floor is not None
+    assert 0 < score.without_n <= score.n
     assert any("left out of every score" in note for note in report.notes)
     assert report.scores["auc_low"].value is not None
 
