@@ -9,7 +9,7 @@ import numpy as np
 from hepgen.errors import InputFileError
 from hepgen.evaluation.domain import Domain, FloatArray, Pool
 from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
-from hepgen.evaluation.protocols import PUBLISHED_EVENTS, Protocol
+from hepgen.evaluation.protocols import PUBLISHED_EVENTS, PUBLISHED_SIDE, Protocol
 from hepgen.evaluation.quantity_names import is_azimuth
 from hepgen.evaluation.sanity import AZIMUTHS, EMPTY
 from hepgen.evaluation.splits import ConditionBin
@@ -18,6 +18,7 @@ from hepgen.events.source import EventSource, NumberedSource
 
 MIN_EVENTS = 100
 _FEW = 0.05
+_EVENTS = {"jets": "jets", "table": "a table"}
 _SAME_SCALE = 0.04  # in the decimal logarithm
 _ROUNDING = 1e-3  # of an angle at the end of its circle
 
@@ -210,6 +211,17 @@ def condition_notes(
             if outside.any():
                 notes.append(f"{int(outside.sum())} generated events have a value of '{name}' not in the reference.")
     return notes
+
+
+def protocol_notes(kind: str, protocol: Protocol) -> list[str]:
+    """What the protocol of the CaloChallenge means for events that are no showers."""
+    if not protocol.official or kind == "calorimeter":
+        return []
+    words = (
+        f"Protocol '{protocol.name}' is one of showers. For {_EVENTS[kind]} the classifiers stay those of 'fast', on all"
+        f" events; fpd_extrapolated and kpd_median, from {PUBLISHED_SIDE} events a side on, are what it adds."
+    )
+    return [words]
 
 
 def size_notes(kind: str, protocol: Protocol, quick: bool, side: int, asked: int | None) -> list[str]:

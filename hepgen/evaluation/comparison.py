@@ -15,6 +15,7 @@ from hepgen.evaluation.checks import (
     check_pool,
     check_scales,
     condition_notes,
+    protocol_notes,
     size_notes,
 )
 from hepgen.evaluation.counted import add_defect_tests
@@ -104,7 +105,9 @@ class Comparison:
         true, made = reference.pool, generated.pool
         bins = condition_bins(true.conditions, domain.condition_names, bare_first=domain.kind == "calorimeter")
         axes, spectrum_axis = domain.axes(true)
-        plan = Plan.make(true, made, bins, (self.rngs[2], self.rngs[3], self.rngs[4]), work.max_events or len(true))
+        plan = Plan.make(
+            true, made, bins, (self.rngs[2], self.rngs[3], self.rngs[4]), work.max_events or len(true), work.splits
+        )
         scorer = Scorer(domain, work, true, made, axes, spectrum_axis, bins, self.classifier_seed, self.tell)
 
         scorer.add(book, plan)
@@ -156,8 +159,10 @@ class Comparison:
                 *_weight_notes(scores, true, made),
                 *condition_notes(true, made, domain.condition_names, bins),
                 *_bin_notes(plan),
+                *scorer.missing(plan.raw),
                 *_control_notes(book, results),
                 *notes,
+                *protocol_notes(domain.kind, work),
                 *size_notes(domain.kind, work, quick, plan.raw.size, asked),
             ),
             histograms=(
@@ -235,7 +240,10 @@ class Comparison:
     ) -> ScoreBook | None:
         """Every score without the flagged events; None where none is flagged or nothing is left."""
         clean = plan.without(reference, generated)
-        if not (reference.any() or generated.any()) or min(clean.split.size, clean.raw.size) < MIN_EVENTS // 2:
+        if (
+            not (reference.any() or generated.any())
+            or min(split.size for split in (*clean.splits, *clean.raws)) < MIN_EVENTS // 2
+        ):
             return None
         self.tell("scores without broken events")
         book = ScoreBook()
@@ -296,9 +304,10 @@ def _weight_notes(scores: Mapping[str, Score], reference: Pool, generated: Pool)
 
 
 def _control_notes(book: ScoreBook, results: Sequence[ClassifierResult]) -> list[str]:
+    scores = book.scores()
     names = [(result.test.score("auc"), result.test.control) for result in results]
     return [
         f"Control of {name}: the same classifier tells truth from truth with {control} at"
-        f" {book.mean(f'control.{name}'):.3f}."
+        f" {scores[f'control.{name}'].text()}."
         for name, control in names
     ]

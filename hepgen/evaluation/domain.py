@@ -120,16 +120,16 @@ class Compared:
     Attributes:
         reference, generated: the pools.
         bins: of the conditions.
-        split: of one-dimensional scores.
-        raw_split: of all others; its rows have raw values.
+        splits: of one-dimensional scores.
+        raw_splits: of all others; their rows have raw values.
         parts: that share no event, behind the errors.
     """
 
     reference: Pool
     generated: Pool
     bins: Sequence[ConditionBin]
-    split: Split
-    raw_split: Split
+    splits: Sequence[Split]
+    raw_splits: Sequence[Split]
     parts: int
 
 

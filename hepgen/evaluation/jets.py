@@ -168,7 +168,7 @@ class JetDomain(PlainDomain):
 
     def add_own(self, book: ScoreBook, compared: Compared) -> None:
         """W1M, W1P, W1EFP, coverage and MMD."""
-        samples = compared.reference, compared.generated, compared.raw_split, compared.parts
+        samples = compared.reference, compared.generated, compared.raw_splits, compared.parts
         add_jet_scores(book, *samples, hardest=self.hardest, repeats=self.matches)
 
     def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol as Interface
 
+from hepgen.errors import UsageError
 from hepgen.evaluation.checks import (
     check_columns,
     check_kinds,
@@ -53,8 +54,8 @@ def evaluate(
 ) -> Report:
     """Compare a generated sample with a reference, every score beside the value that two true samples give.
 
-    The reference is divided at random into halves A and B; scores compare as many generated events as B has with A,
-    floors compare B with A. Errors come from parts that share no event (``Score.from_parts``). Where events are broken,
+    The reference is divided at random into halves A and B, several times; scores compare as many generated events as B has with A,
+    floors compare B with A. Errors come from parts that share no event (``Score.from_splits``). Where events are broken,
     every score is given without them as well (``Score.without``).
 
     Args:
@@ -82,12 +83,15 @@ def evaluate(
         notes: sentences on the samples that the report begins its own with.
 
     Raises:
-        UsageError: for an unknown kind, a calorimeter without a binning, or jets whose columns are not found.
+        UsageError: for an unknown kind, a calorimeter without a binning, jets whose columns are not found, or a threshold
+            where there are no voxels.
         ConfigError: for an unknown protocol.
         InputFileError: if a column is missing, a unit or the kind of events differs, or a sample is too small or empty.
     """
     tell = progress.message if progress is not None else say_nothing
     check_kinds(reference, generated)
+    if threshold is not None and kind != "calorimeter":
+        raise UsageError(f"a threshold is one of voxels, events of the kind '{kind}' have none", hint="leave it out")
     work = settings or choose_protocol(protocol, quick=quick, max_events=max_events)
     width, notes = 1, [*notes]
     if kind == "jets":

@@ -198,8 +198,8 @@ class ShowerDomain:
     def add_own(self, book: ScoreBook, compared: Compared) -> None:
         """Response and layer profile."""
         samples = book, compared.reference, compared.generated
-        add_response(*samples, energy_bins(compared.bins, compared.reference), compared.split, compared.parts)
-        add_profile(*samples, self.binning, compared.split, compared.parts)
+        add_response(*samples, energy_bins(compared.bins, compared.reference), compared.splits, compared.parts)
+        add_profile(*samples, self.binning, compared.splits, compared.parts)
 
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
         """The layer profile, and mean and width of the response against incident energy."""

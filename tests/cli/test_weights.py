@@ -97,8 +97,8 @@ def test_weighted_showers_have_the_response_and_the_profile_of_repeated_ones():
     books = []
     for made in (pool, with_weights(pool.take(rows), np.ones(len(rows)))):
         book, split = ScoreBook(), Split(np.arange(len(plain)), np.arange(len(plain)), np.arange(len(made)))
-        add_response(book, plain, made, bins, split, 2)
-        add_profile(book, plain, made, binning(), split, 2)
+        add_response(book, plain, made, bins, [split], 2)
+        add_profile(book, plain, made, binning(), [split], 2)
         books.append(book)
     names = [name for name in books[0].scores() if name.startswith(("response.mean.", "response.rms.", "profile."))]
     assert len(names) > 5
@@ -120,7 +120,7 @@ def test_weighted_jets_have_the_distances_of_repeated_ones():
     books, every = [], np.arange(size)
     for made in (padded, with_weights(pool.take(rows), np.ones(size))):
         books.append(ScoreBook())
-        add_jet_scores(books[-1], plain, made, Split(every, every, every), 2, repeats=0)
+        add_jet_scores(books[-1], plain, made, [Split(every, every, every)], 2, repeats=0)
     for name in ("w1m", "w1efp", "w1p"):
         assert books[0].pair(name)[0] > 0
         assert books[0].pair(name)[0] == pytest.approx(books[1].pair(name)[0], rel=1e-6), name

@@ -147,6 +147,8 @@ def test_broken_voxels_are_counted_and_left_out():
     score = report.scores["separation.mean"]
     assert score.without is not None
     assert score.without != score.value
+    assert score.without_floor is not None
+    assert 0 < score.without_n <= score.n
     assert any("left out of every score" in note for note in report.notes)
     assert report.scores["auc_low"].value is not None
 
@@ -273,3 +275,17 @@ def test_wrong_inputs_are_refused():
 
     with pytest.raises(InputFileError, match="the binning has 4"):
         evaluate(reference, generated, binning=Binning((Layer(0, (0.0, 1.0), 4),)), **COMMON)
+
+
+def test_a_table_has_no_threshold_and_what_it_lacks_is_said():
+    reference, generated = halves(ttbar())
+    options = {"kind": "table", "columns": ["n_jets", "met"], "settings": replace(SMALL, official=True), "seed": 1}
+    with pytest.raises(UsageError, match="threshold"):
+        evaluate(reference, generated, threshold=1.0, **options)
+    report = evaluate(reference, generated, **options)
+    assert any(note.startswith("No fpd_intercept: it needs 1000 events a side") for note in report.notes)
+    assert any("is one of showers" in note for note in report.notes)
+    control = report.scores["control.auc"]
+    assert control.error > 0
+    assert control.error_from == "parts"
+    assert (report.scores["ks.met"].splits, report.scores["auc"].splits) == (SMALL.splits, 1)
