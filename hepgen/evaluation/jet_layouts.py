@@ -10,6 +10,7 @@ import numpy as np
 from hepgen.errors import InputFileError, UsageError
 from hepgen.evaluation.jet_reading import common_width
 from hepgen.events.constituents import Jets, read_jets
+from hepgen.events.jet_units import check_units
 from hepgen.events.jets import JetColumns, find_jets, unit_of_pt
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource, pieces
@@ -88,12 +89,15 @@ def known_roles(columns: JetColumns) -> tuple[str, ...]:
     return tuple(role for role in OF_JETS if getattr(columns, role) or not columns.relative)
 
 
-def common_jets(samples: Mapping[str, EventSource], columns: JetColumns | None = None) -> CommonJets:
+def common_jets(
+    samples: Mapping[str, EventSource], columns: JetColumns | None = None, further: Sequence[str] = ()
+) -> CommonJets:
     """What the jets of several samples have in common; by a pass over one column of each.
 
     Args:
         samples: by their names, the reference first.
         columns: of the reference, found by their names where None.
+        further: columns that are used beside those of the jets: conditions and weights.
 
     Raises:
         UsageError: if a sample has no jets.
@@ -103,6 +107,7 @@ def common_jets(samples: Mapping[str, EventSource], columns: JetColumns | None =
     first = CommonJets(columns or columns_of_jets(sources[0].schema))
     found = {name: first.columns_of(source.schema) for name, source in samples.items()}
     for name, source in samples.items():
+        check_units(source.schema, found[name])
         _check_units(name, source.schema, found[name], sources[0].schema, first.reference)
     width, longest = common_width(sources, list(found.values()))
     held = [_padded_width(source, one) for source, one in zip(sources, found.values(), strict=True)]
@@ -120,7 +125,7 @@ def common_jets(samples: Mapping[str, EventSource], columns: JetColumns | None =
         roles=tuple(role for role in OF_JETS if all(role in one for one in known)),
         masses=len({_has_masses(one) for one in found.values()}) == 1,
     )
-    notes = [*_layout_notes(samples, found, common), *_length_notes(samples, held, longest, common)]
+    notes = [*_layout_notes(samples, found, common, further), *_length_notes(samples, held, longest, common)]
     usual = max(longest) if most is None else most
     if common.width < usual:
         notes.append(
@@ -166,7 +171,9 @@ def _check_units(which: str, schema: Schema, columns: JetColumns, wanted: Schema
             )
 
 
-def _layout_notes(samples: Mapping[str, EventSource], found: Mapping[str, JetColumns], common: CommonJets) -> list[str]:
+def _layout_notes(
+    samples: Mapping[str, EventSource], found: Mapping[str, JetColumns], common: CommonJets, further: Sequence[str]
+) -> list[str]:
     """Sentences on columns of other names, and on what not all samples have."""
     if len(set(found.values())) == 1:
         return []
@@ -210,11 +217,17 @@ def _layout_notes(samples: Mapping[str, EventSource], found: Mapping[str, JetCol
     others = [
         f"{', '.join(left)} of the {name} sample"
         for name, source in samples.items()
-        if (left := [one for one in source.schema.names if one not in found[name].names])
+        if (left := [one for one in _left_over(source.schema, found[name]) if one not in further])
     ]
     if others:
         notes.append(f"Columns that are not compared: {_join(others)}.")
     return notes
+
+
+def _left_over(schema: Schema, columns: JetColumns) -> list[str]:
+    """The columns that are not compared; counters of lists are no columns of their own."""
+    counters = {column.counter for column in schema}
+    return [name for name in schema.names if name not in columns.names and name not in counters]
 
 
 def _length_notes(

@@ -93,7 +93,8 @@ def evaluate(
     if training is not None:
         samples["training"] = training
     generators = dict(also or {})
-    common = common_jets(samples | generators, jets) if kind == "jets" else None
+    further = (*conditions, *((weight,) if weight else ()))
+    common = common_jets(samples | generators, jets, further) if kind == "jets" else None
     domain = domain_of_kind(
         kind,
         reference.schema,
