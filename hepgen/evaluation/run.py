@@ -11,8 +11,8 @@ from hepgen.evaluation.checks import (
     check_kinds,
 )
 from hepgen.evaluation.comparison import Comparison, say_nothing
-from hepgen.evaluation.domains import columns_of_jets, domain_of_kind
-from hepgen.evaluation.jet_reading import common_width
+from hepgen.evaluation.domains import domain_of_kind
+from hepgen.evaluation.jet_layouts import common_jets
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report
 from hepgen.events.jets import JetColumns
@@ -89,27 +89,22 @@ def evaluate(
         InputFileError: if a column is missing, a unit or the kind of events differs, or a sample is too small or empty.
     """
     tell = progress.message if progress is not None else say_nothing
-    check_kinds(reference, generated)
+    check_kinds(reference, generated, kind)
     if threshold is not None and kind != "calorimeter":
         raise UsageError(f"a threshold is one of voxels, events of the kind '{kind}' have none", hint="leave it out")
     work = settings or choose_protocol(protocol, quick=quick, max_events=max_events)
-    width, notes = 1, [*notes]
-    if kind == "jets":
-        jets = jets or columns_of_jets(reference.schema)
-        others = [*(also or {}).values(), *([training] if training is not None else [])]
-        width, longest = common_width([reference, generated, *others], jets)
-        if width < longest:
-            notes.append(
-                f"Jets of more than {width} constituents, twice as many as those of the reference usually have, are judged"
-                f" by their {width} hardest; the longest has {longest}."
-            )
+    samples = {"reference": reference, "generated": generated}
+    if training is not None:
+        samples["training"] = training
+    generators = dict(also or {})
+    further = (*conditions, *((weight,) if weight else ()))
+    common = common_jets(samples | generators, jets, further) if kind == "jets" else None
     domain = domain_of_kind(
         kind,
         reference.schema,
         work,
         laws=laws,
-        jets=jets,
-        width=width,
+        common=common,
         binning=binning,
         energy=energy,
         voxels=voxels,
@@ -119,11 +114,8 @@ def evaluate(
         threshold=threshold,
         device=device,
     )
-    samples = {"reference": reference, "generated": generated}
-    if training is not None:
-        samples["training"] = training
-    generators = dict(also or {})
     for which, source in (samples | generators).items():
         check_columns(source, domain, reference, which)
+    notes = (*notes, *(common.notes if common is not None else ()))
     found = Comparison(domain, work, seed, memory, tell, notes)
     return found.run(reference, generated, training, generators, quick, max_events)
