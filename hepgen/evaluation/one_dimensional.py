@@ -31,6 +31,8 @@ _COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, _P, "mean", "width", *_
 DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
 """Of histograms; of all conditions together only."""
 
+CONSTANT = "constant: "
+
 
 def add_one_dimensional(
     book: ScoreBook,
@@ -64,9 +66,14 @@ def add_one_dimensional(
         )
     for index, observable in enumerate(observables):
         of_one = values[:, index]
+        words = _constant_words(*(pool.observables[:, index] for pool in (reference, generated)))
         for metric in METRICS if suffix else (*METRICS, *DIVERGENCES):
             name, place = f"{metric}.{observable.name}{suffix}", columns.index(metric)
             own_error = {"chi2ndf": _ERROR, **_TAILS}.get(metric)
+            if words:
+                book.explain(name, words)
+                if metric == "ks":
+                    book.comment(name, words)
             if own_error is not None:
                 value, floor = of_one[0, [place, columns.index(own_error)]].T.tolist()
                 book.add_fit(name, tuple(value), tuple(floor), split.size)
@@ -79,6 +86,22 @@ def add_one_dimensional(
         book.add_parts(f"separation.mean{suffix}", _pairs(known[:, :, 0].mean(axis=1)), split.size)
         book.add_parts(f"separation.max{suffix}", _pairs(known[:, :, 0].max(axis=1)), split.size)
         book.add_parts(f"ks.max{suffix}", _pairs(known[:, :, 1].max(axis=1)), split.size)
+
+
+def _constant_words(reference: FloatArray, generated: FloatArray) -> str:
+    """Which of two samples of an observable has one value only, and which; empty if neither.
+
+    Example:
+        >>> _constant_words(np.zeros(3), np.ones(2)), _constant_words(np.ones(3), np.ones(2))
+        ('constant: 0 in the reference, 1 in the generated sample', 'constant: 1 in both samples')
+    """
+    known = [values[~np.isnan(values)] for values in (reference, generated)]
+    only = [float(values[0]) if len(values) and values.min() == values.max() else None for values in known]
+    if only[0] is not None and only[0] == only[1]:
+        return f"{CONSTANT}{only[0]:.6g} in both samples"
+    names = ("the reference", "the generated sample")
+    found = [f"{value:.6g} in {name}" for value, name in zip(only, names, strict=True) if value is not None]
+    return f"{CONSTANT}{', '.join(found)}" if found else ""
 
 
 def _pairs(values: FloatArray) -> list[tuple[float, float | None]]:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+NOT_AVAILABLE = "not available"
+_UNDEFINED = "not defined on these samples"
+_NO_ERROR = "no error: too few events in each part"
+_NEGATIVE = "below 0 by the noise of few events, so no difference is seen"
+_ESTIMATES = re.compile(r"((jsd|kl|kl_reverse|chi2|hellinger)(_\w+)?|kpd|energy_distance|fpd_intercept)")
+"""Of what is never below 0, but whose estimates may be."""
+
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,7 @@ class Score:
         comment: a word of warning, or empty.
         floor_error: the error of the floor.
         without: the value without broken events; None (null) where no event is broken, or too few are left.
+        infinite_z: value and floor differ, by the same in every part: ``z`` would be infinite and is None (null).
     """
 
     value: float | None
@@ -33,6 +44,7 @@ class Score:
     comment: str = ""
     floor_error: float | None = None
     without: float | None = None
+    infinite_z: bool = False
 
     @classmethod
     def from_repeats(cls, values: Sequence[float], floors: Sequence[float], n: int, comment: str = "") -> Score:
@@ -96,29 +108,46 @@ class Score:
         at_floor: tuple[float | None, float | None],
         n: int,
         comment: str,
-        paired: tuple[float, int] | None = None,
+        paired: tuple[float, float, int] | None = None,
     ) -> Score:
-        """With ``z``, and a word where there is no value; ``paired`` is the error of the difference and its freedom."""
+        """With ``z``, and a word where there is no value; ``paired`` is the difference in the parts, its error and its freedom."""
         (value, error), (floor, floor_error) = found, at_floor
         if value is None:
-            comment = "; ".join(word for word in (comment, "not defined on these samples") if word)
-        z = None
+            comment = "; ".join(word for word in (comment, _UNDEFINED) if word)
+        z, infinite = None, False
         if value is not None and floor is not None and error is not None and floor_error is not None:
-            spread, freedom = paired or (math.hypot(error, floor_error), math.inf)
-            z = _significance(value - floor, spread, freedom)
-        return cls(value, error, floor, z, n, comment, floor_error)
+            difference = 0.0 if math.isclose(value, floor, rel_tol=_ROUNDING, abs_tol=_ROUNDING) else value - floor
+            in_parts, spread, freedom = paired or (difference, math.hypot(error, floor_error), math.inf)
+            z = _significance(difference, spread, freedom)
+            infinite = z is None and difference * in_parts > 0
+        return cls(value, error, floor, z, n, comment, floor_error, infinite_z=infinite)
+
+    def differs(self, limit: float = 3.0) -> bool:
+        """Whether the value is more than so many standard deviations from its floor.
+
+        Example:
+            >>> Score(1.0, 0.0, 0.0, None, 100, infinite_z=True).differs(), Score(0.5, 0.1, 0.4, 0.7, 100).differs()
+            (True, False)
+        """
+        return self.infinite_z or abs(self.z or 0.0) > limit
+
+    def z_text(self) -> str:
+        """``+2.1``, ``inf`` where value and floor differ without an error, a dash where there is none."""
+        if self.infinite_z:
+            return "+inf" if (self.value or 0.0) > (self.floor or 0.0) else "-inf"
+        return "-" if self.z is None else f"{self.z:+.1f}"
 
     def text(self) -> str:
         """``0.571 +- 0.006``, or why there is no value."""
         if self.value is None:
-            return f"not available ({self.comment})" if self.comment else "not available"
+            return f"{NOT_AVAILABLE} ({self.comment})" if self.comment else NOT_AVAILABLE
         return f"{self.value:.4g}" + (f" +- {self.error:.2g}" if self.error is not None else "")
 
 
 def _paired(
     values: Sequence[float | None], floors: Sequence[float | None], reduction: float
-) -> tuple[float, int] | None:
-    """The error of the difference of score and floor, by those of the same parts, and its degrees of freedom.
+) -> tuple[float, float, int] | None:
+    """The mean difference of score and floor in the same parts, its error and the degrees of freedom of that.
 
     Both hang on the same half of the reference, so that their errors are not independent.
     """
@@ -126,11 +155,11 @@ def _paired(
     differences = [v - f for v, f in pairs if math.isfinite(v) and math.isfinite(f)]
     if len(differences) < 2:
         return None
-    return float(np.std(differences, ddof=1)) / reduction, len(differences) - 1
+    return float(np.mean(differences)), float(np.std(differences, ddof=1)) / reduction, len(differences) - 1
 
 
 def _significance(difference: float, error: float, freedom: float) -> float | None:
-    """Gaussian standard deviations of a difference whose error has so many degrees of freedom; None without error.
+    """Gaussian standard deviations of a difference whose error has so many degrees of freedom; None where it is infinite.
 
     Example:
         >>> round(_significance(3.0, 1.0, math.inf), 3), round(_significance(3.0, 1.0, 9), 3)
@@ -138,17 +167,21 @@ def _significance(difference: float, error: float, freedom: float) -> float | No
     """
     from scipy.stats import norm, t
 
-    if error <= 0:
-        return 0.0 if difference == 0 else None
+    if difference == 0:
+        return 0.0
+    if error <= _ROUNDING * abs(difference):
+        return None
     ratio = difference / error
-    return ratio if math.isinf(freedom) else float(math.copysign(norm.isf(t.sf(abs(ratio), freedom)), ratio))
+    z = ratio if math.isinf(freedom) else float(math.copysign(norm.isf(t.sf(abs(ratio), freedom)), ratio))
+    return z if math.isfinite(z) else None
 
 
 def _mean_and_spread(values: Sequence[float]) -> tuple[float | None, float | None]:
     finite = [float(value) for value in values if math.isfinite(value)]
     if not finite:
         return None, None
-    return float(np.mean(finite)), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
+    mean, spread = float(np.mean(finite)), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
+    return mean, 0.0 if spread is not None and spread <= _ROUNDING * abs(mean) else spread
 
 
 HEADLINES = (
@@ -207,6 +240,7 @@ class ScoreBook:
         self._comments: dict[str, str] = {}
         self.tests: list[tuple[str, str, float, float | None]] = []
         """What the global test takes: name, family, probability for samples of one law, and that of half B."""
+        self._reasons: dict[str, str] = {}
 
     def add(self, name: str, value: float, floor: float | None, n: int) -> None:
         """One more repeat; ``n`` is the number of events on the smaller side."""
@@ -232,6 +266,10 @@ class ScoreBook:
 
     def comment(self, name: str, words: str) -> None:
         self._comments[name] = "; ".join(x for x in (self._comments.get(name, ""), words) if x)
+
+    def explain(self, name: str, words: str) -> None:
+        """Why a score has no value, if it has none."""
+        self._reasons[name] = words
 
     def mean(self, name: str) -> float:
         """Mean of the values so far, nan where there is none."""
@@ -260,6 +298,18 @@ class ScoreBook:
         return {name: replace(score, without=clean.get(name)) for name, score in found.items()}
 
     def _score(self, name: str) -> Score:
+        """With words on what is unusual in it."""
+        score = self._measured(name)
+        if score.value is None:
+            return replace(score, comment=score.comment.replace(_UNDEFINED, self._reasons.get(name, _UNDEFINED)))
+        words = [score.comment]
+        if score.error is None and name in self._parts:
+            words.append(_NO_ERROR)
+        if score.value < 0 and _ESTIMATES.fullmatch(name):
+            words.append(_NEGATIVE)
+        return replace(score, comment="; ".join(word for word in words if word))
+
+    def _measured(self, name: str) -> Score:
         (values, floors), n, comment = self._values[name], self._sizes[name], self._comments.get(name, "")
         if name in self._fits:
             return Score.from_fit((values[0], self._fits[name][0]), (floors[0], self._fits[name][1]), n, comment)
