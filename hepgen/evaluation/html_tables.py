@@ -37,7 +37,7 @@ def folded(title: str, content: str) -> str:
 def headline_table(report: Report) -> str:
     """The short table, and below it what is not available, by its reason."""
     broken = report.has_broken
-    header = ("score", "generated", *(("without broken",) if broken else ()), "floor", "z", "n", "remark")
+    header = ("score", "generated", "floor", "z", *(("without broken",) if broken else ()), "n", "remark")
     shown = [(name, score) for name, score in report.scores.items() if is_headline(name)]
     rows = [
         [
@@ -92,7 +92,7 @@ def _details(one: ObservableScores) -> str:
     """All scores of an observable with their errors, and the metrics in every bin."""
     scored = [(words, score) for words, score in one.rows() if score.value is not None]
     broken = any(score.without is not None for _, score in scored)
-    header = ("score", "generated", *(("without broken",) if broken else ()), "floor", "z")
+    header = ("score", "generated", "floor", "z", *(("without broken",) if broken else ()))
     rows = [
         [
             _cell(words),
@@ -129,13 +129,13 @@ def _wide_row(row: Row) -> list[str]:
 
 
 def _scored_cells(score: Score, broken: bool) -> list[str]:
-    """Value, where asked the value without broken events, floor and z, errors below."""
+    """Value, floor and z, where asked the value without broken events; errors below."""
     kind = "off" if score.differs() else ""
     return [
         _cell(number(score.value), kind, below=_error(score.error)),
-        *([_cell(number(score.without))] if broken else []),
         _cell(number(score.floor), below=_error(score.floor_error)),
         _cell(score.z_text(), kind),
+        *([_cell(number(score.without))] if broken else []),
     ]
 
 
