@@ -30,7 +30,8 @@ from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.report_parts import Curve, Problem
 from hepgen.evaluation.samples import add_up, read_pool
-from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table
+from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_table, shared_events
+from hepgen.evaluation.sanity_words import sanity_sentences
 from hepgen.evaluation.scores import Score, ScoreBook
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
@@ -133,9 +134,10 @@ class Comparison:
         self.tell("histograms over all events")
         histograms, further = _add_up(book, domain, reference, generated, axes, spectrum_axis)
         made_sanity = replace(generated.sanity, close=close).with_problems(further)
-        sanity = {"reference": reference.sanity, "generated": made_sanity}
         habitual = reference.sanity.habitual() | HARMLESS
         broken = {name: one.pool.broken(habitual) for name, one in (("reference", reference), ("generated", generated))}
+        flagged = {name: int(flags.sum()) for name, flags in broken.items()}
+        sanity = sanity_table({"reference": reference.sanity, "generated": made_sanity}, flagged)
         clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training, trained)
 
         scores = book.scores(clean)
@@ -147,15 +149,16 @@ class Comparison:
             n={
                 "reference": true.total,
                 "generated": made.total,
+                "shared": shared_events(reference.hashes, generated.hashes),
                 "side": plan.split.size,
                 "classifier_side": plan.raw.size,
             },
             seed=self.seed,
             scores=scores,
-            sanity=sanity_table(sanity, {name: int(flags.sum()) for name, flags in broken.items()}),
+            sanity=sanity,
             notes=(
                 *self.notes,
-                *sanity_notes(sanity, habitual),
+                *sanity_sentences(sanity),
                 *_weight_notes(scores, true, made),
                 *condition_notes(true, made, domain.condition_names, bins),
                 *_bin_notes(plan),

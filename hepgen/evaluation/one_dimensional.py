@@ -26,6 +26,8 @@ _COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, _P, "mean", "width", *_
 DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
 """Of histograms; of all conditions together only."""
 
+CONSTANT = "constant: "
+
 
 def add_one_dimensional(
     book: ScoreBook,
@@ -59,9 +61,14 @@ def add_one_dimensional(
     of_splits = values.reshape(len(splits), parts + 1, *values.shape[1:])
     for index, observable in enumerate(observables):
         of_one = of_splits[:, :, index]
+        words = _constant_words(*(pool.observables[:, index] for pool in (reference, generated)))
         for metric in METRICS if suffix else (*METRICS, *DIVERGENCES):
             name, column = f"{metric}.{observable.name}{suffix}", columns.index(metric)
             own_error = {"chi2ndf": _ERROR, **_TAILS}.get(metric)
+            if words:
+                book.explain(name, words)
+                if metric == "ks":
+                    book.comment(name, words)
             if own_error is not None:
                 book.add_fits(name, _fits(of_one[:, 0, [column, columns.index(own_error)]]), size)
             else:
@@ -74,6 +81,22 @@ def add_one_dimensional(
         book.add_splits(f"separation.mean{suffix}", _pairs(known[:, :, :, 0].mean(axis=2)), size)
         book.add_splits(f"separation.max{suffix}", _pairs(known[:, :, :, 0].max(axis=2)), size)
         book.add_splits(f"ks.max{suffix}", _pairs(known[:, :, :, 1].max(axis=2)), size)
+
+
+def _constant_words(reference: FloatArray, generated: FloatArray) -> str:
+    """Which of two samples of an observable has one value only, and which; empty if neither.
+
+    Example:
+        >>> _constant_words(np.zeros(3), np.ones(2)), _constant_words(np.ones(3), np.ones(2))
+        ('constant: 0 in the reference, 1 in the generated sample', 'constant: 1 in both samples')
+    """
+    known = [values[~np.isnan(values)] for values in (reference, generated)]
+    only = [float(values[0]) if len(values) and values.min() == values.max() else None for values in known]
+    if only[0] is not None and only[0] == only[1]:
+        return f"{CONSTANT}{only[0]:.6g} in both samples"
+    names = ("the reference", "the generated sample")
+    found = [f"{value:.6g} in {name}" for value, name in zip(only, names, strict=True) if value is not None]
+    return f"{CONSTANT}{', '.join(found)}" if found else ""
 
 
 def _unit(values: FloatArray) -> float:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+
+from hepgen.evaluation.headlines import HEADLINES
+
+NOT_AVAILABLE = "not available"
+_UNDEFINED = "not defined on these samples"
+_NO_ERROR = "no error: too few events in each part"
+_NEGATIVE = "below 0 by the noise of few events, so no difference is seen"
+_ESTIMATES = re.compile(r"((jsd|kl|kl_reverse|chi2|hellinger)(_\w+)?|kpd|energy_distance|fpd_intercept)")
+"""Of what is never below 0, but whose estimates may be."""
+
+_ROUNDING = 1e-12
 
 Pair = tuple[float, float | None]
 """A score and its floor, where it has one."""
@@ -36,6 +48,7 @@ class Score:
         error_from: where the errors come from: ``parts`` of the halves, or of the events that classifiers judge, that
             share no event; ``law``, counting, the law of the score or a fit; ``repeats``, their spread; None (null)
             where there is none.
+        infinite_z: value and floor differ, by the same in every part: ``z`` would be infinite and is None (null).
     """
 
     value: float | None
@@ -50,6 +63,7 @@ class Score:
     without_n: int | None = None
     splits: int = 1
     error_from: ErrorFrom | None = None
+    infinite_z: bool = False
 
     @classmethod
     def from_repeats(cls, values: Sequence[float], floors: Sequence[float], n: int, comment: str = "") -> Score:
@@ -88,12 +102,12 @@ class Score:
             >>> whole, parts = (0.3, 0.1), [(0.4, 0.3), (0.6, 0.2), (0.5, 0.1), (0.5, 0.2)]
             >>> score = Score.from_splits([[whole, *parts], [(0.5, 0.2), *parts]], 1000)
             >>> round(score.value, 3), round(score.error, 3), round(score.z, 3)
-            (0.4, 0.041, 2.182)
+            (0.4, 0.041, 2.504)
         """
         means = [_mean_and_spread([one[0][which] for one in splits])[0] for which in (0, 1)]
         errors = [_of_parts([[part[which] for part in one[1:]] for one in splits]) for which in (0, 1)]
         found = [
-            (mean, None if mean is None or error is None else error[0])
+            (mean, None if mean is None or error is None else error[1])
             for mean, error in zip(means, errors, strict=True)
         ]
         differences = [[None if f is None or v is None else v - f for v, f in one[1:]] for one in splits]
@@ -121,55 +135,77 @@ class Score:
         at_floor: tuple[float | None, float | None],
         n: int,
         comment: str,
-        paired: tuple[float, int] | None = None,
+        paired: tuple[float, float, int] | None = None,
         splits: int = 1,
         error_from: ErrorFrom | None = None,
     ) -> Score:
-        """With ``z``, and a word where there is no value; ``paired`` is the error of the difference and its freedom."""
+        """With ``z``, and a word where there is no value; ``paired`` is the difference in the parts, its error and its freedom."""
         (value, error), (floor, floor_error) = found, at_floor
         if value is None:
-            comment = "; ".join(word for word in (comment, "not defined on these samples") if word)
-        z = None
+            comment = "; ".join(word for word in (comment, _UNDEFINED) if word)
+        z, infinite = None, False
         if value is not None and floor is not None and error is not None and floor_error is not None:
-            spread, freedom = paired or (math.hypot(error, floor_error), math.inf)
-            z = _significance(value - floor, spread, freedom)
+            difference = 0.0 if math.isclose(value, floor, rel_tol=_ROUNDING, abs_tol=_ROUNDING) else value - floor
+            in_parts, spread, freedom = paired or (difference, math.hypot(error, floor_error), math.inf)
+            z = _significance(difference, spread, freedom)
+            infinite = z is None and difference * in_parts > 0
         stated = None if error is None and floor_error is None else error_from
-        return cls(value, error, floor, z, n, comment, floor_error, splits=splits, error_from=stated)
+        return cls(
+            value, error, floor, z, n, comment, floor_error, splits=splits, error_from=stated, infinite_z=infinite
+        )
 
     def _beside(self, clean: Score) -> Score:
         """With what the same score is without broken events."""
         size = None if clean.value is None else clean.n
         return replace(self, without=clean.value, without_floor=clean.floor, without_n=size)
 
+    def differs(self, limit: float = 3.0) -> bool:
+        """Whether the value is more than so many standard deviations from its floor.
+
+        Example:
+            >>> Score(1.0, 0.0, 0.0, None, 100, infinite_z=True).differs(), Score(0.5, 0.1, 0.4, 0.7, 100).differs()
+            (True, False)
+        """
+        return self.infinite_z or abs(self.z or 0.0) > limit
+
+    def z_text(self) -> str:
+        """``+2.1``, ``inf`` where value and floor differ without an error, a dash where there is none."""
+        if self.infinite_z:
+            return "+inf" if (self.value or 0.0) > (self.floor or 0.0) else "-inf"
+        return "-" if self.z is None else f"{self.z:+.1f}"
+
     def text(self) -> str:
         """``0.571 +- 0.006``, or why there is no value."""
         if self.value is None:
-            return f"not available ({self.comment})" if self.comment else "not available"
+            return f"{NOT_AVAILABLE} ({self.comment})" if self.comment else NOT_AVAILABLE
         return f"{self.value:.4g}" + (f" +- {self.error:.2g}" if self.error is not None else "")
 
 
-def _paired(values: Sequence[float], floors: Sequence[float]) -> tuple[float, int] | None:
-    """The spread of the difference of score and floor over repeats, and its degrees of freedom.
+def _paired(values: Sequence[float], floors: Sequence[float]) -> tuple[float, float, int] | None:
+    """The mean difference of score and floor over repeats, its spread and the degrees of freedom of that.
 
     Both hang on the same half of the reference, so that their errors are not independent.
     """
     differences = [v - f for v, f in zip(values, floors, strict=False) if math.isfinite(v) and math.isfinite(f)]
-    return (float(np.std(differences, ddof=1)), len(differences) - 1) if len(differences) > 1 else None
+    mean, spread = _mean_and_spread(differences)
+    return None if mean is None or spread is None else (mean, spread, len(differences) - 1)
 
 
-def _of_parts(splits: Sequence[Sequence[float | None]]) -> tuple[float, int] | None:
-    """The error of a division by its parts, averaged over divisions, and its degrees of freedom."""
-    squares, freedom = [], 0
+def _of_parts(splits: Sequence[Sequence[float | None]]) -> tuple[float, float, int] | None:
+    """The mean of all parts, the error of a division by its parts, averaged over divisions, and its degrees of freedom."""
+    means, squares, freedom = [], [], 0
     for parts in splits:
         known = [one for one in parts if one is not None and math.isfinite(one)]
-        if len(known) > 1:
-            squares.append(float(np.var(known, ddof=1)) / len(parts))
+        mean, spread = _mean_and_spread(known)
+        if mean is not None and spread is not None:
+            means.append(mean)
+            squares.append(spread**2 / len(parts))
             freedom += len(known) - 1
-    return (math.sqrt(float(np.mean(squares))), freedom) if squares else None
+    return (float(np.mean(means)), math.sqrt(float(np.mean(squares))), freedom) if squares else None
 
 
 def _significance(difference: float, error: float, freedom: float) -> float | None:
-    """Gaussian standard deviations of a difference whose error has so many degrees of freedom; None without error.
+    """Gaussian standard deviations of a difference whose error has so many degrees of freedom; None where it is infinite.
 
     Example:
         >>> round(_significance(3.0, 1.0, math.inf), 3), round(_significance(3.0, 1.0, 9), 3)
@@ -177,62 +213,21 @@ def _significance(difference: float, error: float, freedom: float) -> float | No
     """
     from scipy.stats import norm, t
 
-    if error <= 0:
-        return 0.0 if difference == 0 else None
+    if difference == 0:
+        return 0.0
+    if error <= _ROUNDING * abs(difference):
+        return None
     ratio = difference / error
-    return ratio if math.isinf(freedom) else float(math.copysign(norm.isf(t.sf(abs(ratio), freedom)), ratio))
+    z = ratio if math.isinf(freedom) else float(math.copysign(norm.isf(t.sf(abs(ratio), freedom)), ratio))
+    return z if math.isfinite(z) else None
 
 
 def _mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
     finite = [float(value) for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return None, None
-    return float(np.mean(finite)), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
-
-
-HEADLINES = (
-    *("auc", "auc_low", "auc_high", "auc_trees", "auc_set", "jsd", "jsd_low", "jsd_high", "jsd_trees", "jsd_set"),
-    *("control.auc", "control.auc_low", "control.auc_high", "control.auc_trees", "control.auc_set"),
-    *("w1m", "w1p", "w1efp", "coverage_emd", "mmd_emd"),
-    *(
-        "fpd",
-        "fpd_intercept",
-        "fpd_extrapolated",
-        "kpd",
-        "kpd_median",
-        "sliced_w1",
-        "energy_distance",
-        "energy_distance.p",
-    ),
-    *(
-        "global.p",
-        "correlation",
-        "chi2ndf_2d.mean",
-        "chi2ndf_2d.max",
-        "outliers",
-        "separation.mean",
-        "separation.max",
-        "ks.max",
-        "ks.max.all",
-        "w1.max.all",
-    ),
-    *(
-        "response.mean.max",
-        "response.width.max",
-        "response.rms.max",
-        "profile.max",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
-    ),
-    *("qmse", "equivalent_events", "amplification", "memorisation.ratio", "memorisation.close"),
-)
-
-
-def is_headline(name: str) -> bool:
-    """Whether a score belongs to the short table."""
-    return name in HEADLINES or name.startswith("logpost")
+    mean, spread = float(np.mean(finite)), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
+    return mean, 0.0 if spread is not None and spread <= _ROUNDING * abs(mean) else spread
 
 
 class ScoreBook:
@@ -246,6 +241,7 @@ class ScoreBook:
         self._comments: dict[str, str] = {}
         self.tests: list[tuple[str, str, float, float | None]] = []
         """What the global test takes: name, family, probability for samples of one law, and that of half B."""
+        self._reasons: dict[str, str] = {}
 
     def add(self, name: str, value: float, floor: float | None, n: int) -> None:
         """One more repeat; ``n`` is the number of events on the smaller side."""
@@ -282,6 +278,10 @@ class ScoreBook:
     def comment(self, name: str, words: str) -> None:
         self._comments[name] = "; ".join(x for x in (self._comments.get(name, ""), words) if x)
 
+    def explain(self, name: str, words: str) -> None:
+        """Why a score has no value, if it has none."""
+        self._reasons[name] = words
+
     def mean(self, name: str) -> float:
         """Mean of the values so far, nan where there is none."""
         return self.pair(name)[0]
@@ -314,6 +314,18 @@ class ScoreBook:
         return {name: score._beside(clean[name]) if name in clean else score for name, score in found.items()}
 
     def _score(self, name: str) -> Score:
+        """With words on what is unusual in it."""
+        score = self._measured(name)
+        if score.value is None:
+            return replace(score, comment=score.comment.replace(_UNDEFINED, self._reasons.get(name, _UNDEFINED)))
+        words = [score.comment]
+        if score.error is None and name in self._splits:
+            words.append(_NO_ERROR)
+        if score.value < 0 and _ESTIMATES.fullmatch(name):
+            words.append(_NEGATIVE)
+        return replace(score, comment="; ".join(word for word in words if word))
+
+    def _measured(self, name: str) -> Score:
         (values, floors), n, comment = self._values[name], self._sizes[name], self._comments.get(name, "")
         if name in self._fits:
             return Score.from_fits(self._fits[name], n, comment)

@@ -7,8 +7,10 @@ from hepgen.evaluation.distances import Features, add_frechet
 from hepgen.evaluation.domain import Pool
 from hepgen.evaluation.histograms import Observable, axis_for
 from hepgen.evaluation.one_dimensional import add_one_dimensional
+from hepgen.evaluation.report import Report
 from hepgen.evaluation.scores import Score, ScoreBook
 from hepgen.evaluation.splits import random_split
+from hepgen.evaluation.summary import summary
 
 EVENTS = 2000
 
@@ -93,6 +95,39 @@ def test_means_widths_and_tails_are_compared_with_weights():
         ("chi2ndf.x", 1.0),
     ):
         assert scores[name].floor == pytest.approx(perfect, abs=0.6 if name == "chi2ndf.x" else 0.3)
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts", "differs"),
+    [
+        ((1.0, 0.0), [(1.0, 0.0)] * 5, True),
+        ((0.3, 0.3), [(0.3, 0.3)] * 5, False),
+        ((0.1 + 0.2, 0.3), [(0.1 + 0.2, 0.3)] * 5, False),  # rounding
+        ((0.999, 1.0), [(1.0, 1.0)] * 5, False),  # the parts say that nothing differs
+        ((1.0, 0.0), [(1.0, 1e-17 * part) for part in range(40)], True),
+    ],
+)
+def test_without_an_error_what_differs_in_every_part_differs_for_certain(whole, parts, differs):
+    score = Score.from_splits([[whole, *parts]], 100)
+    assert score.infinite_z == score.differs() == differs
+    assert (score.z_text() in {"+inf", "-inf"}) == differs
+    assert score.z is None or np.isfinite(score.z)
+
+
+def test_what_is_unusual_in_a_score_is_said_in_words():
+    book = ScoreBook()
+    book.add_parts("auc", [(0.7, 0.5), (np.nan, np.nan)], 50)
+    book.add_parts("jsd_low", [(-0.01, 0.0), (-0.02, 0.0), (-0.03, 0.01)], 50)
+    book.add_parts("mean.x", [(-0.01, 0.0), (-0.02, 0.0), (-0.03, 0.01)], 50)
+    book.add_parts("w1.x", [(np.nan, np.nan)] * 3, 50)
+    book.explain("w1.x", "constant: 1 in both samples")
+    scores = book.scores()
+    assert scores["auc"].comment == "no error: too few events in each part"
+    assert "below 0" in scores["jsd_low"].comment
+    assert scores["mean.x"].comment == ""
+    assert scores["w1.x"].comment == "constant: 1 in both samples"
+    words = summary(Report("table", "fast", {}, 0, {"auc": scores["auc"]}, {}))
+    assert "without an error, since the parts have too few events" in words[0]
 
 
 def test_significance_takes_the_error_of_the_difference():
