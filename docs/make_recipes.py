@@ -78,6 +78,7 @@ def kind_of(annotation: Any) -> str:
         return "mapping"
     text = str(annotation) if get_args(annotation) else getattr(annotation, "__name__", str(annotation))
     text = re.sub(r"typing\.|hepgen\.config\.\w+\.|Annotated\[(list\[str\]).*", r"\1", text)
+    text = re.sub(r"^Optional\[(.*)\]$", r"\1", text)
     literal = re.fullmatch(r"(?:list\[)?Literal\[(.*?)\]\]?", text)
     if literal:
         values = ", ".join(f"`{value}`" for value in literal[1].replace("'", "").split(", "))

@@ -34,24 +34,48 @@ class CouplingOptions(Part):
 
 
 class GanOptions(Part):
-    """Conditional Wasserstein GAN with gradient penalty (arXiv 1704.00028, FastCaloGAN arXiv 2109.02551)."""
+    """GAN: of vectors a conditional Wasserstein GAN (arXiv 1704.00028, 2109.02551), of clouds EPiC-GAN (arXiv 2301.08128)."""
 
-    latent: int = Field(64, ge=1)
-    """Number of latent dimensions."""
+    loss: Literal["wasserstein", "least_squares"] | None = None
+    """Loss; not set: wasserstein (with a gradient penalty) for vectors, least_squares (arXiv 1611.04076) for clouds."""
+    latent: int | None = Field(None, ge=1)
+    """Number of latent dimensions of an event; not set: 64 for vectors, 10 for clouds."""
     hidden: list[int] = Field([256, 256, 256], min_length=1)
-    """Widths of the hidden layers of the generator."""
+    """Widths of the hidden layers of the generator (vectors)."""
     critic_hidden: list[int] = Field([512, 512, 512], min_length=1)
-    """Widths of the hidden layers of the critic."""
-    critic_steps: int = Field(5, ge=1)
-    """Steps of the critic for each step of the generator."""
+    """Widths of the hidden layers of the critic (vectors)."""
+    network: Literal["epic", "message_passing"] = "epic"
+    """Generator of clouds: EPiC layers, or messages between all pairs of constituents (MPGAN, arXiv 2106.11535)."""
+    critic: Literal["epic", "pointnet_mix", "message_passing"] | None = None
+    """Critic of clouds; not set: of the same kind as their generator."""
+    point_latent: int | None = Field(None, ge=1)
+    """Number of latent dimensions of each constituent of a cloud; not set: 3 (epic), 32 (message_passing)."""
+    layers: int = Field(6, ge=1)
+    """Number of EPiC layers of the generator."""
+    critic_layers: int = Field(3, ge=1)
+    """Number of EPiC layers of the critic."""
+    width: int = Field(128, ge=1)
+    """Width of the EPiC layers."""
+    messages: list[int] = Field([96, 160, 192], min_length=1)
+    """Widths of the networks that make a message of a pair of constituents (message_passing)."""
+    updates: list[int] = Field([256, 256], min_length=1)
+    """Widths of the hidden layers that make new features of a constituent of its messages (message_passing)."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Probability of dropout in a message_passing critic, in training only; it fades with the learning rate."""
+    critic_steps: int | None = Field(None, ge=1)
+    """Steps of the critic for each step of the generator; not set: 5 (wasserstein), 1 (least_squares)."""
     gradient_penalty: float = Field(10.0, ge=0)
-    """Weight of the gradient penalty of the critic."""
+    """Weight of the gradient penalty of the critic (wasserstein)."""
     observables: float = Field(4.0, ge=0)
     """Weight of the observables of a shower (centres, widths) beside its features in what the critic sees; 0: not seen."""
-    learning_rate: float = Field(2e-4, gt=0)
-    """Learning rate of generator and critic; replaces the one of ``training``."""
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    """Optimizer; adam has the betas 0 and 0.9 (wasserstein) or 0.9 and 0.999 (least_squares)."""
+    learning_rate: float | None = Field(None, gt=0)
+    """Learning rate, in the place of that of `training`; not set: 2e-4 (wasserstein), 1e-4 (least_squares)."""
+    critic_learning_rate: float | None = Field(None, gt=0)
+    """Learning rate of the critic; not set: that of the generator."""
     activation: Activation = "leaky_relu"
-    """Activation function of both networks."""
+    """Activation function of both networks (vectors)."""
 
 
 class VelocityOptions(Part):
@@ -130,12 +154,14 @@ FAMILIES: dict[str, Family] = {
             "hepgen.generators.coupling:CouplingFlow",
             CouplingOptions,
             "coupling flow with rational-quadratic splines: exact likelihood, one network pass per layer to sample",
+            clouds=True,
         ),
         Family(
             "gan",
-            "hepgen.generators.adversarial:WassersteinGan",
+            "hepgen.generators.adversarial:Gan",
             GanOptions,
-            "conditional Wasserstein GAN with gradient penalty: the fastest sampling, no likelihood",
+            "generative adversarial network, of vectors and of clouds: the fastest sampling, no likelihood",
+            clouds=True,
         ),
         Family(
             "matching",

@@ -32,8 +32,14 @@ from hepgen.events.source import Array, record
 
 INCIDENT, VOXELS = "incident_energy", "voxel_energy"
 PARTICLES, JETS = "particle_features", "jet_features"
-CALO_TREE = "showers"
+SHOWERS = CALO_TREE = "showers"
+#: Conventions whose datasets stand at the top of the file.
+TOP_LEVEL = frozenset({"calochallenge", "par04", "jetnet"})
 COUNTER, UNIT, TREE = "counter", "unit", "hepgen_tree"
+
+
+Grid = tuple[int, int, int]
+"""Numbers of cells in z, phi and r."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,9 @@ class Hdf5File:
         path: the file.
         tree: name of the group; ``events``, or what the file says, for datasets at its top.
 
+    Attributes:
+        grid: cells of showers of Par04, None of all other files.
+
     Raises:
         InputFileError: if the file cannot be read or its datasets do not belong together.
     """
@@ -101,6 +110,8 @@ class Hdf5File:
                     columns.append(column)
                     self._places[column.name] = _Place(dataset.name, layout)
             self._prefix = group.name.rstrip("/") + "/"
+            shape = file[SHOWERS].shape if convention == "par04" else ()
+            self.grid: Grid | None = (shape[3], shape[2], shape[1]) if shape else None
         names = {column.name for column in columns}
         if not convention and {PARTICLES, JETS} <= names:
             convention = "jetnet"
@@ -157,7 +168,17 @@ def flatten_par04(showers: Array) -> Array:
         >>> flatten_par04(np.arange(8).reshape(1, 2, 2, 2)).tolist()
         [[0, 4, 2, 6, 1, 5, 3, 7]]
     """
-    return np.ascontiguousarray(showers.transpose(0, 3, 2, 1)).reshape(len(showers), -1)
+    return np.ascontiguousarray(showers.transpose(0, 3, 2, 1)).reshape(len(showers), int(np.prod(showers.shape[1:])))
+
+
+def par04_cells(voxels: Array, grid: Grid) -> Array:
+    """Voxels (N, z * phi * r) with r fastest to showers (N, r, phi, z): the inverse of `flatten_par04`.
+
+    Example:
+        >>> par04_cells(np.array([[0, 4, 2, 6, 1, 5, 3, 7]]), (2, 2, 2)).reshape(-1).tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7]
+    """
+    return np.ascontiguousarray(voxels.reshape(-1, *grid).transpose(0, 3, 2, 1))
 
 
 def _calorimeter(file: Any) -> str:

@@ -14,7 +14,7 @@ import awkward as ak
 import h5py
 import numpy as np
 
-from hepgen.events.hdf5 import CALO_TREE, COUNTER, INCIDENT, TREE, UNIT, VOXELS
+from hepgen.events.hdf5 import CALO_TREE, COUNTER, INCIDENT, TOP_LEVEL, TREE, UNIT, VOXELS
 from hepgen.events.layout import Layout
 from hepgen.events.records import RUN_COLUMNS, RunRecord
 from hepgen.events.rootfile import METADATA_KEY, RUNS_TREE
@@ -59,7 +59,8 @@ class Hdf5Backend:
     """Extendable, compressed datasets, one per column.
 
     Showers of the CaloChallenge convention become ``incident_energies`` (N, 1) and ``showers`` (N, voxels) at the top
-    of the file; everything else is a group with the name of the tree.
+    of the file, where those of Par04 and the jets of JetNet stand as well; everything else is a group with the name of
+    the tree.
     """
 
     def __init__(self, path: Path, schema: Schema, layout: Layout, metadata: Mapping[str, Any]) -> None:
@@ -67,8 +68,9 @@ class Hdf5Backend:
         self._file = h5py.File(self._disk, "w")
         names = {column.name for column in layout.columns}
         self._calo = schema.tree == CALO_TREE and {INCIDENT, VOXELS} <= names
-        self._group = self._file if self._calo else self._file.require_group(schema.tree)
-        if self._calo:
+        top = self._calo or schema.convention in TOP_LEVEL
+        self._group = self._file if top else self._file.require_group(schema.tree)
+        if top:
             self._file.attrs[TREE] = schema.tree
         if metadata:
             self._file.attrs[METADATA_KEY] = json.dumps(dict(metadata))

@@ -57,7 +57,7 @@ def plan_layout(schema: Schema, format: str, *, drop_unwritable: bool = False) -
             raise UsageError(
                 f"column '{column.name}' cannot be written: {reason}",
                 where=f"format {format}",
-                hint="choose another --format or add --drop-unwritable",
+                hint="choose another format or add --drop-unwritable",
             )
     if not columns:
         raise UsageError("no column is left to write", where=f"tree '{schema.tree}'")

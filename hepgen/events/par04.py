@@ -13,14 +13,13 @@ import awkward as ak
 import numpy as np
 
 from hepgen.errors import InputFileError
-from hepgen.events.hdf5 import CALO_TREE, INCIDENT, VOXELS
+from hepgen.events.hdf5 import CALO_TREE, INCIDENT, VOXELS, Grid
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import Array, record
 from hepgen.events.ttree import TTreeFile
 
 _AXES = ("zCell", "phiCell", "rhoCell")
 _CELLS = "EnergyCell"
-Grid = tuple[int, int, int]
 
 
 def is_par04(trees: Collection[str]) -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from hepgen.errors import InputFileError
-from hepgen.events.hdf5 import Hdf5File, hdf5_trees
+from hepgen.events.hdf5 import Grid, Hdf5File, hdf5_trees
 from hepgen.events.locate import Input, locate, sniff
-from hepgen.events.par04 import Grid, Par04File, is_par04
+from hepgen.events.par04 import Par04File, is_par04
 from hepgen.events.rntuple import RNTupleFile
 from hepgen.events.rootfile import RootTree, TreeEntry, TreeFile, open_file, open_root, pick_tree, tree_kinds, trees_in
 from hepgen.events.schema import Column, Schema
@@ -51,6 +51,19 @@ class FileSource(SourceBase):
     def entries(self) -> tuple[int, ...]:
         """Number of events of each file."""
         return tuple(file.num_entries for file in self._files)
+
+    @property
+    def grid(self) -> Grid | None:
+        """Cells (z, phi, r) of showers of Par04, None of other files.
+
+        Raises:
+            InputFileError: if the files differ in them.
+        """
+        grids = {file.grid if isinstance(file, Par04File | Hdf5File) else None for file in self._files}
+        if len(grids) > 1:
+            words = " and ".join(str(grid) for grid in grids)
+            raise InputFileError(f"the files have different grids: {words}", where=", ".join(self.files[:3]))
+        return grids.pop()
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
         names = [self.schema[name].name for name in (self.schema.names if columns is None else columns)]

@@ -70,7 +70,9 @@ class Objective:
     loss: Callable[[StageBatch, Mapping[str, Tensor]], Tensor]
     steps: int = 1
     noise: tuple[NoiseSpec, ...] = ()
-    optimizer: dict[str, Any] = field(default_factory=dict)  # overrides: learning_rate, betas, weight_decay
+    optimizer: dict[str, Any] = field(
+        default_factory=dict
+    )  # overrides: kind (adam, rmsprop), learning_rate, betas, weight_decay
     phase: int = 0
 
 

@@ -37,6 +37,7 @@ def sample_block(
     condition: NDArray[np.float64],
     seed: int,
     *,
+    count: int | None = None,
     part: int | None = None,
     draws: Draws | None = None,
 ) -> Tensors:
@@ -48,15 +49,17 @@ def sample_block(
 
     Args:
         condition: (events, conditions) with 1 to block_size events.
+        count: how many of them are asked for; the others only fill the pass. All where None.
         part: which pass of the block, in object mode.
         draws: counts.
 
     Raises:
         ModelError: if some event is still not finite after 20 draws, or not accepted after 1000.
     """
-    count, size = len(condition), surrogate.block_size
+    size = surrogate.block_size
+    count = len(condition) if count is None else count
     counted = draws or Draws()
-    filled = np.resize(condition, (size, condition.shape[1])) if count < size else condition
+    filled = np.resize(condition, (size, condition.shape[1])) if len(condition) < size else condition
     rows = torch.from_numpy(filled.astype(surrogate.data.get("condition_dtype", "float32"), copy=False))
     exchangeable = condition.shape[1] == 0
     pending = torch.arange(count)

@@ -27,7 +27,10 @@ class Conditions(Protocol):
     """Gives the conditions of blocks, in increasing order of the blocks."""
 
     def block(self, block: int, first: int, count: int) -> tuple[Rows, ak.Array | None]:
-        """Conditions (count, conditions) of the events from ``first``, and columns to keep beside them, or None."""
+        """Conditions of the events from ``first``, (count, conditions) or more rows, and columns to keep beside them, or None.
+
+        Rows behind the first ``count`` only fill the block.
+        """
         ...
 
 
@@ -159,7 +162,7 @@ class DrawnConditions:
         self._interpolated = len(ranges) == 1 and ranges[0].values is None and bool(np.isfinite(self._table).all())
 
     def block(self, block: int, first: int, count: int) -> tuple[Rows, ak.Array | None]:
-        """See ``Conditions``; drawn for the whole block, so that they do not depend on ``count``."""
+        """See ``Conditions``; those of the whole block, so that no event depends on ``count``."""
         del first
         random = condition_stream(self._seed, block)
         size = max(self._size, count)
@@ -172,7 +175,7 @@ class DrawnConditions:
             rows = np.empty((size, len(self._names)))
         for column, law in self._laws:
             rows[:, column] = law.draw(random, size)
-        return rows[:count], None
+        return rows, None
 
 
 class RowReader:

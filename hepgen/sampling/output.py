@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
+from hepgen.events.conversion import EVENT, Conversion, as_root_tree
+from hepgen.events.jetnet import from_jetnet
 from hepgen.events.schema import LUMI_COLUMNS, RUN_COLUMNS, Column, Schema, is_identity
 from hepgen.events.select import apply_derived
-from hepgen.events.source import record
+from hepgen.events.source import NumberedBatch, record
 from hepgen.sampling.seeds import event_numbers, run_number
 from hepgen.surrogate.surrogate import Surrogate
 
@@ -68,6 +70,7 @@ class OutputColumns:
             self._hits_of = getattr(surrogate.representation, "hits", None)
             if self._hits_of is None:
                 raise UsageError("this surrogate has no hits", where="--hits", hint="only calorimeters have")
+        self._lists: Conversion | None = None  # of jets of JetNet, where ROOT is to read them
         self.schema = self._schema(format)
 
     def _allowed(self, kept: Sequence[Column]) -> list[Column]:
@@ -84,13 +87,13 @@ class OutputColumns:
     def _schema(self, format: str) -> Schema:
         schema = self._surrogate.schema
         kept = {column.name: column for column in self._kept}
-        columns = [kept.pop(column.name, column) for column in schema]
-        if schema.format == "hdf5" and format != "hdf5" and schema.convention:
-            columns.sort(key=lambda column: bool(column.shape or column.jagged))
-            if "event" not in schema and "event" not in kept:
-                columns.insert(0, Column("event", "uint64"))
-            schema = dataclasses.replace(schema, convention="")
-        columns += list(kept.values())
+        schema = schema.replace([kept.pop(column.name, column) for column in schema])
+        if format != "hdf5" and schema.convention == "jetnet":
+            self._lists = from_jetnet(schema.replace([*schema, *kept.values()]), format)
+            return self._lists.schema
+        if format != "hdf5":
+            schema = as_root_tree(schema, kept)
+        columns = [*schema, *kept.values()]
         if self._hits_of is not None:
             columns += [
                 Column(name, _HIT_TYPES.get(name, "float32"), (), True, _HIT_UNITS.get(name, ""), "nhit")
@@ -114,7 +117,19 @@ class OutputColumns:
                 columns[column.name] = self._numbers(column, block, first, count)
         if self._hits_of is not None:
             columns.update(self._hits_of(events))
+        if self._lists is not None:
+            columns |= self._as_lists(self._lists, columns, kept, first, count)
         return record({column.name: columns[column.name] for column in self.schema}, count)
+
+    @staticmethod
+    def _as_lists(
+        lists: Conversion, columns: dict[str, Any], kept: ak.Array | None, first: int, count: int
+    ) -> dict[str, ak.Array]:
+        """Jets of JetNet as lists of constituents, without their numbers."""
+        given = columns if kept is None else {**columns, **{name: kept[name] for name in kept.fields}}
+        rows = NumberedBatch(record(given, count), np.arange(first, first + count), np.zeros(count, dtype=np.int32))
+        made = lists.apply(rows).events
+        return {name: made[name] for name in made.fields if name != EVENT}
 
     def _numbers(self, column: Column, block: int, first: int, count: int) -> NDArray[Any]:
         limit = np.iinfo(column.dtype).max

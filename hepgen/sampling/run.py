@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -156,7 +155,7 @@ class Sampling:
                 events, kept = self._objects.block(block, first, count)
             else:
                 rows, kept = self._conditions.block(block, first, count)
-                tensors = sample_block(self.surrogate, block, rows, self.seed, draws=self.draws)
+                tensors = sample_block(self.surrogate, block, rows, self.seed, count=count, draws=self.draws)
                 events = self.surrogate.representation.unpack(tensors)
             yield self.columns.assemble(events, block, first, kept)
 
@@ -225,7 +224,7 @@ def sample_to_file(
             done += len(batch)
             rate = done / max(1e-9, time.perf_counter() - wall)
             watcher.update("sample", done, sampling.events, math.nan, rate)
-            _stop(stop)
+            stop.leave()  # nothing is kept of an unfinished file: the part file goes with the exception
         blocks = sampling.blocks
         writer.add_run_record(
             {
@@ -250,11 +249,3 @@ def sample_to_file(
         (time.process_time() - cpu) / max(1, done), peak_memory(), sampling.draws.redrawn,
         blocks.start, max(blocks.start, blocks.stop - 1), tuple(writer.notes),
     )  # fmt: skip
-
-
-def _stop(stop: StopFlag) -> None:
-    """Between two blocks: nothing is kept of an unfinished file, and the part file goes with the exception."""
-    if stop.signal == signal.SIGINT:
-        raise KeyboardInterrupt
-    if stop.signal:
-        raise SystemExit(128 + stop.signal)

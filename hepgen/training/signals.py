@@ -46,6 +46,18 @@ class StopFlag:
             return "the time limit"
         return ""
 
+    def leave(self) -> None:
+        """Unwind where nothing can be saved: a signal that came ends the process as if nobody had listened.
+
+        Raises:
+            KeyboardInterrupt: for SIGINT.
+            SystemExit: for another signal, with the code that a shell gives it.
+        """
+        if self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._signal:
+            raise SystemExit(128 + self._signal)
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame
         self._signal = number

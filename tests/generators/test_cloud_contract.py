@@ -15,10 +15,22 @@ from hepgen.training.seeds import draw, stream
 LENGTHS = torch.tensor([3, 7, 1, 0, 5, 7, 2, 4, 1, 6, 3, 0])
 EVENTS, FEATURES, CONDITIONS = len(LENGTHS), 3, 2
 
+
+def words(one: Any) -> str:
+    return one if isinstance(one, str) else "-".join(map(str, one.values()))
+
+
 every_cloud = pytest.mark.parametrize(
     ("family", "options"),
     [(family, options) for family in sorted(CLOUDS) for options in CLOUDS[family]],
-    ids=lambda one: one if isinstance(one, str) else "-".join(map(str, one.values())),
+    ids=words,
+)
+
+# A coupling flow has a place for each constituent.
+every_cloud_without_order = pytest.mark.parametrize(
+    ("family", "options"),
+    [(family, options) for family in sorted(CLOUDS) if family != "coupling" for options in CLOUDS[family]],
+    ids=words,
 )
 
 
@@ -66,7 +78,7 @@ def test_only_empty_clouds_are_all_padding(family: str, options: dict[str, Any])
     assert (made(generator, noise_of(generator, EVENTS, POINTS), torch.randn(EVENTS, CONDITIONS), mask) == 0).all()
 
 
-@every_cloud
+@every_cloud_without_order
 def test_constituents_are_in_no_order(family: str, options: dict[str, Any]) -> None:
     generator, mask = cloud(family, options), masked()
     noise, condition = noise_of(generator, EVENTS, POINTS), torch.randn(EVENTS, CONDITIONS)
@@ -98,7 +110,7 @@ def test_a_cloud_depends_on_its_own_noise_and_condition_only(family: str, option
         close(made(generator, rows_of(noise, row), condition[row], mask[row]), together[row])
 
 
-@every_cloud
+@every_cloud_without_order
 def test_constituents_depend_on_each_other_and_on_the_condition(family: str, options: dict[str, Any]) -> None:
     generator, mask = cloud(family, options), torch.ones(1, POINTS, dtype=torch.bool)
     noise, condition = noise_of(generator, 1, POINTS), torch.randn(1, CONDITIONS)
@@ -135,7 +147,8 @@ def test_every_objective_trains_its_parameters_and_is_blind_to_padding(family: s
         torch.autograd.backward(losses[0].mean(), inputs=objective.parameters)
         grads = [parameter.grad for parameter in objective.parameters]
         assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
-        assert sum(grad is not None and bool(grad.abs().sum() > 0) for grad in grads) > 0.9 * len(grads)
+        # a constant that a critic adds to all events alike changes no Wasserstein loss
+        assert sum(grad is not None and bool(grad.abs().sum() > 0) for grad in grads) > 0.8 * len(grads)
 
 
 def noise_of_objective(specs: tuple[NoiseSpec, ...], width: int) -> dict[str, torch.Tensor]:

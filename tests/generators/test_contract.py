@@ -14,12 +14,21 @@ from hepgen.training.seeds import draw, stream
 
 SMALL = {
     "coupling": {"layers": 4, "hidden": [16], "bins": 5},
-    "gan": {"latent": 6, "hidden": [16], "critic_hidden": [16]},
+    "gan": {"latent": 6, "hidden": [16], "critic_hidden": [16], "width": 16, "messages": [8, 8], "updates": [16]},
     "matching": {"layers": 2, "hidden": 16, "steps": 3},
     "mean_flow": {"layers": 2, "hidden": 16, "steps": 3},
 }
 POINTS = 7
 CLOUDS: dict[str, list[dict[str, Any]]] = {
+    "coupling": [{}],
+    "gan": [
+        {"network": "epic"},
+        {"network": "epic", "loss": "wasserstein"},
+        {"critic": "pointnet_mix"},
+        {"critic": "pointnet_mix", "loss": "wasserstein"},
+        {"network": "message_passing", "dropout": 0.0},
+        {"network": "message_passing", "dropout": 0.0, "loss": "wasserstein"},
+    ],
     "matching": [{"network": "epic", "latent": 4}, {"network": "transformer", "heads": 4}, {"solver": "heun"}],
     "mean_flow": [{"network": "epic", "latent": 4}, {"network": "transformer", "heads": 4}],
 }

@@ -33,7 +33,7 @@ def test_drawn_conditions_follow_the_training_and_depend_on_the_block_only() -> 
     conditions = DrawnConditions(surrogate, seed=1)
     rows, kept = conditions.block(3, 150, 50)
     assert kept is None
-    assert np.array_equal(conditions.block(3, 150, 7)[0], rows[:7])
+    assert np.array_equal(conditions.block(3, 150, 7)[0], rows)
     assert not np.array_equal(conditions.block(4, 200, 50)[0], rows)
     many = np.concatenate([conditions.block(block, 0, 50)[0] for block in range(200)])[:, 0]
     assert np.allclose(

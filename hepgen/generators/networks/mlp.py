@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -64,3 +65,18 @@ class MLP(nn.Module):
         for layer in self.layers:
             x = torch.addmm(layer.bias.unsqueeze(1), layer.weight, x) if isinstance(layer, nn.Linear) else layer(x)
         return x
+
+
+def dense(widths: Sequence[int], *, slope: float = 0.2, dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers, each followed by a leaky rectification and dropout, for (..., widths[0]) to (..., widths[-1]).
+
+    Example:
+        >>> dense([3, 8, 2])(torch.zeros(5, 7, 3)).shape
+        torch.Size([5, 7, 2])
+    """
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope)]
+        if dropout > 0:
+            layers.append(Dropout(dropout))
+    return nn.Sequential(*layers)

@@ -1,0 +1,157 @@
+"""Showers in the layouts of the CaloChallenge (arXiv:2410.21611) and of Geant4's example Par04.
+
+Both are in MeV. The CaloChallenge numbers voxels by layer, angle and radius, the radius fastest; Par04 keeps a regular grid
+(r, phi, z), z fastest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from hepgen.errors import InputFileError
+from hepgen.events.conversion import Conversion, Converted, energy_factor, left_out, refuse
+from hepgen.events.hdf5 import CALO_TREE, INCIDENT, SHOWERS, VOXELS, Grid, par04_cells
+from hepgen.events.schema import Column, Schema, is_identity
+from hepgen.events.source import Array, NumberedBatch, record
+from hepgen.physics.binning import Binning
+
+
+def regular_grid(binning: Binning) -> Grid | None:
+    """Numbers of cells (z, phi, r) of a binning whose layers are all alike, None where they are not.
+
+    Example:
+        >>> from hepgen.physics.binning import Layer
+        >>> regular_grid(Binning((Layer(0, (0.0, 5.0, 9.0), 4), Layer(1, (0.0, 5.0, 9.0), 4))))
+        (2, 4, 2)
+    """
+    first = binning.layers[0]
+    alike = all((layer.num_alpha, layer.r_edges) == (first.num_alpha, first.r_edges) for layer in binning.layers)
+    return (len(binning.layers), first.num_alpha, first.num_r) if alike else None
+
+
+def to_calochallenge(schema: Schema, *, unit: str = "") -> Conversion:
+    """Showers in the layout of the CaloChallenge.
+
+    Other numbers of an event, such as angles, become datasets beside them; lists and event numbers are left out.
+
+    Args:
+        schema: with ``incident_energy`` and an array ``voxel_energy`` of a fixed size, ordered as in the CaloChallenge.
+        unit: of the energies, where the file does not say it; MeV where nothing does.
+
+    Raises:
+        InputFileError: if there are no such columns.
+        UsageError: for a unit that is none.
+
+    Example:
+        >>> shower = (Column("event", "uint64"), Column("incident_energy", "float32"), Column("voxel_energy", "float32", (6,)))
+        >>> conversion = to_calochallenge(Schema(shower), unit="GeV")
+        >>> conversion.schema.names, conversion.dropped
+        (('incident_energy', 'voxel_energy'), ('event',))
+    """
+    voxels = math.prod(_checked(schema, "the CaloChallenge").shape)
+    return _showers(schema, "calochallenge", (VOXELS, (voxels,)), unit, None)
+
+
+def to_par04(schema: Schema, grid: Grid | None, *, unit: str = "") -> Conversion:
+    """Showers in the HDF5 layout of Par04, as its ``root2h5.py`` writes it.
+
+    Args:
+        schema: as for `to_calochallenge`.
+        grid: numbers of cells (z, phi, r).
+        unit: as for `to_calochallenge`.
+
+    Raises:
+        InputFileError: if there are no such columns, no grid, or one of another number of voxels.
+        UsageError: for a unit that is none.
+
+    Example:
+        >>> shower = (Column("incident_energy", "float32"), Column("voxel_energy", "float32", (6480,)))
+        >>> to_par04(Schema(shower), (45, 16, 9)).schema["showers"].shape
+        (9, 16, 45)
+    """
+    column = _checked(schema, "Par04")
+    voxels = math.prod(column.shape)
+    if grid is None:
+        raise InputFileError(
+            f"Par04 keeps a grid of r, phi and z, and the file has {voxels} voxels in a row",
+            where=f"column '{VOXELS}'",
+            hint="give the binning with --binning; its layers must all be alike",
+        )
+    if math.prod(grid) != voxels:
+        words = " x ".join(map(str, grid))
+        raise InputFileError(
+            f"the grid has {words} cells in z, phi and r, the showers {voxels}", where=f"column '{VOXELS}'"
+        )
+    z, phi, r = grid
+    return _showers(schema, "par04", (SHOWERS, (r, phi, z)), unit, grid)
+
+
+def _checked(schema: Schema, target: str) -> Column:
+    """The column of voxels.
+
+    Raises:
+        InputFileError: if the schema is not that of showers.
+    """
+    if (
+        INCIDENT not in schema
+        or VOXELS not in schema
+        or schema[INCIDENT].jagged
+        or schema[INCIDENT].shape not in {(), (1,)}
+        or schema[VOXELS].jagged
+        or not schema[VOXELS].shape
+    ):
+        raise refuse(schema, target, f"'{INCIDENT}' and an array '{VOXELS}' of a fixed size for each shower")
+    return schema[VOXELS]
+
+
+def _showers(
+    schema: Schema, convention: str, cells: tuple[str, tuple[int, ...]], unit: str, grid: Grid | None
+) -> Conversion:
+    name, shape = cells
+    factors: dict[str, float] = {}
+    notes: list[str] = []
+    for one in (INCIDENT, VOXELS):
+        factors[one], note = energy_factor(schema[one].unit, unit, "MeV", one)
+        notes += note
+    counters = {column.counter for column in schema if column.jagged}
+    further = [
+        column
+        for column in schema
+        if not column.jagged and column.name not in {INCIDENT, VOXELS, SHOWERS, *counters} and not is_identity(column)
+    ]
+    written = (
+        Column(INCIDENT, _float(schema[INCIDENT]), unit="MeV"),
+        Column(name, _float(schema[VOXELS]), shape, unit="MeV"),
+        *(dataclasses.replace(column, counter=None) for column in further),
+    )
+
+    def apply(batch: NumberedBatch) -> Converted:
+        found = {column.name: batch.events[column.name] for column in further}
+        found[INCIDENT] = _scaled(batch.events[INCIDENT], factors[INCIDENT]).reshape(len(batch))
+        voxels = _scaled(batch.events[VOXELS], factors[VOXELS]).reshape(len(batch), -1)
+        found[name] = voxels if grid is None else par04_cells(voxels, grid)
+        return Converted(record({column.name: found[column.name] for column in written}, len(batch)))
+
+    kept = {INCIDENT, VOXELS, *(column.name for column in further)}
+    return Conversion(
+        Schema(written, tree=CALO_TREE, format="hdf5", convention=convention),
+        tuple(column.name for column in schema if column.name in kept),
+        apply,
+        left_out(schema, kept),
+        "a file of showers has one row of numbers for each, without its number",
+        tuple(notes),
+    )
+
+
+def _float(column: Column) -> str:
+    return column.dtype if column.dtype in {"float32", "float64"} else "float64"
+
+
+def _scaled(values: Any, factor: float) -> Array:
+    found = np.asarray(ak.to_numpy(values))
+    return found if factor == 1 else found * factor

@@ -1,0 +1,131 @@
+"""Jets from a file to a surrogate and back to a file that ROOT reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+from tables import DATA
+
+from hepgen.config.recipe import Recipe
+from hepgen.errors import ConfigError
+from hepgen.events.reader import open_events
+from hepgen.physics.jets import summed
+from hepgen.runs.train import train_run
+from hepgen.sampling.run import sample_events, sample_to_file
+from hepgen.surrogate.surrogate import Surrogate
+
+OPTIONS = {
+    "matching": {"layers": 2, "hidden": 16, "heads": 2, "steps": 2},
+    "mean_flow": {"layers": 2, "hidden": 16, "steps": 1},
+    "gan": {"layers": 1, "critic_layers": 1, "width": 16},
+    "coupling": {"layers": 2, "hidden": [16], "bins": 4},
+}
+
+
+def recipe(file: str, generator: str, **representation: Any) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "jets",
+            "data": {"files": [str(DATA / file)]},
+            "representation": {"kind": "particle_cloud", **representation},
+            "generator": generator,
+            "options": OPTIONS,
+            "stages": {"jet": {"generator": "coupling"}},
+            "sampling": {"block_size": 100},
+            "training": {"steps": 6, "batch_size": 32, "validate_every": 3},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def jets(tmp_path_factory: pytest.TempPathFactory) -> Surrogate:
+    folder = tmp_path_factory.mktemp("jets") / "run"
+    wanted = recipe("jets.root", "matching", conditions=["jet_pdgid", "jet_pt"], augment=["reflection", "rotation"])
+    return train_run(wanted, folder, seed=1)
+
+
+def test_a_file_of_jets_comes_back_with_its_columns_and_its_sums(jets: Surrogate, tmp_path: Path) -> None:
+    path = tmp_path / "jets.root"
+    summary = sample_to_file(jets, path, 250, seed=2)
+    assert summary.events == 250
+    made, true = open_events(path), open_events(DATA / "jets.root")
+    assert made.schema.tree == true.schema.tree == "jets"
+    shape = [(one.name, one.dtype, one.jagged, one.counter) for one in true.schema]
+    assert [(one.name, one.dtype, one.jagged, one.counter) for one in made.schema] == shape
+    root = pytest.importorskip("ROOT")
+    frame = root.RDataFrame("jets", str(path)).Define(
+        "sum",
+        "ROOT::Math::PtEtaPhiEVector total;"
+        "for (size_t i = 0; i < part_pt.size(); i++)"
+        " total += ROOT::Math::PtEtaPhiEVector(part_pt[i], part_eta[i], part_phi[i], part_energy[i]);"
+        "return std::vector<double>{total.Pt() / jet_pt - 1, total.Eta() - jet_eta,"
+        " ROOT::VecOps::DeltaPhi(float(total.Phi()), jet_phi), (total.M() - jet_mass) / jet_pt};",
+    )
+    apart = np.array([list(one) for one in frame.AsNumpy(["sum"])["sum"]])
+    assert apart.shape == (250, 4)
+    assert np.abs(apart).max() < 1e-4
+
+
+def test_asking_for_a_type_and_a_pt_gives_them(jets: Surrogate) -> None:
+    for pt in (600.0, 900.0):
+        wanted = [f"jet_pt={pt}", "jet_pdgid=6"]
+        events = ak.concatenate(list(sample_events(jets, 100, seed=3, set_conditions=wanted)))
+        np.testing.assert_allclose(ak.to_numpy(events.jet_pt), pt, rtol=1e-5)
+        assert (ak.to_numpy(events.jet_pdgid) == 6).all()
+        counts = ak.to_numpy(ak.num(events.part_pt))
+        flat = [ak.to_numpy(ak.flatten(events[f"part_{name}"])).astype(float) for name in ("pt", "eta", "phi")]
+        np.testing.assert_allclose(summed(*flat, np.zeros(len(flat[0])), counts).pt, pt, rtol=1e-4)
+
+
+def test_a_jet_does_not_depend_on_how_many_are_asked_for(jets: Surrogate) -> None:
+    few, many = (ak.concatenate(list(sample_events(jets, number, seed=4))) for number in (130, 200))
+    for name in few.fields:
+        assert ak.all(few[name] == many[:130][name], axis=None), name
+
+
+def test_a_bundle_gives_the_same_jets(jets: Surrogate, tmp_path: Path) -> None:
+    jets.save(tmp_path / "model")
+    again = Surrogate.load(tmp_path / "model")
+    one, other = (ak.concatenate(list(sample_events(surrogate, 50, seed=5))) for surrogate in (jets, again))
+    assert ak.all(one.part_pt == other.part_pt, axis=None)
+
+
+def test_jets_of_jetnet_are_lists_in_root(tmp_path: Path) -> None:
+    surrogate = train_run(recipe("jetnet.hdf5", "matching"), tmp_path / "run", seed=1)
+    files = [tmp_path / "jets.root", tmp_path / "jets.hdf5"]
+    for path in files:
+        sample_to_file(surrogate, path, 120, seed=2)
+    lists, arrays = (next(iter(open_events(path).batches())) for path in files)
+    particles, features = ak.to_numpy(arrays.particle_features), ak.to_numpy(arrays.jet_features)
+    assert (ak.to_numpy(ak.num(lists.part_pt)) == features[:, 3]).all()
+    np.testing.assert_array_equal(ak.to_numpy(lists.jet_pt), features[:, 0])
+    hardest = ak.to_numpy(lists.part_pt[:, 0]) / features[:, 0]
+    np.testing.assert_allclose(hardest, particles[:, 0, 2], rtol=1e-5)
+    assert len(np.unique(ak.to_numpy(lists.event))) == 120
+
+
+@pytest.mark.parametrize("generator", ["coupling", "gan", "mean_flow"])
+def test_every_family_makes_jetnet_files(generator: str, tmp_path: Path) -> None:
+    surrogate = train_run(recipe("jetnet.hdf5", generator), tmp_path / "run", seed=1)
+    path = tmp_path / "jets.hdf5"
+    sample_to_file(surrogate, path, 120, seed=2)
+    made = open_events(path)
+    assert made.schema.convention == "jetnet"
+    events = next(iter(made.batches()))
+    particles, features = ak.to_numpy(events.particle_features), ak.to_numpy(events.jet_features)
+    there = particles[..., 3] > 0
+    assert (there.sum(axis=1) == features[:, 3]).all()
+    assert (particles[~there] == 0).all()
+    assert (particles[..., 2][there] > 0).all()
+    assert (np.diff(particles[..., 2], axis=1) <= 0).all()
+
+
+def test_clouds_have_no_objects() -> None:
+    wanted = recipe("muons.root", "matching").model_dump(mode="json")
+    wanted["data"] = {"files": [str(DATA / "ttbar.root")]}
+    with pytest.raises(ConfigError, match="not those of jets"):
+        train_run(Recipe.model_validate(wanted), "never", seed=1)
