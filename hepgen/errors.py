@@ -166,6 +166,22 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else ""
 
 
+def near_names(names: Iterable[str], others: Iterable[str]) -> dict[str, str]:
+    """The name of another list that is most like each, capitals aside; without those that have none, or stand there too.
+
+    Example:
+        >>> near_names(["jet1_pt", "met", "x"], ["Jet1_pT", "met", "lepton_eta"])
+        {'jet1_pt': 'Jet1_pT'}
+    """
+    folded = {other.lower(): other for other in others}
+    found = {}
+    for name in names:
+        close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+        if close and name not in folded.values():
+            found[name] = folded[close[0]]
+    return found
+
+
 def suggest_or_list(name: str, known: Iterable[str], most: int = 12) -> str:
     """A "did you mean" for a name that is not known, or else what there is.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hepgen import __version__, errors
-from hepgen.evaluation.scores import HEADLINES
+from hepgen.evaluation.headlines import HEADLINES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])

@@ -10,7 +10,7 @@ import typer
 
 from hepgen.cli.console import output
 from hepgen.cli.options import Common, Count, own
-from hepgen.errors import UsageError
+from hepgen.errors import UsageError, near_names
 
 
 def evaluate(
@@ -113,7 +113,11 @@ def evaluate(
     weighting = WeightColumns.of(weight, true.schema, made.schema) if weight is not None else None
     for which, columns in judge.unshared(options, true.schema, made.schema).items():
         if alone := [name for name in columns if weighting is None or name not in weighting.names]:
-            sink.warn(f"columns of the {which} alone are not judged: {', '.join(alone)}")
+            near = near_names(alone, (made if which == "reference" else true).schema.names)
+            alike = (
+                "; alike there: " + ", ".join(f"'{other}' for '{name}'" for name, other in near.items()) if near else ""
+            )
+            sink.warn(f"columns of the {which} alone are not judged: {', '.join(alone)}{alike}")
     if threshold is not None:
         options["threshold"] = threshold
     trained = None if quick and training is None else judge.training(training, common.batch_memory)

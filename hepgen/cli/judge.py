@@ -16,8 +16,8 @@ from hepgen.config.load import parse_recipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe, TableRecipe
 from hepgen.errors import UsageError
-from hepgen.evaluation.domains import columns_of_jets
 from hepgen.evaluation.generators import GENERATED
+from hepgen.evaluation.jet_layouts import columns_of_jets
 from hepgen.events.jets import find_jets
 from hepgen.events.locate import locate
 from hepgen.events.objects import ExplodedSource, explode

@@ -15,6 +15,7 @@ from hepgen.evaluation.checks import (
     check_pool,
     check_scales,
     condition_notes,
+    protocol_notes,
     size_notes,
 )
 from hepgen.evaluation.counted import add_defect_tests
@@ -29,7 +30,8 @@ from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.report_parts import Curve, Problem
 from hepgen.evaluation.samples import add_up, read_pool
-from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_notes, sanity_table
+from hepgen.evaluation.sanity import HARMLESS, Hashes, Sanity, sanity_table, shared_events
+from hepgen.evaluation.sanity_words import sanity_sentences
 from hepgen.evaluation.scores import Score, ScoreBook
 from hepgen.evaluation.scoring import MIN_BIN, Plan, Scorer
 from hepgen.evaluation.splits import condition_bins
@@ -104,7 +106,9 @@ class Comparison:
         true, made = reference.pool, generated.pool
         bins = condition_bins(true.conditions, domain.condition_names, bare_first=domain.kind == "calorimeter")
         axes, spectrum_axis = domain.axes(true)
-        plan = Plan.make(true, made, bins, (self.rngs[2], self.rngs[3], self.rngs[4]), work.max_events or len(true))
+        plan = Plan.make(
+            true, made, bins, (self.rngs[2], self.rngs[3], self.rngs[4]), work.max_events or len(true), work.splits
+        )
         scorer = Scorer(domain, work, true, made, axes, spectrum_axis, bins, self.classifier_seed, self.tell)
 
         scorer.add(book, plan)
@@ -130,9 +134,10 @@ class Comparison:
         self.tell("histograms over all events")
         histograms, further = _add_up(book, domain, reference, generated, axes, spectrum_axis)
         made_sanity = replace(generated.sanity, close=close).with_problems(further)
-        sanity = {"reference": reference.sanity, "generated": made_sanity}
         habitual = reference.sanity.habitual() | HARMLESS
         broken = {name: one.pool.broken(habitual) for name, one in (("reference", reference), ("generated", generated))}
+        flagged = {name: int(flags.sum()) for name, flags in broken.items()}
+        sanity = sanity_table({"reference": reference.sanity, "generated": made_sanity}, flagged)
         clean = self._without_broken(scorer, plan, results, broken["reference"], broken["generated"], training, trained)
 
         scores = book.scores(clean)
@@ -144,20 +149,23 @@ class Comparison:
             n={
                 "reference": true.total,
                 "generated": made.total,
+                "shared": shared_events(reference.hashes, generated.hashes),
                 "side": plan.split.size,
                 "classifier_side": plan.raw.size,
             },
             seed=self.seed,
             scores=scores,
-            sanity=sanity_table(sanity, {name: int(flags.sum()) for name, flags in broken.items()}),
+            sanity=sanity,
             notes=(
                 *self.notes,
-                *sanity_notes(sanity, habitual),
+                *sanity_sentences(sanity),
                 *_weight_notes(scores, true, made),
                 *condition_notes(true, made, domain.condition_names, bins),
                 *_bin_notes(plan),
+                *scorer.missing(plan.raw),
                 *_control_notes(book, results),
                 *notes,
+                *protocol_notes(domain.kind, work),
                 *size_notes(domain.kind, work, quick, plan.raw.size, asked),
             ),
             histograms=(
@@ -235,7 +243,10 @@ class Comparison:
     ) -> ScoreBook | None:
         """Every score without the flagged events; None where none is flagged or nothing is left."""
         clean = plan.without(reference, generated)
-        if not (reference.any() or generated.any()) or min(clean.split.size, clean.raw.size) < MIN_EVENTS // 2:
+        if (
+            not (reference.any() or generated.any())
+            or min(split.size for split in (*clean.splits, *clean.raws)) < MIN_EVENTS // 2
+        ):
             return None
         self.tell("scores without broken events")
         book = ScoreBook()
@@ -296,9 +307,10 @@ def _weight_notes(scores: Mapping[str, Score], reference: Pool, generated: Pool)
 
 
 def _control_notes(book: ScoreBook, results: Sequence[ClassifierResult]) -> list[str]:
+    scores = book.scores()
     names = [(result.test.score("auc"), result.test.control) for result in results]
     return [
         f"Control of {name}: the same classifier tells truth from truth with {control} at"
-        f" {book.mean(f'control.{name}'):.3f}."
+        f" {scores[f'control.{name}'].text()}."
         for name, control in names
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,14 @@ from hepgen.evaluation.domain import Array, FloatArray
 from hepgen.evaluation.metrics import UNWEIGHTED
 from hepgen.evaluation.multivariate import (
     correlation_distance,
-    frechet_distance,
+    frechet_distances,
     frechet_extrapolated,
     frechet_intercept,
     kernel_distance,
     neighbour_scores,
     squared_mmd,
 )
-from hepgen.evaluation.scores import ScoreBook
+from hepgen.evaluation.scores import Pair, ScoreBook
 from hepgen.evaluation.splits import Split
 from hepgen.evaluation.transport import energy_distance, sliced_wasserstein
 
@@ -95,16 +96,36 @@ def _of_pair(distance: Distance, reference: Features, others: tuple[Features, Fe
     return found
 
 
-def add_frechet(book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int) -> None:
-    """Add ``fpd``, the plain Frechet distance at the size of the split, of scaled features."""
-    others = generated, reference
-    pairs = [_of_pair(frechet_distance, reference, others, one) for one in (split, *split.parts(parts))]
-    book.add_parts("fpd", [(value, floor) for value, floor in pairs], split.size)
+def _of_splits(
+    measure: Callable[[Split], Sequence[float]], splits: Sequence[Split], parts: int
+) -> tuple[list[list[Pair]], int]:
+    """Score and floor of every split and of its parts, and the events on each side of the smallest split."""
+    found = [[measure(one) for one in (split, *split.parts(parts))] for split in splits]
+    return [[(value, floor) for value, floor in pairs] for pairs in found], min(split.size for split in splits)
+
+
+def add_frechet(book: ScoreBook, reference: Features, generated: Features, splits: Sequence[Split], parts: int) -> None:
+    """Add ``fpd``, the plain Frechet distance at the size of the splits, of scaled features."""
+
+    def measure(one: Split) -> Sequence[float]:
+        return frechet_distances(reference.take(one.a), (generated.take(one.generated), reference.take(one.b)))
+
+    book.add_splits("fpd", *_of_splits(measure, splits, parts))
+
+
+def intercept_events(features: int) -> int:
+    """Events a side that ``fpd_intercept`` of so many features needs.
+
+    Example:
+        >>> intercept_events(20), intercept_events(100)
+        (1000, 2000)
+    """
+    return 2 * max(_SMALLEST_FRECHET, _EVENTS_PER_FEATURE * features)
 
 
 def add_frechet_intercept(book: ScoreBook, reference: Features, generated: Features, split: Split) -> None:
     """Add ``fpd_intercept``, the Frechet distance extrapolated to infinitely many events, without drawing any twice."""
-    smallest = max(_SMALLEST_FRECHET, _EVENTS_PER_FEATURE * reference.values.shape[1])
+    smallest = intercept_events(reference.values.shape[1]) // 2
     if split.size < 2 * smallest:
         return
     a, weights = reference.take(split.a)
@@ -115,29 +136,35 @@ def add_frechet_intercept(book: ScoreBook, reference: Features, generated: Featu
     book.add_fit("fpd_intercept", fits[0], fits[1], split.size)
 
 
-def add_kernel_distance(book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int) -> None:
+def add_kernel_distance(
+    book: ScoreBook, reference: Features, generated: Features, splits: Sequence[Split], parts: int
+) -> None:
     """Add ``kpd``, the unbiased squared MMD with the kernel (x.y/d + 1)^4, of at most 4,000 events a side, without weights."""
-    few = Split(split.a[:_KERNEL_EVENTS], split.b[:_KERNEL_EVENTS], split.generated[:_KERNEL_EVENTS])
-    pairs: list[tuple[float, float | None]] = []
-    for one in (few, *few.parts(parts)):
+
+    def measure(one: Split) -> Sequence[float]:
         a = reference.values[one.a]
-        others = generated.values[one.generated], reference.values[one.b]
-        value, floor = (squared_mmd(a, other) for other in others)
-        pairs.append((value, floor))
-    book.add_parts("kpd", pairs, few.size)
+        return [squared_mmd(a, other) for other in (generated.values[one.generated], reference.values[one.b])]
+
+    book.add_splits("kpd", *_of_splits(measure, [split.first(_KERNEL_EVENTS) for split in splits], parts))
     if reference.weights is not None or generated.weights is not None:
         book.comment("kpd", UNWEIGHTED)
 
 
 def add_correlations(
-    book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int, seed: int
+    book: ScoreBook,
+    reference: Features,
+    generated: Features,
+    splits: Sequence[Split],
+    parts: int,
+    seed: int,
+    dear: int = 1,
 ) -> None:
     """Add ``correlation``, ``sliced_w1`` and ``energy_distance``, of standardised features.
 
-    All scores of a name use the same directions. The energy distance takes at most 4,000 events a side; its p-value, by
-    200 permutations, is ``energy_distance.p``, and has no error.
+    All scores of a name use the same directions. The energy distance takes the first ``dear`` splits and at most 4,000
+    events a side; its p-value, by 200 permutations of the first split, is ``energy_distance.p``, and has no error.
     """
-    few = Split(split.a[:_ENERGY_EVENTS], split.b[:_ENERGY_EVENTS], split.generated[:_ENERGY_EVENTS])
+    few = [split.first(_ENERGY_EVENTS) for split in splits[:dear]]
     others = generated, reference
 
     def sliced(first: FloatArray, second: FloatArray, **weights: Any) -> float:
@@ -149,16 +176,16 @@ def add_correlations(
     def energy_p(first: FloatArray, second: FloatArray, **weights: Any) -> float:
         return energy_distance(first, second, np.random.default_rng(seed), **weights)[1]
 
-    scores: tuple[tuple[str, Distance, Split], ...] = (
-        ("correlation", correlation_distance, split),
-        ("sliced_w1", sliced, split),
+    scores: tuple[tuple[str, Distance, Sequence[Split]], ...] = (
+        ("correlation", correlation_distance, splits),
+        ("sliced_w1", sliced, splits),
         ("energy_distance", energy, few),
     )
     for name, distance, chosen in scores:
-        pairs = [_of_pair(distance, reference, others, one) for one in (chosen, *chosen.parts(parts))]
-        book.add_parts(name, [(value, floor) for value, floor in pairs], chosen.size)
-    value, floor = _of_pair(energy_p, reference, others, few)
-    book.add("energy_distance.p", value, floor, few.size)
+        measure = partial(_of_pair, distance, reference, others)
+        book.add_splits(name, *_of_splits(measure, chosen, parts))
+    value, floor = _of_pair(energy_p, reference, others, few[0])
+    book.add("energy_distance.p", value, floor, few[0].size)
     book.comment("energy_distance.p", "probability of as large a distance between samples of one law; floor: of truth")
 
 
@@ -181,17 +208,23 @@ def add_published_distances(
 
 
 def add_neighbours(
-    book: ScoreBook, reference: Features, generated: Features, split: Split, parts: int, size: int, k: int = 5
+    book: ScoreBook,
+    reference: Features,
+    generated: Features,
+    splits: Sequence[Split],
+    parts: int,
+    size: int,
+    k: int = 5,
 ) -> None:
     """Add ``precision``, ``recall``, ``density`` and ``coverage`` of at most ``size`` events a side."""
     found = []
-    chosen = Split(split.a[:size], split.b[:size], split.generated[:size])
-    for one in (chosen, *(part for part in chosen.parts(parts) if part.size > 2 * k)):
-        a = reference.values[one.a]
-        others = generated.values[one.generated], reference.values[one.b]
-        found.append([neighbour_scores(a, x, k) for x in others])
+    chosen = [split.first(size) for split in splits]
+    for split in chosen:
+        pieces = (split, *(part for part in split.parts(parts) if part.size > 2 * k))
+        sides = [(reference.values[x.a], generated.values[x.generated], reference.values[x.b]) for x in pieces]
+        found.append([[neighbour_scores(a, other, k) for other in others] for a, *others in sides])
     for name in ("precision", "recall", "density", "coverage"):
-        pairs = [(getattr(value, name), getattr(floor, name)) for value, floor in found]
-        book.add_parts(name, pairs, chosen.size)
+        pairs: list[list[Pair]] = [[(getattr(value, name), getattr(floor, name)) for value, floor in x] for x in found]
+        book.add_splits(name, pairs, min(split.size for split in chosen))
         if reference.weights is not None or generated.weights is not None:
             book.comment(name, f"{UNWEIGHTED}, which neighbours cannot have")

@@ -15,6 +15,7 @@ from hepgen.evaluation.histograms import Axis, Observable
 from hepgen.evaluation.report_parts import Curve, ShowerImage
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.splits import ConditionBin, Split
+from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces
 
 FloatArray = NDArray[np.float64]
@@ -120,16 +121,16 @@ class Compared:
     Attributes:
         reference, generated: the pools.
         bins: of the conditions.
-        split: of one-dimensional scores.
-        raw_split: of all others; its rows have raw values.
+        splits: of one-dimensional scores.
+        raw_splits: of all others; their rows have raw values.
         parts: that share no event, behind the errors.
     """
 
     reference: Pool
     generated: Pool
     bins: Sequence[ConditionBin]
-    split: Split
-    raw_split: Split
+    splits: Sequence[Split]
+    raw_splits: Sequence[Split]
     parts: int
 
 
@@ -167,6 +168,10 @@ class Domain(Protocol):
 
     @property
     def nearest_scale(self) -> str: ...
+
+    def for_file(self, schema: Schema) -> Domain:
+        """The same for a file whose columns have other names."""
+        ...
 
     def read(self, batch: ak.Array) -> Events: ...
 
@@ -224,8 +229,8 @@ def events_of(source: EventSource, domain: Domain) -> Iterator[Events]:
     Raises:
         InputFileError: if an event cannot be read, naming its file and its entry there.
     """
-    numbered = as_numbered(source)
-    for piece in numbered_pieces(numbered, domain.columns):
+    numbered, own = as_numbered(source), domain.for_file(source.schema)
+    for piece in numbered_pieces(numbered, own.columns):
         with naming_entries(numbered, piece):
-            events = domain.read(piece.events)
+            events = own.read(piece.events)
         yield events

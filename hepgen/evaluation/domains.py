@@ -8,10 +8,11 @@ from dataclasses import replace
 from hepgen.errors import InputFileError, UsageError, suggest
 from hepgen.evaluation.columns import TableDomain
 from hepgen.evaluation.domain import Domain
+from hepgen.evaluation.jet_layouts import CommonJets, columns_of_jets
 from hepgen.evaluation.jets import JetDomain
 from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.showers import ShowerDomain
-from hepgen.events.jets import JetColumns, find_jets
+from hepgen.events.jets import JetColumns
 from hepgen.events.schema import Schema
 from hepgen.physics.binning import Binning
 
@@ -32,13 +33,13 @@ def domain_of_kind(
     threshold: float | None = None,
     laws: Mapping[str, str] | None = None,
     jets: JetColumns | None = None,
-    width: int = 1,
+    common: CommonJets | None = None,
     device: str = "cpu",
 ) -> Domain:
     """The domain of a kind of events; the arguments are those of `hepgen.evaluation.run.evaluate`.
 
     Args:
-        width: constituents of the longest jet.
+        common: what the jets of all samples have in common.
 
     Raises:
         UsageError: for an unknown kind, or a calorimeter without a binning, or jets whose columns are not found.
@@ -63,8 +64,7 @@ def domain_of_kind(
     if kind == "jets":
         return JetDomain(
             schema,
-            jets or columns_of_jets(schema),
-            width=width,
+            common or CommonJets(jets or columns_of_jets(schema)),
             conditions=tuple(conditions) or None,
             weight=weight,
             trees=work.trees,
@@ -77,19 +77,3 @@ def domain_of_kind(
             schema, columns=chosen, conditions=tuple(conditions), weight=weight, laws=laws, trees=work.trees
         )
     raise UsageError(f"no kind '{kind}'", hint=suggest(kind, KINDS) or " or ".join(KINDS))
-
-
-def columns_of_jets(schema: Schema) -> JetColumns:
-    """The columns of jets and their constituents, by their names.
-
-    Raises:
-        UsageError: if there are none.
-    """
-    found = find_jets(schema)
-    if found is None:
-        raise UsageError(
-            "no jets with constituents are found by the names of the columns",
-            where=f"tree '{schema.tree}'",
-            hint="expected are jet_pt, jet_eta, jet_phi and lists such as part_pt, part_eta, part_phi, part_energy",
-        )
-    return found

@@ -89,7 +89,7 @@ def add_global(
     for observable, (a, made, b) in zip(observables, sizes.tolist(), strict=True):
         if min(a, made, b) <= 0:
             continue
-        value, floor = book.pair(f"ks.{observable.name}")
+        value, floor = book.first(f"ks.{observable.name}")  # the sizes are those of the first split
         found.append((f"ks.{observable.name}", DISTRIBUTIONS, kolmogorov_p(value, a, made), kolmogorov_p(floor, a, b)))
     for result in tests:
         value, floor = (_judgement_p(one) for one in (result.generated, result.floor))

@@ -64,8 +64,8 @@ class Axis:
         return np.bincount(index[use], weights=weight, minlength=self.size).astype(np.float64)
 
     def scored(self, counts: FloatArray) -> FloatArray:
-        """The bins that a separation power takes: all of them, or those between the edges."""
-        return counts if self.flow else counts[1:-1]
+        """The bins that a separation power takes, of (..., size): all of them, or those between the edges."""
+        return counts if self.flow else counts[..., 1:-1]
 
 
 def axis_for(observable: Observable, reference: ArrayLike, bins: int = 50) -> Axis:

@@ -26,22 +26,22 @@ _CIRCLE = 2 * np.pi * (1 + 1e-3)
 
 
 def common_width(
-    sources: Sequence[EventSource], columns: JetColumns, max_constituents: int | None = None
-) -> tuple[int, int]:
-    """Constituents of the arrays of all samples, and those of the longest jet; by a pass over one column of each.
+    sources: Sequence[EventSource], columns: Sequence[JetColumns], max_constituents: int | None = None
+) -> tuple[int, list[int]]:
+    """Constituents of the arrays of all samples, and of the longest jet of each; by a pass over one column of each.
 
     Those of the longest jet, but not more than twice as many as 99 % of the jets of the first sample have: a single jet of
     thousands of constituents would widen every row. Arrays of a fixed size count as they are.
 
     Args:
         sources: the reference first.
-        columns: where the jets are.
+        columns: where the jets of each are.
         max_constituents: the largest width.
     """
-    counts = [_multiplicities(source, columns) for source in sources]
-    longest = max((len(one) - 1 for one in counts), default=0)
+    counts = [_multiplicities(source, own) for source, own in zip(sources, columns, strict=True)]
+    longest = [len(one) - 1 for one in counts]
     usual = 0 if not counts else int(np.searchsorted(np.cumsum(counts[0]), USUAL * counts[0].sum()))
-    width = min(longest, max(LEAST, ROOM * usual))
+    width = min(max(longest, default=0), max(LEAST, ROOM * usual))
     return max(1, width if max_constituents is None else min(width, max_constituents)), longest
 
 

@@ -15,7 +15,7 @@ from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.energy_movers import coverage_and_mmd, distance_matrix
 from hepgen.evaluation.jet_features import blocks_of, polynomials, prime_graphs
 from hepgen.evaluation.metrics import UNWEIGHTED, wasserstein_distance
-from hepgen.evaluation.scores import ScoreBook
+from hepgen.evaluation.scores import Pair, ScoreBook
 from hepgen.evaluation.splits import LARGEST_SIDE, Split
 from hepgen.physics.jets import jet_momentum
 
@@ -27,7 +27,7 @@ def add_jet_scores(
     book: ScoreBook,
     reference: Pool,
     generated: Pool,
-    split: Split,
+    splits: Sequence[Split],
     parts: int,
     *,
     hardest: int = 30,
@@ -37,24 +37,27 @@ def add_jet_scores(
     """Add ``w1m``, ``w1p``, ``w1efp``, ``coverage_emd`` and ``mmd_emd``.
 
     Args:
-        split: rows of the raw values; 50,000 jets a side are taken at most.
-        parts: disjoint parts that give the errors.
+        splits: rows of the raw values; 50,000 jets a side are taken at most.
+        parts: disjoint parts of each that give the errors.
         hardest: constituents of polynomials and of energy mover's distances.
-        repeats: disjoint groups of jets for coverage and MMD, which are the means over them.
+        repeats: disjoint groups of jets of the first split for coverage and MMD, which are the means over them.
         matched: jets of a group, or all where there are fewer; published values take a hundred.
     """
-    sides = (reference, split.a), (reference, split.b), (generated, split.generated)
-    samples = tuple(pool.raw[rows[:LARGEST_SIDE]] for pool, rows in sides)
-    weights = tuple(pool.weights[rows[:LARGEST_SIDE]] for pool, rows in sides)
-    size = len(samples[0])
-    every = Split(*(np.arange(size) for _ in range(3)))
-    splits = [every, *every.parts(parts)]
+    splits = [split.first(LARGEST_SIDE) for split in splits]
+    pools = reference, generated
+    weights = [pool.weights[: len(pool.raw)] for pool in pools]
     five = prime_graphs(4, vertices=4, exactly=True)
-    _add_distances(book, "w1m", [_masses(x) for x in samples], weights, splits, _each_column)
-    _add_distances(book, "w1p", [_constituents(x) for x in samples], weights, splits, _each_of_constituents)
-    _add_distances(book, "w1efp", [polynomials(x, hardest, five) for x in samples], weights, splits, _each_column)
+    measures: dict[str, tuple[Callable[[Array], FloatArray], Columns]] = {
+        "w1m": (_masses, _each_column),
+        "w1p": (_constituents, _each_of_constituents),
+        "w1efp": (lambda raw: polynomials(raw, hardest, five), _each_column),
+    }
+    for name, (values, columns) in measures.items():
+        _add_distances(book, name, [values(pool.raw) for pool in pools], weights, splits, parts, columns)
+    first, size = splits[0], min(split.size for split in splits)
+    samples = reference.raw[first.a], reference.raw[first.b], generated.raw[first.generated]
     matched = min(matched, size)
-    groups = [every.a[start : start + matched] for start in range(0, size - matched + 1, matched)][:repeats]
+    groups = [np.arange(start, start + matched) for start in range(0, size - matched + 1, matched)][:repeats]
     if not groups:
         return
     found = []
@@ -71,6 +74,7 @@ def add_jet_scores(
 
 
 Weighted = tuple[FloatArray, FloatArray]
+Columns = Callable[[FloatArray, FloatArray], list[Weighted]]
 
 
 def _add_distances(
@@ -79,15 +83,21 @@ def _add_distances(
     values: Sequence[FloatArray],
     weights: Sequence[FloatArray],
     splits: Sequence[Split],
-    columns: Callable[[FloatArray, FloatArray], list[Weighted]],
+    parts: int,
+    columns: Columns,
 ) -> None:
-    """The mean over columns of their Wasserstein distances; values of half A, half B and of the generated jets."""
-    pairs: list[tuple[float, float | None]] = []
-    for one in splits:
-        chosen = zip(values, weights, (one.a, one.b, one.generated), strict=True)
-        a, b, made = (columns(x[rows], weight[rows]) for x, weight, rows in chosen)
-        pairs.append((_mean_distance(a, made), _mean_distance(a, b)))
-    book.add_parts(name, pairs, splits[0].size)
+    """The mean over columns of their Wasserstein distances; values and weights of all true and of all generated jets."""
+    sides = list(zip(values, weights, strict=True))
+    true, made = sides
+    found: list[list[Pair]] = []
+    for split in splits:
+        pairs: list[Pair] = []
+        for one in (split, *split.parts(parts)):
+            chosen = (true, one.a), (true, one.b), (made, one.generated)
+            a, b, generated = (columns(x[rows], weight[rows]) for (x, weight), rows in chosen)
+            pairs.append((_mean_distance(a, generated), _mean_distance(a, b)))
+        found.append(pairs)
+    book.add_splits(name, found, min(split.size for split in splits))
 
 
 def _mean_distance(first: Sequence[Weighted], second: Sequence[Weighted]) -> float:

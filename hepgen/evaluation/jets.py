@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 import awkward as ak
@@ -24,15 +25,15 @@ from hepgen.evaluation.jet_features import (
     raw_width,
     set_features,
 )
+from hepgen.evaluation.jet_layouts import CommonJets, known_roles
 from hepgen.evaluation.jet_reading import jets_of_width
 from hepgen.evaluation.jet_scores import add_jet_scores
 from hepgen.evaluation.sanity import weights_of
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.events.constituents import Jets
-from hepgen.events.jets import JetColumns, unit_of_pt
+from hepgen.events.jets import unit_of_pt
 from hepgen.events.schema import Schema
 
-_OF_JETS = ("jet_pt", "jet_eta", "jet_phi", "jet_mass")
 _UNUSABLE = (
     "constituents that are not finite",
     "jets that are not finite",
@@ -46,12 +47,11 @@ class JetDomain(PlainDomain):
 
     Args:
         schema: of the reference.
-        columns: where the jets are.
-        width: constituents of the raw values, see `hepgen.evaluation.jet_reading.common_width`; of longer jets the hardest are judged.
+        common: where the jets are, and what those of other files have in common with them; of jets that are longer than
+            its width the hardest constituents are judged.
         conditions: scalar columns, or ``jet_pt``, ``jet_eta``, ``jet_phi``, ``jet_mass`` of the jets as the file gives
             them; the jets' pt where None and known. Types of jets (``jet_pdgid``) are a condition like others.
         weight: column of event weights.
-        max_constituents: of a jet; softer ones do not count, as in files that hold no more.
         hardest: constituents that energy-flow polynomials are made of.
         trees, sets: options of the classifiers.
         matches: groups of jets behind coverage and MMD.
@@ -68,31 +68,27 @@ class JetDomain(PlainDomain):
     def __init__(
         self,
         schema: Schema,
-        columns: JetColumns,
+        common: CommonJets,
         *,
-        width: int,
         conditions: tuple[str, ...] | None = None,
         weight: str | None = None,
-        max_constituents: int | None = None,
         hardest: int = 30,
         trees: TreeOptions | None = None,
         sets: SetOptions | None = None,
         matches: int = 3,
     ) -> None:
-        self.jets = columns
-        self.width = width
-        self.max_constituents = max_constituents
+        self.common = common
+        self.jets = columns = common.reference
+        self.width = common.width
         self.hardest = hardest
         self.trees = trees or TreeOptions()
         self.sets = sets or SetOptions()
         self.matches = matches
-        self.unit = unit_of_pt(schema, columns)
-        known = [role for role in _OF_JETS if columns.features and role != "jet_phi"]
-        known += [
-            role for role in _OF_JETS if not columns.features and (getattr(columns, role) or not columns.relative)
-        ]
+        has_pt = "jet_pt" in common.roles
+        self.unit = unit_of_pt(schema, columns) if has_pt else ""
+        known = [role for role in common.roles if role in known_roles(columns)]
         if conditions is None:
-            conditions = (columns.jet_pt or "jet_pt",) if columns.jet_pt or columns.features else ()
+            conditions = (columns.jet_pt or "jet_pt",) if has_pt and (columns.jet_pt or columns.features) else ()
         scalars = [column.name for column in schema if not column.jagged and not column.shape]
         for name in conditions:
             if name not in scalars and name not in known:
@@ -100,9 +96,32 @@ class JetDomain(PlainDomain):
                 raise InputFileError(f"no scalar column '{name}'", where=f"tree '{schema.tree}'", hint=hint)
         self.condition_names = conditions
         self.weight = weight
-        self._of_file = tuple(name for name in conditions if name in scalars)
-        further = (*self._of_file, *((weight,) if weight else ()))
-        self.columns = tuple(dict.fromkeys((*columns.names, *further)))
+        named = {getattr(columns, role): role for role in known}
+        self._roles = {
+            name: named.get(name, name)
+            for name in conditions
+            if name in named or (name in known and name not in scalars)
+        }
+        self._of_file = tuple(name for name in conditions if name not in self._roles)
+        self._further = (*self._of_file, *((weight,) if weight else ()))
+        self.columns = tuple(dict.fromkeys((*columns.names, *self._further)))
+
+    def for_file(self, schema: Schema) -> JetDomain:
+        """The same with the columns that hold the jets of another file.
+
+        Raises:
+            UsageError: if it has no jets.
+            InputFileError: if it lacks a condition or the weight.
+        """
+        columns = self.common.columns_of(schema)
+        for name in self._further:
+            schema[name]
+        if columns == self.jets:
+            return self
+        found = copy(self)
+        found.jets = columns
+        found.columns = tuple(dict.fromkeys((*columns.names, *self._further)))
+        return found
 
     @property
     def raw_bytes(self) -> int:
@@ -131,7 +150,7 @@ class JetDomain(PlainDomain):
         Raises:
             InputFileError: if columns of a jet differ in length, with the row.
         """
-        jets = jets_of_width(batch, self.jets, self.width, self.max_constituents)
+        jets = self.common.share(jets_of_width(batch, self.jets, self.width, self.common.most))
         conditions = np.zeros((len(jets), len(self.condition_names)))
         for index, name in enumerate(self.condition_names):
             conditions[:, index] = self._condition(batch, jets, name)
@@ -145,9 +164,9 @@ class JetDomain(PlainDomain):
         return Events(raw, conditions, weights, finite & ~bad, problems)
 
     def _condition(self, batch: ak.Array, jets: Jets, name: str) -> FloatArray:
-        if name in self._of_file:
-            return np.asarray(ak.to_numpy(batch[name]), dtype=np.float64)
-        return np.asarray(getattr(jets.jet, name.removeprefix("jet_")))
+        if name in self._roles:
+            return np.asarray(getattr(jets.jet, self._roles[name].removeprefix("jet_")))
+        return np.asarray(ak.to_numpy(batch[name]), dtype=np.float64)
 
     def observe(self, raw: Array, conditions: FloatArray) -> FloatArray:
         """Columns in the order of ``observables``."""
@@ -168,7 +187,7 @@ class JetDomain(PlainDomain):
 
     def add_own(self, book: ScoreBook, compared: Compared) -> None:
         """W1M, W1P, W1EFP, coverage and MMD."""
-        samples = compared.reference, compared.generated, compared.raw_split, compared.parts
+        samples = compared.reference, compared.generated, compared.raw_splits, compared.parts
         add_jet_scores(book, *samples, hardest=self.hardest, repeats=self.matches)
 
     def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:

@@ -103,7 +103,7 @@ def add_memorisation(
     pairs = tuple(zip(rows.tolist(), np.split(numbers, 3)[1][near].tolist(), strict=True))
     return (
         f"The median distance of a generated event to the nearest training event is {np.median(made) / base:.3f} of that"
-        f" of a held-out event ({size} events each); {len(pairs)} generated events are suspiciously close, nearer than"
+        f" of a held-out event; of the {size} generated events that were looked at {len(pairs)} are suspiciously close, nearer than"
         f" {SUSPICIOUS:g} of the distance of any held-out event."
     ), pairs
 

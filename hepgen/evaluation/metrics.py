@@ -22,13 +22,17 @@ def separation_power(first: ArrayLike, second: ArrayLike) -> float:
         >>> separation_power([1, 0], [0, 5])
         1.0
     """
-    h1, h2 = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if h1.sum() == 0 or h2.sum() == 0:
-        return float("nan")
-    h1, h2 = h1 / h1.sum(), h2 / h2.sum()
+    return float(separation_powers(first, second))
+
+
+def separation_powers(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """``separation_power`` of many pairs of histograms, (..., bins), to (...)."""
+    h1, h2 = (np.asarray(one, dtype=np.float64) for one in (first, second))
+    sums = [one.sum(axis=-1, keepdims=True) for one in (h1, h2)]
+    h1, h2 = (one / np.where(total != 0, total, np.nan) for one, total in zip((h1, h2), sums, strict=True))
     total = h1 + h2
-    safe = np.where(np.abs(total) > 1e-16, total, 1.0)
-    return float(0.5 * np.sum(np.where(np.abs(total) > 1e-16, (h1 - h2) ** 2 / safe, 0.0)))
+    used = ~(np.abs(total) <= 1e-16)  # what is not a number stays so
+    return np.asarray(0.5 * np.sum(np.where(used, (h1 - h2) ** 2 / np.where(used, total, 1.0), 0.0), axis=-1))
 
 
 def effective_events(weights: FloatArray) -> float:

@@ -5,6 +5,7 @@ Matrices have shape (events, features), finite, with one row per event; features
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,13 +33,24 @@ def frechet_distance(
         >>> frechet_distance([[-1.0], [1.0]], [[1.0], [3.0]])
         4.0
     """
-    (mean_x, cov_x), (mean_y, cov_y) = (_moments(*one) for one in ((first, first_weights), (second, second_weights)))
-    difference = mean_x - mean_y
-    if np.isnan(difference).any():
-        return float("nan")
-    # Tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2) C2^(1/2): symmetric, never complex
-    root = np.linalg.svd(_symmetric_root(cov_x) @ _symmetric_root(cov_y), compute_uv=False).sum()
-    return float(max(difference @ difference + np.trace(cov_x) + np.trace(cov_y) - 2.0 * root, 0.0))
+    return frechet_distances((first, first_weights), [(second, second_weights)])[0]
+
+
+def frechet_distances(
+    first: tuple[ArrayLike, ArrayLike | None], others: Sequence[tuple[ArrayLike, ArrayLike | None]]
+) -> list[float]:
+    """Frechet distances of several samples from one; each is its events and weights, or None."""
+    (mean_x, cov_x), found = _moments(*first), []
+    root_x = None if np.isnan(mean_x).any() else _symmetric_root(cov_x)
+    for mean_y, cov_y in (_moments(*one) for one in others):
+        difference = mean_x - mean_y
+        if root_x is None or np.isnan(difference).any():
+            found.append(float("nan"))
+            continue
+        # Tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2) C2^(1/2): symmetric, never complex
+        root = np.linalg.svd(root_x @ _symmetric_root(cov_y), compute_uv=False).sum()
+        found.append(float(max(difference @ difference + np.trace(cov_x) + np.trace(cov_y) - 2.0 * root, 0.0)))
+    return found
 
 
 def _moments(values: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray]:

@@ -10,15 +10,10 @@ from numpy.typing import NDArray
 from hepgen.evaluation.counted import TAILS
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable
-from hepgen.evaluation.metrics import (
-    binned_divergences,
-    cdf_distances,
-    chi2_and_freedom,
-    chi2_per_bin,
-    separation_power,
-)
+from hepgen.evaluation.metrics import binned_divergences, chi2_and_freedom, chi2_per_bin, separation_powers
+from hepgen.evaluation.pieces import Pieces, laid_out
 from hepgen.evaluation.probabilities import chi2_p
-from hepgen.evaluation.scores import ScoreBook
+from hepgen.evaluation.scores import Pair, ScoreBook
 from hepgen.evaluation.splits import Split
 
 _TAIL = 0.01
@@ -31,6 +26,8 @@ _COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, _P, "mean", "width", *_
 DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
 """Of histograms; of all conditions together only."""
 
+CONSTANT = "constant: "
+
 
 def add_one_dimensional(
     book: ScoreBook,
@@ -38,7 +35,7 @@ def add_one_dimensional(
     generated: Pool,
     observables: Sequence[Observable],
     axes: Sequence[Axis],
-    split: Split,
+    splits: Sequence[Split],
     parts: int,
     *,
     suffix: str = "",
@@ -50,109 +47,121 @@ def add_one_dimensional(
     below and above the central 98 % of half A, over that of half A, with errors of counting.
     The f-divergences of histograms stand beside these where there is no suffix, and the chi2 goes into the global test. Values that are not a number are left out.
     """
-    splits = [split, *split.parts(parts)]
     columns = (*_COLUMNS, *DIVERGENCES)
-    values = np.full((len(splits), len(observables), len(columns), 2), np.nan)
-    for index, axis in enumerate(axes):
-        values[:, index] = _of_one(
-            reference.observables[:, index],
-            generated.observables[:, index],
-            reference.weights,
-            generated.weights,
-            axis,
-            splits,
-        )
+    count, size = len(splits) * (parts + 1), min(one.size for one in splits)
+    values = np.full((count, len(observables), len(columns), 2), np.nan)
+    weights = np.concatenate([reference.weights, generated.weights])
+    for place, pieces in laid_out(splits, parts, len(reference), len(generated)):
+        for index, axis in enumerate(axes):
+            true, made = (pool.observables[:, index] for pool in (reference, generated))
+            unit = _unit(true)
+            values[place, index] = _of_one(
+                pieces, np.concatenate([true, made]), weights, axis, unit, parts, divergences=not suffix
+            )
+    of_splits = values.reshape(len(splits), parts + 1, *values.shape[1:])
     for index, observable in enumerate(observables):
-        of_one = values[:, index]
+        of_one = of_splits[:, :, index]
+        words = _constant_words(*(pool.observables[:, index] for pool in (reference, generated)))
         for metric in METRICS if suffix else (*METRICS, *DIVERGENCES):
-            name, place = f"{metric}.{observable.name}{suffix}", columns.index(metric)
+            name, column = f"{metric}.{observable.name}{suffix}", columns.index(metric)
             own_error = {"chi2ndf": _ERROR, **_TAILS}.get(metric)
+            if words:
+                book.explain(name, words)
+                if metric == "ks":
+                    book.comment(name, words)
             if own_error is not None:
-                value, floor = of_one[0, [place, columns.index(own_error)]].T.tolist()
-                book.add_fit(name, tuple(value), tuple(floor), split.size)
+                book.add_fits(name, _fits(of_one[:, 0, [column, columns.index(own_error)]]), size)
             else:
-                book.add_parts(name, _pairs(of_one[:, place]), split.size)
-        if not suffix:
-            book.add_test(f"chi2ndf.{observable.name}", TAILS, *of_one[0, columns.index(_P)].tolist())
-    known = values[:, np.isfinite(values[0, :, :2]).all(axis=(1, 2))]  # those that have a separation and a distance
-    if known.shape[1]:
-        book.add_parts(f"separation.mean{suffix}", _pairs(known[:, :, 0].mean(axis=1)), split.size)
-        book.add_parts(f"separation.max{suffix}", _pairs(known[:, :, 0].max(axis=1)), split.size)
-        book.add_parts(f"ks.max{suffix}", _pairs(known[:, :, 1].max(axis=1)), split.size)
+                book.add_splits(name, _pairs(of_one[:, :, column]), size)
+        if not suffix:  # of the first split, since a mean over splits has no law
+            book.add_test(f"chi2ndf.{observable.name}", TAILS, *of_one[0, 0, columns.index(_P)].tolist())
+    defined = np.isfinite(of_splits[:, 0, :, :2]).all(axis=(0, 2, 3))  # those that have a separation and a distance
+    known = of_splits[:, :, defined]
+    if known.shape[2]:
+        book.add_splits(f"separation.mean{suffix}", _pairs(known[:, :, :, 0].mean(axis=2)), size)
+        book.add_splits(f"separation.max{suffix}", _pairs(known[:, :, :, 0].max(axis=2)), size)
+        book.add_splits(f"ks.max{suffix}", _pairs(known[:, :, :, 1].max(axis=2)), size)
 
 
-def _pairs(values: FloatArray) -> list[tuple[float, float | None]]:
-    """Score and floor, (splits, 2), as they go into the book."""
-    return [(float(value), float(floor)) for value, floor in values]
+def _constant_words(reference: FloatArray, generated: FloatArray) -> str:
+    """Which of two samples of an observable has one value only, and which; empty if neither.
+
+    Example:
+        >>> _constant_words(np.zeros(3), np.ones(2)), _constant_words(np.ones(3), np.ones(2))
+        ('constant: 0 in the reference, 1 in the generated sample', 'constant: 1 in both samples')
+    """
+    known = [values[~np.isnan(values)] for values in (reference, generated)]
+    only = [float(values[0]) if len(values) and values.min() == values.max() else None for values in known]
+    if only[0] is not None and only[0] == only[1]:
+        return f"{CONSTANT}{only[0]:.6g} in both samples"
+    names = ("the reference", "the generated sample")
+    found = [f"{value:.6g} in {name}" for value, name in zip(only, names, strict=True) if value is not None]
+    return f"{CONSTANT}{', '.join(found)}" if found else ""
+
+
+def _unit(values: FloatArray) -> float:
+    """The standard deviation of the reference, nan where there is none."""
+    known = values[~np.isnan(values)]
+    spread = float(np.std(known)) if len(known) else 0.0
+    return spread if spread > 0 else float("nan")
+
+
+def _pairs(values: FloatArray) -> list[list[Pair]]:
+    """Score and floor of every split and its parts, (splits, parts, 2), as they go into the book."""
+    return [[(value, floor) for value, floor in one] for one in values.tolist()]
+
+
+def _fits(values: FloatArray) -> list[tuple[Pair, Pair]]:
+    """The same with errors of their own, (splits, value and error, 2)."""
+    return [((value, error), (floor, floor_error)) for (value, floor), (error, floor_error) in values.tolist()]
 
 
 def _of_one(
-    reference: FloatArray,
-    generated: FloatArray,
-    reference_weights: FloatArray,
-    generated_weights: FloatArray,
+    pieces: Pieces,
+    values: FloatArray,
+    weights: FloatArray,
     axis: Axis,
-    splits: Sequence[Split],
+    unit: float,
+    parts: int,
+    *,
+    divergences: bool,
 ) -> FloatArray:
-    """(splits, metrics, value and floor) of one observable."""
-    missing = np.concatenate([np.isnan(reference), np.isnan(generated)])
-    merged = np.concatenate([reference, generated])
-    order = np.argsort(merged, kind="stable")
-    order = order[~missing[order]]
-    ascending = merged[order]
-    usable = ~np.isnan(reference)
-    spread = float(np.std(reference[usable])) if usable.any() else 0.0
-    places, made = axis.index(reference), axis.index(generated)
-    result = np.full((len(splits), len(_COLUMNS) + len(DIVERGENCES), 2), np.nan)
-    for number, split in enumerate(splits):
-        masses = []
-        for rows, weights, offset in (
-            (split.a, reference_weights, 0),
-            (split.generated, generated_weights, len(reference)),
-            (split.b, reference_weights, 0),
-        ):
-            mass = np.zeros(len(merged))
-            mass[rows + offset] = weights[rows]
-            masses.append(mass[order])
-        sides = (
-            (places[split.a], reference_weights[split.a]),
-            (made[split.generated], generated_weights[split.generated]),
-            (places[split.b], reference_weights[split.b]),
-        )
-        counts = [axis.scored(axis.count(place, weight)) for place, weight in sides]
-        squares = [axis.scored(axis.count(place, weight**2)) for place, weight in sides]
-        shapes = [_shape(ascending, mass) for mass in masses]
-        for which in (0, 1):
-            other = which + 1
-            kolmogorov, wasserstein = cdf_distances(ascending, masses[0], masses[other])
-            (mean, width), (true_mean, true_width) = shapes[other], shapes[0]
-            result[number, :, which] = (
-                separation_power(counts[0], counts[other]),
-                kolmogorov,
-                wasserstein / spread if spread > 0 else np.nan,
-                *chi2_per_bin(counts[0], squares[0], counts[other], squares[other]),
-                float(chi2_p(*chi2_and_freedom(counts[0], squares[0], counts[other], squares[other]))),
-                (mean - true_mean) / spread if spread > 0 else np.nan,
-                width / true_width if true_width > 0 else np.nan,
-                *_tails(ascending, masses[0], masses[other]),
-                *binned_divergences(*(_effective(counts[x], squares[x]) for x in (0, other))).values(),
-            )
+    """(pieces, metrics, value and floor) of one observable; what has a law of its own for whole splits only."""
+    entries = pieces.sorted(values, weights)
+    kolmogorov, wasserstein, mean, width = entries.distances()
+    counts, squares = pieces.histograms(axis, values, weights)
+    result = np.full((pieces.count, len(_COLUMNS) + len(DIVERGENCES), 2), np.nan)
+    place = {name: number for number, name in enumerate(_COLUMNS)}
+    chi2, tails = ([place[name] for name in names] for names in (("chi2ndf", _ERROR), (*_TAILS, *_TAILS.values())))
+    whole = range(0, pieces.count, parts + 1)
+    for which, other in enumerate((1, 2)):
+        result[:, place["separation"], which] = separation_powers(counts[:, 0], counts[:, other])
+        result[:, place["ks"], which] = kolmogorov[:, other]
+        result[:, place["w1"], which] = wasserstein[:, other] / unit
+        result[:, place["mean"], which] = (mean[:, other] - mean[:, 0]) / unit
+        result[:, place["width"], which] = width[:, other] / np.where(width[:, 0] > 0, width[:, 0], np.nan)
+        for piece in whole:
+            sides = counts[piece, 0], squares[piece, 0], counts[piece, other], squares[piece, other]
+            result[piece, chi2, which] = chi2_per_bin(*sides)
+            result[piece, place[_P], which] = chi2_p(*chi2_and_freedom(*sides))
+        if divergences:
+            effective = [_effective(counts[:, side], squares[:, side]) for side in (0, other)]
+            for piece in range(pieces.count):
+                found = binned_divergences(effective[0][piece], effective[1][piece])
+                result[piece, len(_COLUMNS) :, which] = list(found.values())
+    for piece in whole:
+        ascending, masses = entries.sides(piece)
+        for which, other in enumerate((1, 2)):
+            result[piece, tails, which] = _tails(ascending, masses[0], masses[other])
     return result
 
 
-def _shape(values: FloatArray, mass: FloatArray) -> tuple[float, float]:
-    """Mean and standard deviation of a weighting of values; nan without events."""
-    total = mass.sum()
-    if total <= 0:
-        return float("nan"), float("nan")
-    mean = float(mass @ values / total)
-    return mean, float(np.sqrt(max(mass @ np.square(values - mean) / total, 0.0)))
-
-
 def _effective(counts: FloatArray, squares: FloatArray) -> FloatArray:
-    """Sums of weights as numbers of events that have their statistical error."""
-    total = squares.sum()
-    return counts * (counts.sum() / total) if total > 0 else counts
+    """Sums of weights, (..., bins), as numbers of events that have their statistical error."""
+    total = squares.sum(axis=-1, keepdims=True)
+    return np.asarray(
+        counts * np.where(total > 0, counts.sum(axis=-1, keepdims=True) / np.where(total > 0, total, 1), 1)
+    )
 
 
 def _tails(values: FloatArray, first: FloatArray, second: FloatArray) -> tuple[float, float, float, float]:
@@ -188,18 +197,25 @@ def _counted(mass: FloatArray, chosen: NDArray[np.bool_]) -> tuple[float, float]
 
 
 def add_spectrum(
-    book: ScoreBook, name: str, axis: Axis, reference: Pool, generated: Pool, split: Split, parts: int
+    book: ScoreBook, name: str, axis: Axis, reference: Pool, generated: Pool, splits: Sequence[Split], parts: int
 ) -> None:
-    """Separation power of the positive raw values (the voxel spectrum); the split is of rows of the raw arrays."""
+    """Separation power of the positive raw values (the voxel spectrum); the splits are of rows of the raw arrays."""
     counts_reference, counts_generated = (
         _per_event(axis, pool.raw, pool.weights[: len(pool.raw)]) for pool in (reference, generated)
     )
-    pairs: list[tuple[float, float | None]] = []
-    for one in (split, *split.parts(parts)):
-        a, b = (axis.scored(counts_reference[rows].sum(axis=0)) for rows in (one.a, one.b))
-        made = axis.scored(counts_generated[one.generated].sum(axis=0))
-        pairs.append((separation_power(a, made), separation_power(a, b)))
-    book.add_parts(f"separation.{name}", pairs, split.size)
+    found = []
+    for split in splits:
+        pieces = split.parts(parts)
+        a, b = (axis.scored(_sums(counts_reference, [getattr(one, side) for one in pieces])) for side in ("a", "b"))
+        made = axis.scored(_sums(counts_generated, [one.generated for one in pieces]))
+        found.append(np.stack([separation_powers(a, other) for other in (made, b)], axis=1))
+    book.add_splits(f"separation.{name}", _pairs(np.array(found)), min(one.size for one in splits))
+
+
+def _sums(counts: NDArray[np.float32], pieces: Sequence[NDArray[np.int64]]) -> FloatArray:
+    """Sums over all events and over those of each piece, (pieces + 1, bins)."""
+    found = np.array([counts[rows].sum(axis=0, dtype=np.float64) for rows in pieces])
+    return np.concatenate([found.sum(axis=0, keepdims=True), found])
 
 
 def _per_event(axis: Axis, raw: Array, weights: FloatArray) -> NDArray[np.float32]:

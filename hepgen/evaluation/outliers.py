@@ -17,23 +17,33 @@ from hepgen.evaluation.splits import ConditionBin, Split
 _BIN_EVENTS = 200
 
 
-def add_outliers(book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], split: Split) -> None:
+def add_outliers(
+    book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], splits: Sequence[Split]
+) -> None:
     """Add ``outliers``, the share of events with an observable beyond the tails of half A, in all or in a bin of a condition.
 
     An observable is beyond where half A would hardly reach with a thousand times as many events; bins of fewer than 200
     events of half A do not count. The error is that of counting. In the global test generated
     events are compared with half B, which had no say in the limits either.
     """
+    found = [_of_split(reference, generated, bins, split) for split in splits]
+    shares = [[_share(*one) for one in zip(flags, weights, strict=True)] for flags, weights in found]
+    book.add_fits("outliers", [(value, floor) for value, floor in shares], min(split.size for split in splits))
+    (made, true), weights = found[0]  # counts of one split have a law, a mean over splits has none
+    book.add_test("outliers", DEFECTS, shares_p(made, weights[0], true, weights[1]))
+
+
+def _of_split(
+    reference: Pool, generated: Pool, bins: Sequence[ConditionBin], split: Split
+) -> tuple[list[NDArray[np.bool_]], list[FloatArray]]:
+    """Flags of what is beyond, and weights, of generated events and of half B, (events,) each."""
     truth, conditions = reference.observables[split.a], reference.conditions[split.a]
     inside = [(one, one.rows(conditions)) for one in bins]
     ranges: list[tuple[ConditionBin | None, Range]] = [(None, Range.fit(truth, tight=True))]
     ranges += [(one, Range.fit(truth[rows], tight=True)) for one, rows in inside if rows.sum() >= _BIN_EVENTS]
     sides = (generated, split.generated), (reference, split.b)
     flags = [_beyond(pool.observables[rows], pool.conditions[rows], ranges) for pool, rows in sides]
-    weights = [pool.weights[rows] for pool, rows in sides]
-    found = [_share(*one) for one in zip(flags, weights, strict=True)]
-    book.add_fit("outliers", found[0], found[1], split.size)
-    book.add_test("outliers", DEFECTS, shares_p(flags[0], weights[0], flags[1], weights[1]))
+    return flags, [pool.weights[rows] for pool, rows in sides]
 
 
 def _beyond(

@@ -12,6 +12,9 @@ from hepgen.errors import ConfigError, suggest
 PUBLISHED_EVENTS = 60_000
 """Training events a class behind the published CaloChallenge tables (60,000, for data set 1 80,000)."""
 
+PUBLISHED_SIDE = 10_000
+"""Events a side that ``fpd_extrapolated`` and ``kpd_median`` need, the smallest of the batches that they draw."""
+
 FEWEST = 50
 """Events a side that classifiers need."""
 
@@ -27,6 +30,9 @@ class Protocol:
         trees: of tests on tables and on high-level features.
         sets: of the test on constituents of jets.
         matches: groups of a hundred jets whose energy mover's distances are calculated.
+        splits: random divisions of the reference into halves behind every score that is cheap.
+        dear_splits: of these, those behind kernel and energy distance and the nearest-neighbour scores, which take every
+            pair of events; classifiers, ``fpd_intercept``, memorisation and the energy mover's distance take the first.
         parts: parts that share no event behind the error of every score, of the halves or of what classifiers judge.
         folds: trainings behind each AUC and each of its floors, each judging a fifth of the events; five judge all.
         max_events: events a side of the classifiers; None takes all.
@@ -41,6 +47,8 @@ class Protocol:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     sets: SetOptions = field(default_factory=SetOptions)
+    splits: int = 10
+    dear_splits: int = 10
     parts: int = 10
     folds: int = 5
     max_events: int | None = 10_000
@@ -77,7 +85,14 @@ def choose_protocol(name: str, *, quick: bool = False, max_events: int | None = 
     chosen = PROTOCOLS[name]
     if quick:
         small = replace(
-            chosen, folds=2, neighbours=1_500, nearest=500, plots=12, matches=1, trees=replace(chosen.trees, rounds=100)
+            chosen,
+            dear_splits=1,
+            folds=2,
+            neighbours=1_500,
+            nearest=500,
+            plots=12,
+            matches=1,
+            trees=replace(chosen.trees, rounds=100),
         )
         chosen = small if chosen.official else replace(small, network=_QUICK_NETWORK, max_events=4_000)
     return replace(chosen, max_events=max_events) if max_events is not None else chosen

@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hepgen.evaluation.headlines import is_headline
 from hepgen.evaluation.histograms import HistogramPair
 from hepgen.evaluation.report_parts import Curve, GlobalTest, ShowerImage, WeightSpectrum
-from hepgen.evaluation.scores import Score, is_headline
+from hepgen.evaluation.scores import NOT_AVAILABLE, Score
 
 SCHEMA_VERSION = 2
 
@@ -21,7 +22,8 @@ class Report:
         kind: ``calorimeter``, ``jets`` or ``table``.
         protocol: ``fast`` or ``calochallenge``, with ``(quick)`` where less work was done.
         provenance: files with their sizes and hashes, the model, versions and the machine; empty where nobody said it.
-        n: numbers of events: ``reference``, ``generated``, ``side`` (of one-dimensional scores), ``classifier_side``.
+        n: numbers of events: ``reference``, ``generated``, ``shared`` (generated ones that are, bit for bit, events of the
+            reference), ``side`` (of one-dimensional scores), ``classifier_side``.
         seed: the seed of every random choice.
         scores: every score by its name.
         sanity: what is wrong in either sample, by its name: ``reference`` or ``generated``.
@@ -51,8 +53,9 @@ class Report:
         scores = {}
         for name, score in self.scores.items():
             entry = asdict(score)
-            if not score.comment:
-                del entry["comment"]
+            for name_of, given in (("comment", score.comment), ("infinite_z", score.infinite_z)):
+                if not given:
+                    del entry[name_of]
             scores[name] = entry
         return {
             "schema_version": SCHEMA_VERSION,
@@ -90,10 +93,10 @@ class Report:
         for name, score in self.scores.items():
             if not everything and not is_headline(name):
                 continue
+            value = NOT_AVAILABLE if score.value is None else score.text()
             floor = "-" if score.floor is None else f"{score.floor:.4g}"
-            z = "-" if score.z is None else f"{score.z:+.1f}"
             without = ("-" if score.without is None else f"{score.without:.4g}",) if broken else ()
-            rows.append((name, score.text(), *without, floor, z, str(score.n), score.comment))
+            rows.append((name, value, *without, floor, score.z_text(), str(score.n), score.comment))
         return rows
 
     @property

@@ -19,27 +19,40 @@ class Problem:
     Attributes:
         count: number of events that have it.
         events: the first of them, by their number in the sample.
+        left_out: number of them that no score could take.
     """
 
     count: int
     events: list[int]
+    left_out: int = 0
 
     @classmethod
-    def of(cls, flags: NDArray[np.bool_], numbers: NDArray[np.int64] | None = None) -> Self:
-        """From flags of events, whose numbers are their places where not given."""
+    def of(
+        cls,
+        flags: NDArray[np.bool_],
+        numbers: NDArray[np.int64] | None = None,
+        usable: NDArray[np.bool_] | None = None,
+    ) -> Self:
+        """From flags of events, whose numbers are their places where not given; all are usable where nothing is said."""
         places = np.flatnonzero(flags)
         listed = np.sort(places if numbers is None else numbers[places])[:_LISTED]
-        return cls(len(places), listed.tolist())
+        return cls(len(places), listed.tolist(), 0 if usable is None else int((~usable[places]).sum()))
 
     def joined(self, other: Problem) -> Problem:
         """With that of later events."""
-        return Problem(self.count + other.count, [*self.events, *other.events][:_LISTED])
+        listed = [*self.events, *other.events][:_LISTED]
+        return Problem(self.count + other.count, listed, self.left_out + other.left_out)
 
 
-def collect(problems: dict[str, Problem], flags: Mapping[str, NDArray[np.bool_]], numbers: NDArray[np.int64]) -> None:
+def collect(
+    problems: dict[str, Problem],
+    flags: Mapping[str, NDArray[np.bool_]],
+    numbers: NDArray[np.int64],
+    usable: NDArray[np.bool_] | None = None,
+) -> None:
     """Add what is wrong with further events, by name, to what was wrong with those before."""
     for name, wrong in flags.items():
-        found = Problem.of(wrong, numbers)
+        found = Problem.of(wrong, numbers, usable)
         problems[name] = problems[name].joined(found) if name in problems else found
 
 

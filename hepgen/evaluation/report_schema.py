@@ -22,7 +22,7 @@ SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 SCHEMA_ID = "https://github.com/hepgen/hepgen/blob/main/hepgen/evaluation/report.schema.json"
 
 _SHAPES = {"sanity": dict[str, SampleSanity]}  # in a report these are dictionaries already
-_LEFT_OUT = {"Score": {"comment"}}  # where they are empty
+_LEFT_OUT = {"Score": {"comment", "infinite_z"}, "Problem": {"left_out"}}  # where they are empty
 
 
 def report_schema() -> dict[str, Any]:

@@ -54,7 +54,7 @@ def energy_bins(bins: Sequence[ConditionBin], reference: Pool) -> tuple[Conditio
 
 
 def add_response(
-    book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], split: Split, parts: int
+    book: ScoreBook, reference: Pool, generated: Pool, bins: Sequence[ConditionBin], splits: Sequence[Split], parts: int
 ) -> None:
     """Add ``response.mean.<E>``, ``response.width.<E>`` and ``response.rms.<E>``, ratios for E_tot/E_inc.
 
@@ -64,16 +64,16 @@ def add_response(
     """
     true, made = reference.observables[:, 0], generated.observables[:, 0]
     inside = [(x.label, x.rows(reference.conditions), x.rows(generated.conditions)) for x in bins]
-    splits = [split, *split.parts(parts)]
-    found = np.full((len(splits), len(STATISTICS), len(bins), 2), np.nan)
-    sizes = np.zeros((len(splits), len(bins)), dtype=int)
-    for number, one in enumerate(splits):
+    pieces = [one for split in splits for one in (split, *split.parts(parts))]
+    found = np.full((len(pieces), len(STATISTICS), len(bins), 2), np.nan)
+    sizes = np.zeros((len(pieces), len(bins)), dtype=int)
+    for number, one in enumerate(pieces):
         for place, (_, true_rows, made_rows) in enumerate(inside):
             a, b = (rows[true_rows[rows]] for rows in (one.a, one.b))
             g = one.generated[made_rows[one.generated]]
             sides = [(true[a], reference.weights[a]), (made[g], generated.weights[g]), (true[b], reference.weights[b])]
             sizes[number, place] = min(len(values) for values, _ in sides)
-            if sizes[number, place] < (MIN_EVENTS if number == 0 else MIN_EVENTS_OF_PART):
+            if sizes[number, place] < (MIN_EVENTS_OF_PART if number % (parts + 1) else MIN_EVENTS):
                 continue
             if min(float(weights.sum()) for _, weights in sides) <= 0:
                 continue
@@ -81,17 +81,21 @@ def add_response(
                 base, value, floor = (statistic(*side) for side in sides)
                 if base != 0:
                     found[number, which, place] = value / base, floor / base
+    of_splits = found.reshape(len(splits), parts + 1, *found.shape[1:])
+    smallest = sizes[:: parts + 1].min(axis=0)
     for which, name in enumerate(STATISTICS):
-        known = np.flatnonzero(np.isfinite(found[0, which]).all(axis=1))
+        known = np.flatnonzero(np.isfinite(of_splits[:, 0, which]).all(axis=(0, 2)))
         for place in known.tolist():
-            pairs = found[:, which, place].tolist()
-            book.add_parts(f"response.{name}.{bins[place].label}", pairs, int(sizes[0, place]))
+            pairs = of_splits[:, :, which, place].tolist()
+            book.add_splits(f"response.{name}.{bins[place].label}", pairs, int(smallest[place]))
         if len(known):
-            largest = np.abs(found[:, which, known] - 1).max(axis=1).tolist()
-            book.add_parts(f"response.{name}.max", largest, split.size)
+            largest = np.abs(of_splits[:, :, which, known] - 1).max(axis=2).tolist()
+            book.add_splits(f"response.{name}.max", largest, min(split.size for split in splits))
 
 
-def add_profile(book: ScoreBook, reference: Pool, generated: Pool, binning: Binning, split: Split, parts: int) -> None:
+def add_profile(
+    book: ScoreBook, reference: Pool, generated: Pool, binning: Binning, splits: Sequence[Split], parts: int
+) -> None:
     """Add ``profile.<layer>``, the ratio of the mean of E_layer/E_inc, for layers with more than 1 % of the energy."""
     true, made = (_fractions(pool, binning) for pool in (reference, generated))
     mean = reference.weights @ true
@@ -99,17 +103,18 @@ def add_profile(book: ScoreBook, reference: Pool, generated: Pool, binning: Binn
     if not len(kept):
         return
     ratios = []
-    for one in (split, *split.parts(parts)):
+    for one in (one for split in splits for one in (split, *split.parts(parts))):
         sides = (true, reference, one.a), (made, generated, one.generated), (true, reference, one.b)
         base, *others = (_layer_means(x[rows][:, kept], pool.weights[rows]) for x, pool, rows in sides)
         base = np.where(base > 0, base, np.nan)
         ratios.append([x / base for x in others])
-    found = np.array(ratios)
+    found = np.array(ratios).reshape(len(splits), parts + 1, 2, len(kept))
+    size = min(split.size for split in splits)
     for place, layer in enumerate(kept.tolist()):
-        book.add_parts(f"profile.{binning.layers[layer].id}", found[:, :, place].tolist(), split.size)
-    known = np.isfinite(found[0]).all(axis=0)
+        book.add_splits(f"profile.{binning.layers[layer].id}", found[:, :, :, place].tolist(), size)
+    known = np.isfinite(found[:, 0]).all(axis=(0, 1))
     if known.any():
-        book.add_parts("profile.max", np.abs(found[:, :, known] - 1).max(axis=2).tolist(), split.size)
+        book.add_splits("profile.max", np.abs(found[:, :, :, known] - 1).max(axis=3).tolist(), size)
 
 
 def shower_curves(

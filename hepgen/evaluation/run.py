@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol as Interface
 
+from hepgen.errors import UsageError
 from hepgen.evaluation.checks import (
     check_columns,
     check_kinds,
 )
 from hepgen.evaluation.comparison import Comparison, say_nothing
-from hepgen.evaluation.domains import columns_of_jets, domain_of_kind
-from hepgen.evaluation.jet_reading import common_width
+from hepgen.evaluation.domains import domain_of_kind
+from hepgen.evaluation.jet_layouts import common_jets
 from hepgen.evaluation.protocols import Protocol, choose_protocol
 from hepgen.evaluation.report import Report
 from hepgen.events.jets import JetColumns
@@ -53,8 +54,8 @@ def evaluate(
 ) -> Report:
     """Compare a generated sample with a reference, every score beside the value that two true samples give.
 
-    The reference is divided at random into halves A and B; scores compare as many generated events as B has with A,
-    floors compare B with A. Errors come from parts that share no event (``Score.from_parts``). Where events are broken,
+    The reference is divided at random into halves A and B, several times; scores compare as many generated events as B has with A,
+    floors compare B with A. Errors come from parts that share no event (``Score.from_splits``). Where events are broken,
     every score is given without them as well (``Score.without``).
 
     Args:
@@ -82,30 +83,28 @@ def evaluate(
         notes: sentences on the samples that the report begins its own with.
 
     Raises:
-        UsageError: for an unknown kind, a calorimeter without a binning, or jets whose columns are not found.
+        UsageError: for an unknown kind, a calorimeter without a binning, jets whose columns are not found, or a threshold
+            where there are no voxels.
         ConfigError: for an unknown protocol.
         InputFileError: if a column is missing, a unit or the kind of events differs, or a sample is too small or empty.
     """
     tell = progress.message if progress is not None else say_nothing
-    check_kinds(reference, generated)
+    check_kinds(reference, generated, kind)
+    if threshold is not None and kind != "calorimeter":
+        raise UsageError(f"a threshold is one of voxels, events of the kind '{kind}' have none", hint="leave it out")
     work = settings or choose_protocol(protocol, quick=quick, max_events=max_events)
-    width, notes = 1, [*notes]
-    if kind == "jets":
-        jets = jets or columns_of_jets(reference.schema)
-        others = [*(also or {}).values(), *([training] if training is not None else [])]
-        width, longest = common_width([reference, generated, *others], jets)
-        if width < longest:
-            notes.append(
-                f"Jets of more than {width} constituents, twice as many as those of the reference usually have, are judged"
-                f" by their {width} hardest; the longest has {longest}."
-            )
+    samples = {"reference": reference, "generated": generated}
+    if training is not None:
+        samples["training"] = training
+    generators = dict(also or {})
+    further = (*conditions, *((weight,) if weight else ()))
+    common = common_jets(samples | generators, jets, further) if kind == "jets" else None
     domain = domain_of_kind(
         kind,
         reference.schema,
         work,
         laws=laws,
-        jets=jets,
-        width=width,
+        common=common,
         binning=binning,
         energy=energy,
         voxels=voxels,
@@ -115,11 +114,8 @@ def evaluate(
         threshold=threshold,
         device=device,
     )
-    samples = {"reference": reference, "generated": generated}
-    if training is not None:
-        samples["training"] = training
-    generators = dict(also or {})
     for which, source in (samples | generators).items():
         check_columns(source, domain, reference, which)
+    notes = (*notes, *(common.notes if common is not None else ()))
     found = Comparison(domain, work, seed, memory, tell, notes)
     return found.run(reference, generated, training, generators, quick, max_events)

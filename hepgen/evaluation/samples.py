@@ -54,7 +54,7 @@ def read_pool(
     offset = left_out = 0
     for events in events_of(source, domain):
         count = len(events.weights)
-        collect(problems, events.problems, np.arange(offset, offset + count))
+        collect(problems, events.problems, np.arange(offset, offset + count), events.usable)
         left_out += int((~events.usable).sum())
         hashes[offset : offset + count] = content_hashes(events.raw, events.conditions)
         first, last = np.searchsorted(chosen_sorted, [offset, offset + count])

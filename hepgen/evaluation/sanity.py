@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -103,6 +103,18 @@ def weights_of(batch: ak.Array, column: str | None) -> tuple[FloatArray, dict[st
     return weights, {BAD_WEIGHT: ~np.isfinite(weights), NEGATIVE_WEIGHT: weights < 0}
 
 
+def shared_events(first: Hashes, second: Hashes) -> int:
+    """How many events two samples have in common, each counted once; those without content do not count.
+
+    Example:
+        >>> shared_events(np.array([5, 5, 7, 0], dtype=np.uint64), np.array([5, 7, 7, 0], dtype=np.uint64))
+        2
+    """
+    (one, here), (other, there) = (np.unique(found[found != 0], return_counts=True) for found in (first, second))
+    _, mine, yours = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    return int(np.minimum(here[mine], there[yours]).sum())
+
+
 def sanity_table(samples: Mapping[str, Sanity], broken: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """`SampleSanity` of both samples as dictionaries.
 
@@ -110,23 +122,12 @@ def sanity_table(samples: Mapping[str, Sanity], broken: Mapping[str, int]) -> di
         samples: by name.
         broken: events of each that ``without`` scores leave out, of those that are scored.
     """
-    return {
+    table = {
         name: asdict(SampleSanity(found.events, found.left_out, broken[name], dict(found.problems), list(found.close)))
         for name, found in samples.items()
     }
-
-
-def sanity_notes(samples: Mapping[str, Sanity], habitual: Iterable[str]) -> list[str]:
-    """Sentences on what is wrong in either sample."""
-    usual = set(habitual)
-    notes = []
-    for name, found in samples.items():
-        for words, one in found.problems.items():
-            listed = ", ".join(map(str, one.events[:5])) + (", ..." if one.count > 5 else "")
-            normal = (
-                "; the reference has it as well, so that it counts as no defect" if words in usual - HARMLESS else ""
-            )
-            notes.append(f"{name}: {one.count} of {found.events} events: {words} ({listed}){normal}.")
-        if found.left_out:
-            notes.append(f"{name}: {found.left_out} events are left out of every score.")
-    return notes
+    for found in table.values():
+        for one in found["problems"].values():
+            if not one["left_out"]:
+                del one["left_out"]
+    return table

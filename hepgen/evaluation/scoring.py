@@ -18,16 +18,17 @@ from hepgen.evaluation.distances import (
     add_kernel_distance,
     add_neighbours,
     add_published_distances,
+    intercept_events,
 )
 from hepgen.evaluation.domain import Compared, Domain, FloatArray, Pool
 from hepgen.evaluation.global_test import add_global
 from hepgen.evaluation.histograms import Axis, axis_for
 from hepgen.evaluation.one_dimensional import add_one_dimensional, add_spectrum
 from hepgen.evaluation.outliers import add_outliers
-from hepgen.evaluation.protocols import Protocol
+from hepgen.evaluation.protocols import PUBLISHED_SIDE, Protocol
 from hepgen.evaluation.report_parts import GlobalTest
 from hepgen.evaluation.scores import ScoreBook
-from hepgen.evaluation.splits import LARGEST_SIDE, ConditionBin, Split, common_size, random_split
+from hepgen.evaluation.splits import LARGEST_SIDE, ConditionBin, Split, common_size, random_split, random_splits
 from hepgen.evaluation.two_dimensional import add_pairs
 from hepgen.evaluation.two_sample import ClassifierResult, add_classifier_test, add_verdicts
 
@@ -44,24 +45,34 @@ class BinSplit:
     bin: ConditionBin
     reference: NDArray[np.int64]
     generated: NDArray[np.int64]
-    split: Split
+    splits: tuple[Split, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which rows of the pools are compared.
+    """Which rows of the pools are compared, in several random divisions.
 
     Attributes:
-        split: of one-dimensional scores.
-        raw: of all others; its rows have raw values.
+        splits: of one-dimensional scores.
+        raws: of all others; their rows have raw values.
         bins: of one-dimensional scores per condition.
         small: labels of the bins with too few events.
     """
 
-    split: Split
-    raw: Split
+    splits: tuple[Split, ...]
+    raws: tuple[Split, ...]
     bins: tuple[BinSplit, ...]
     small: tuple[str, ...] = ()
+
+    @property
+    def split(self) -> Split:
+        """The first of ``splits``, for what takes one."""
+        return self.splits[0]
+
+    @property
+    def raw(self) -> Split:
+        """The first of ``raws``, for what takes one."""
+        return self.raws[0]
 
     @classmethod
     def make(
@@ -71,8 +82,9 @@ class Plan:
         bins: Sequence[ConditionBin],
         rngs: tuple[np.random.Generator, np.random.Generator, np.random.Generator],
         largest: int,
+        count: int,
     ) -> Plan:
-        """At random; ``largest`` is the number of events a side of the scores that take raw values."""
+        """At random; ``largest`` is the number of events a side of the scores that take raw values, ``count`` that of splits."""
         size = common_size(len(reference), len(generated), LARGEST_SIDE)
         side = common_size(len(reference.raw), len(generated.raw), largest)
         chosen, small = [], []
@@ -82,10 +94,11 @@ class Plan:
             if inside < MIN_BIN:
                 small.append(one.label)
                 continue
-            chosen.append(BinSplit(one, rows[0], rows[1], random_split(len(rows[0]), len(rows[1]), inside, rngs[2])))
+            divided = random_splits(len(rows[0]), len(rows[1]), inside, rngs[2], count)
+            chosen.append(BinSplit(one, rows[0], rows[1], divided))
         return cls(
-            random_split(len(reference), len(generated), size, rngs[0]),
-            random_split(len(reference.raw), len(generated.raw), side, rngs[1]),
+            random_splits(len(reference), len(generated), size, rngs[0], count),
+            random_splits(len(reference.raw), len(generated.raw), side, rngs[1], count),
             tuple(chosen),
             tuple(small),
         )
@@ -93,10 +106,15 @@ class Plan:
     def without(self, reference: Flags, generated: Flags) -> Plan:
         """The plan without flagged rows of either pool."""
         bins = tuple(
-            replace(one, split=one.split.without(reference[one.reference], generated[one.generated]))
+            replace(one, splits=_without(one.splits, reference[one.reference], generated[one.generated]))
             for one in self.bins
         )
-        return Plan(self.split.without(reference, generated), self.raw.without(reference, generated), bins, self.small)
+        splits, raws = (_without(one, reference, generated) for one in (self.splits, self.raws))
+        return Plan(splits, raws, bins, self.small)
+
+
+def _without(splits: Sequence[Split], reference: Flags, generated: Flags) -> tuple[Split, ...]:
+    return tuple(split.without(reference, generated) for split in splits)
 
 
 @dataclass(frozen=True)
@@ -127,44 +145,57 @@ class Scorer:
         compared = self.reference, self.generated
         parts = self.work.parts
         self.tell("one-dimensional scores")
-        add_one_dimensional(book, *compared, self.domain.observables, self.axes, plan.split, parts)
+        add_one_dimensional(book, *compared, self.domain.observables, self.axes, plan.splits, parts)
         add_tail_tests(book, *compared, self.domain.observables, plan.split)
-        add_outliers(book, *compared, self.bins, plan.split)
+        add_outliers(book, *compared, self.bins, plan.splits)
         ordered = self.domain.kind == "table"
         add_limit_test(book, *compared, self.domain.observables, plan.split, ordered=ordered)
-        add_pairs(book, *compared, self.domain.observables, plan.split, parts)
+        add_pairs(book, *compared, self.domain.observables, plan.splits, parts)
         for one in plan.bins:
-            if one.split.size >= parts:
+            if min(split.size for split in one.splits) >= parts:
                 self._add_bin(book, one)
-        self.domain.add_own(book, Compared(*compared, self.bins, plan.split, plan.raw, parts))
+        self.domain.add_own(book, Compared(*compared, self.bins, plan.splits, plan.raws, parts))
         if self.domain.spectrum is not None and self.spectrum_axis is not None:
-            add_spectrum(book, self.domain.spectrum.name, self.spectrum_axis, *compared, plan.raw, parts)
-        self._add_distances(book, plan.raw)
+            add_spectrum(book, self.domain.spectrum.name, self.spectrum_axis, *compared, plan.raws, parts)
+        self._add_distances(book, plan.raws)
 
     def _add_bin(self, book: ScoreBook, one: BinSplit) -> None:
         true, made = self.reference.take(one.reference), self.generated.take(one.generated)
         columns = true.observables.T
         axes = [axis_for(x, column) for x, column in zip(self.domain.observables, columns, strict=True)]
-        compared = book, true, made, self.domain.observables, axes, one.split, self.work.parts
+        compared = book, true, made, self.domain.observables, axes, one.splits, self.work.parts
         add_one_dimensional(*compared, suffix=f"@{one.bin.label}")
 
-    def _add_distances(self, book: ScoreBook, split: Split) -> None:
+    def _add_distances(self, book: ScoreBook, splits: Sequence[Split]) -> None:
         self.tell("distances in many dimensions")
+        split, parts = min(splits, key=lambda one: one.size), self.work.parts
+        dear = splits[: self.work.dear_splits]
         raw = [self._features(pool) for pool in (self.reference, self.generated)]
         true, made = self._scaled(raw, self.domain.distance_scale)
-        add_frechet(book, true, made, split, self.work.parts)
-        add_frechet_intercept(book, true, made, split)
-        if split.size >= 2 * self.work.parts:
-            add_kernel_distance(book, *self._scaled(raw, "maximum"), split, self.work.parts)
-        if self.work.official and split.size >= 10_000:
+        add_frechet(book, true, made, splits, parts)
+        add_frechet_intercept(book, true, made, splits[0])
+        if split.size >= 2 * parts:
+            add_kernel_distance(book, *self._scaled(raw, "maximum"), dear, parts)
+        if self.work.official and split.size >= PUBLISHED_SIDE:
             rng = np.random.default_rng(self.seed)
             sizes = len(true.values), len(made.values), split.size
             others = (random_split(*sizes, rng) for _ in range(_PUBLISHED_REPEATS - 1))
-            add_published_distances(book, true, made, [split, *others], rng)
+            add_published_distances(book, true, made, [splits[0], *others], rng)
         if split.size > 10:
             scaled = self._scaled(raw, "deviation")
-            add_correlations(book, *scaled, split, self.work.parts, self.seed)
-            add_neighbours(book, *scaled, split, self.work.parts, self.work.neighbours)
+            add_correlations(book, *scaled, splits, parts, self.seed, len(dear))
+            add_neighbours(book, *scaled, dear, parts, self.work.neighbours)
+
+    def missing(self, split: Split) -> list[str]:
+        """Sentences on the distances that so few events do not have."""
+        needed = {"fpd_intercept": intercept_events(self._features(self.reference).shape[1])}
+        if self.work.official:
+            needed |= dict.fromkeys(("fpd_extrapolated", "kpd_median"), PUBLISHED_SIDE)
+        return [
+            f"No {name}: it needs {events} events a side, these samples give {split.size}."
+            for name, events in needed.items()
+            if split.size < events
+        ]
 
     def _features(self, pool: Pool) -> FloatArray:
         return self.domain.distance_features(pool.raw, pool.conditions[: len(pool.raw)])

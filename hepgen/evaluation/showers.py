@@ -20,6 +20,7 @@ from hepgen.evaluation.sanity import EMPTY, weights_of
 from hepgen.evaluation.scores import ScoreBook
 from hepgen.evaluation.shower_images import shower_images
 from hepgen.evaluation.splits import ConditionBin
+from hepgen.events.schema import Schema
 from hepgen.physics.binning import Binning
 from hepgen.physics.observables import (
     angular_layers,
@@ -102,6 +103,11 @@ class ShowerDomain:
                     for x in angular
                 ]
         return tuple(found)
+
+    def for_file(self, schema: Schema) -> ShowerDomain:
+        """The same: columns go by their names."""
+        del schema
+        return self
 
     def read(self, batch: ak.Array) -> Events:
         """Voxels, thresholded, and conditions of a batch.
@@ -198,8 +204,8 @@ class ShowerDomain:
     def add_own(self, book: ScoreBook, compared: Compared) -> None:
         """Response and layer profile."""
         samples = book, compared.reference, compared.generated
-        add_response(*samples, energy_bins(compared.bins, compared.reference), compared.split, compared.parts)
-        add_profile(*samples, self.binning, compared.split, compared.parts)
+        add_response(*samples, energy_bins(compared.bins, compared.reference), compared.splits, compared.parts)
+        add_profile(*samples, self.binning, compared.splits, compared.parts)
 
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
         """The layer profile, and mean and width of the response against incident energy."""

@@ -33,6 +33,10 @@ class Split:
         pieces = (np.array_split(rows, count) for rows in (self.a, self.b, self.generated))
         return [Split(*rows) for rows in zip(*pieces, strict=True)]
 
+    def first(self, size: int) -> Split:
+        """The split with so many events in each part at most."""
+        return Split(self.a[:size], self.b[:size], self.generated[:size])
+
     def without(self, reference: NDArray[np.bool_], generated: NDArray[np.bool_]) -> Split:
         """The split without flagged rows of either sample, cut to the smallest of what is left of its parts.
 
@@ -62,6 +66,11 @@ def random_split(reference: int, generated: int, size: int, rng: np.random.Gener
     """
     rows = rng.permutation(reference)
     return Split(rows[:size], rows[size : 2 * size], rng.permutation(generated)[:size])
+
+
+def random_splits(reference: int, generated: int, size: int, rng: np.random.Generator, count: int) -> tuple[Split, ...]:
+    """Several random splits of the same events, each independent of the others."""
+    return tuple(random_split(reference, generated, size, rng) for _ in range(count))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from hepgen.evaluation.one_dimensional import METRICS
+from hepgen.evaluation.one_dimensional import CONSTANT, METRICS
 from hepgen.evaluation.report import Report
-from hepgen.evaluation.sanity import TRAINED
+from hepgen.evaluation.sanity import COPIES, HABITUAL, TRAINED
+from hepgen.evaluation.sanity_words import BROKEN, LEFT_OUT, USUAL, findings
 from hepgen.evaluation.scores import Score
 from hepgen.evaluation.tables import rounded
 
+_LISTED = 3
 _EVEN = 0.95  # effective share of reweighted events from which on nothing stands out
 
 _TESTS = {
@@ -21,7 +23,9 @@ _TESTS = {
 
 def summary(report: Report) -> list[str]:
     """Sentences that say what is good and what is not, the most important first."""
-    words = _overall(report)
+    words = _itself(report)
+    words += _overall(report)
+    words += _sanity(report)
     words += [sentence for name, who in _TESTS.items() if (sentence := _classifier(report, name, who))]
     words += _observables(report)
     words += _response(report)
@@ -29,8 +33,31 @@ def summary(report: Report) -> list[str]:
     words += _weights(report)
     words += _amplification(report)
     words += _memorisation(report)
-    words += _sanity(report)
     return words
+
+
+def _itself(report: Report) -> list[str]:
+    """Whether the reference is judged against itself, by the hashes of the files or by the content of the events."""
+    files = report.provenance.get("files", {})
+    hashes = [
+        {one.get("sha256", one.get("sha256_ends")) for one in files.get(name, ())} - {None}
+        for name in ("reference", "generated")
+    ]
+    nothing = "the comparison says nothing about a generator"
+    if hashes[1] and hashes[0] == hashes[1]:
+        return [f"The reference is judged against itself, by the same file: {nothing}."]
+    n = report.n
+    shared, made = n.get("shared", 0), n.get("generated", 0)
+    copies = report.sanity.get("reference", {}).get("problems", {}).get(COPIES, {}).get("count", 0)
+    # where events of truth repeat each other, those of any two samples do
+    repetitive = copies > HABITUAL * n.get("reference", 0)
+    if made and shared == made and (not repetitive or shared == n.get("reference", 0)):
+        return [f"The reference is judged against itself, every generated event is one of the reference: {nothing}."]
+    if shared > HABITUAL * made and not repetitive:
+        return [
+            f"{shared} of the {made} generated events are events of the reference, bit for bit: they flatter every score."
+        ]
+    return []
 
 
 def _overall(report: Report) -> list[str]:
@@ -38,28 +65,50 @@ def _overall(report: Report) -> list[str]:
     if score is None or score.value is None:
         return []
     verdict = "the samples differ" if score.value < 0.05 else "by these the samples may follow one law"
-    return [f"All tests together: true events look as different with p = {score.value:.2g}; {verdict}."]
+    p = f"p = {score.value:.2g}" if score.value > 0 else "p below 1e-300"
+    return [f"All tests together: true events look as different with {p}; {verdict}."]
 
 
 def _sanity(report: Report) -> list[str]:
     made = report.sanity.get("generated", {})
     words = []
-    if made.get("left_out", 0):
-        words.append(f"{made['left_out']} generated events are broken and are left out of every score.")
+    for name, adjective in (("reference", "true"), ("generated", "generated")):
+        count = report.sanity.get(name, {}).get("left_out", 0)
+        if count:
+            words.append(
+                f"{_events(count, adjective)} unusable and left out of every score{_listed(report, name, LEFT_OUT)}."
+            )
     if made.get("broken", 0):
-        problems = sorted(made["problems"].items(), key=lambda entry: -entry[1]["count"])
-        listed = "; ".join(f"{one['count']} {name}" for name, one in problems[:3])
         also = (
             "every score is given without them as well"
             if report.has_broken
             else "too few are left to judge without them"
         )
         words.append(
-            f"{made['broken']} of the generated events that are scored do what true events do not ({listed}): {also}."
+            f"{made['broken']} of the generated events that are scored do what true events do not"
+            f"{_listed(report, 'generated', BROKEN)}: {also}."
         )
+    usual = _listed(report, "generated", USUAL)
+    if usual:
+        words.append(f"What true events do as well counts as no defect{usual}.")
     if made.get("close_to_training"):
-        words.append(f"{len(made['close_to_training'])} generated events are suspiciously close to a training event.")
+        close, score = len(made["close_to_training"]), report.scores.get("memorisation.close")
+        among = f"Among {score.n} generated events that were looked at, " if score is not None else ""
+        words.append(f"{among}{_events(close, '' if among else 'generated')} suspiciously close to a training event.")
     return words
+
+
+def _events(count: int, adjective: str = "") -> str:
+    """``1 generated event is``, ``3 are`` without an adjective."""
+    words = [str(count), *([adjective, "event" if count == 1 else "events"] if adjective else [])]
+    return " ".join([*words, "is" if count == 1 else "are"])
+
+
+def _listed(report: Report, sample: str, follows: str) -> str:
+    """The most frequent problems of a kind, in brackets."""
+    found = [one for one in findings(report.sanity, sample) if one.follows == follows]
+    more = f"; {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return f" ({'; '.join(f'{one.count} {one.words}' for one in found[:_LISTED])}{more})" if found else ""
 
 
 def _classifier(report: Report, name: str, who: str) -> str:
@@ -79,8 +128,9 @@ def _classifier(report: Report, name: str, who: str) -> str:
     # a blind classifier may miss a difference, so its low AUC is worth little; one that it does see is there
     in_doubt = "blind" in score.comment and excess < 0.25
     blind = " Do not lean on this: the control shows the classifier to be blind." if in_doubt else ""
+    unsure = "" if score.error is not None else "; without an error, since the parts have too few events"
     return (
-        f"{who} tells generated from true events with an AUC of {score.text()} (0.5 is a guess, 1 is certainty; truth"
+        f"{who} tells generated from true events with an AUC of {score.text()}{unsure} (0.5 is a guess, 1 is certainty; truth"
         f" against truth gives {floor:.3f}; {score.n} events a side): {verdict}.{blind}"
     )
 
@@ -98,15 +148,20 @@ def _observables(report: Report) -> list[str]:
     worst = ", ".join(
         f"{name} (separation power {score.value:.3g}, floor {score.floor or 0.0:.3g})" for _, name, score in found[:3]
     )
-    return [
+    words = [
         f"{len(off)} of {len(found)} observables differ by more than three standard deviations from their floor in shape, distance, mean or tails; largest separation: {worst}."
     ]
+    odd = [(name, report.scores[f"ks.{name}"].comment) for _, name, _ in off if f"ks.{name}" in report.scores]
+    constant = [f"{name} ({comment.removeprefix(CONSTANT)})" for name, comment in odd if comment.startswith(CONSTANT)]
+    if constant:
+        words.append(f"Constant in one sample, or at another value than in the other: {', '.join(constant)}.")
+    return words
 
 
 def _differs(report: Report, name: str) -> bool:
     """Whether any score of an observable is beyond three standard deviations."""
     scores = (report.scores.get(f"{metric}.{name}") for metric in METRICS)
-    return any(score is not None and abs(score.z or 0.0) > 3 for score in scores)
+    return any(score is not None and score.differs() for score in scores)
 
 
 def _response(report: Report) -> list[str]:

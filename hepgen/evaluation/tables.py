@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from hepgen.evaluation.report import Report
-from hepgen.evaluation.scores import Score
+from hepgen.evaluation.sanity_words import findings
 
 
 def file_stem(name: str) -> str:
@@ -34,36 +34,13 @@ def rounded(count: float) -> str:
     return f"{float(f'{count:.3g}'):.0f}"
 
 
-def observable_rows(report: Report) -> list[tuple[str, ...]]:
-    """Per observable: separation power, KS and W1, each with its floor, the worst separation first."""
-    names = [name.removeprefix("separation.") for name in report.scores if name.startswith("separation.")]
-    names = [name for name in names if "@" not in name and name not in {"mean", "max"}]
-
-    def badness(name: str) -> float:
-        score = report.scores[f"separation.{name}"]
-        return -((score.value or 0.0) - (score.floor or 0.0))
-
-    rows = []
-    for name in sorted(names, key=badness):
-        cells: list[str] = [name]
-        for metric in ("separation", "ks", "w1"):
-            score = report.scores.get(f"{metric}.{name}", Score(None))
-            cells += [number(score.value), number(score.floor)]
-        z = report.scores[f"separation.{name}"].z
-        rows.append((*cells, "-" if z is None else f"{z:+.1f}"))
-    return rows
-
-
-OBSERVABLE_HEADER = ("observable", "separation", "floor", "KS", "floor", "W1 [std]", "floor", "z of separation")
-
-
 _IN_BIN = re.compile(r"(auc\w*|separation\.mean|separation\.max|ks\.max)@")
 
 
 def condition_rows(report: Report) -> list[tuple[str, ...]]:
     """Per bin of the conditions: the scores over all observables that were made there, and of layers, with their floors."""
     return [
-        (name, score.text(), number(score.floor), "-" if score.z is None else f"{score.z:+.1f}", str(score.n))
+        (name, score.text(), number(score.floor), score.z_text(), str(score.n))
         for name, score in report.scores.items()
         if _IN_BIN.match(name) or (name.startswith(("response.", "profile.")) and not name.endswith(".max"))
     ]
@@ -80,11 +57,11 @@ def standout_rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def sanity_rows(report: Report) -> list[tuple[str, ...]]:
-    """What is wrong with single events of either sample: how many, and the numbers of the first of them."""
+    """What is wrong with single events of either sample: in how many, what follows, and the numbers of the first of them."""
     return [
-        (which, words, str(one["count"]), ", ".join(map(str, one["events"][:10])))
-        for which, found in report.sanity.items()
-        for words, one in found["problems"].items()
+        (one.words, one.count, one.follows, which, one.listed())
+        for which in report.sanity
+        for one in findings(report.sanity, which)
     ]
 
 
@@ -105,7 +82,7 @@ def global_rows(report: Report) -> list[tuple[str, ...]]:
 
 GLOBAL_HEADER = ("test", "family", "p", "floor", "times", "is")
 
-SANITY_HEADER = ("sample", "problem", "events", "numbers of the first")
+SANITY_HEADER = ("problem", "events", "counted as", "sample", "numbers of the first")
 
 STANDOUT_HEADER = ("classifier", "events", "observable", "KS to the rest", "median", "median of the rest")
 

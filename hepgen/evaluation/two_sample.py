@@ -195,7 +195,7 @@ def add_classifier_test(
         found.append(judge(test.classifier, a, features, seed, *weights, folds=folds))
     result = ClassifierResult(test, *found)
     add_verdicts(book, result, reference, generated, split, bins, parts=parts)
-    control = _add_control(book, test, reference, split, a, seed)
+    control = _add_control(book, test, reference, split, a, seed, parts)
     verdict = "control" if control >= BLIND_BELOW else "blind: control"
     book.comment(test.score("auc"), f"{verdict} {control:.3f}")
     return result
@@ -233,14 +233,18 @@ def _divergence(name: str) -> Callable[[Verdict], float]:
     return lambda verdict: verdict.divergences()[name]
 
 
-def _add_control(book: ScoreBook, test: ClassifierTest, reference: Pool, split: Split, a: Array, seed: int) -> float:
+def _add_control(
+    book: ScoreBook, test: ClassifierTest, reference: Pool, split: Split, a: Array, seed: int, parts: int
+) -> float:
+    """Half B with a part permuted against half A; the error is of parts of the fifth that one classifier judges."""
     conditions = reference.conditions[split.b]
     broken = permuted_at_equal_condition(
         reference.raw[split.b], conditions, test.part, np.random.default_rng(seed), present=test.present
     )
     weights = reference.weights[split.a], reference.weights[split.b]
-    result = judge(test.classifier, a, test.features(broken, conditions), seed, *weights).whole().auc()
+    judgement = judge(test.classifier, a, test.features(broken, conditions), seed, *weights)
+    measured = judgement.measure(Verdict.auc, parts)
     name = f"control.{test.score('auc')}"
-    book.add(name, result, None, split.size)
+    book.add_parts(name, [(value, None) for value in measured], split.size)
     book.comment(name, f"truth with {test.control}")
-    return result
+    return measured[0]

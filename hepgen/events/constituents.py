@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import RowError
+from hepgen.events.jet_units import refuse_mixed_units
 from hepgen.events.jets import JetColumns
 from hepgen.physics.jets import Momentum, jet_momentum
 
@@ -64,7 +65,8 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
     """The jets of a batch.
 
     What is not finite, and constituents of pt 0 or less, are flagged and do not count; constituents that are not in the
-    order of pt are flagged and sorted.
+    order of pt are flagged and sorted. Jets without constituents are flagged, and so are multiplicities of JetNet's
+    ``jet_features`` that are negative or not the number of constituents; the constituents count.
 
     Args:
         batch: records with the columns.
@@ -72,7 +74,8 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
         width: constituents of the arrays, the hardest of longer jets; those of the longest jet where None.
 
     Raises:
-        InputFileError: if columns of a jet differ in length, with the row.
+        InputFileError: if columns of a jet differ in length, with the row, and if most jets have their constituents in
+            another unit, or relative ones that are none.
 
     Example:
         >>> events = ak.Array({"pt": [[1.0, 3.0], []], "eta": [[0.1, 0.2], []], "phi": [[0.0, 0.0], []]})
@@ -102,7 +105,9 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
     jet = _given(batch, columns, total)
     known = np.all([np.isfinite(one) for one in vars(jet).values()], axis=0)
     problems["jets that are not finite"] = ~known
+    problems |= _multiplicity_problems(batch, columns, within)
     problems["jets of no pt"] = known & (jet.pt == 0) & ~problems["no constituent"]
+    refuse_mixed_units(total, jet, columns, values)
     if columns.jet_pt and columns.jet_eta and columns.jet_phi and not columns.relative:
         energy = bool((columns.jet_mass or columns.jet_energy) and (columns.energy or columns.mass))
         apart = _differ(total, jet, energy=energy)
@@ -182,6 +187,21 @@ def _given(batch: ak.Array, columns: JetColumns, total: Momentum) -> Momentum:
         with np.errstate(invalid="ignore", over="ignore"):
             jet = replace(jet, mass=np.sqrt(np.maximum(energy**2 - (jet.pt * np.cosh(jet.eta)) ** 2, 0.0)))
     return jet
+
+
+def _multiplicity_problems(batch: ak.Array, columns: JetColumns, within: Flags) -> dict[str, Flags]:
+    """Flags of the multiplicities that JetNet gives; one above the size of full arrays counts what was cut off."""
+    if not columns.features:
+        return {}
+    given = ak.to_numpy(batch[columns.features]).astype(np.float64)[:, 3]
+    found = within.sum(axis=1)
+    cut = (found == within.shape[1]) & (given > found)
+    with np.errstate(invalid="ignore"):
+        negative = given < 0
+    return {
+        "negative multiplicities": negative,
+        "multiplicities that are not the number of constituents": ~negative & ~cut & (given != found),
+    }
 
 
 def _differ(total: Momentum, jet: Momentum, *, energy: bool) -> Flags:

@@ -82,6 +82,28 @@ def in_the_layout_of_jetnet(source: Path, target: Path, particles: int) -> None:
         small.create_dataset("jet_features", data=features, **options)
 
 
+def extract_candidates(source: Path, target: Path, rows: int) -> None:
+    """Jets of NanoAOD with the index branches to their candidates."""
+    momenta = ("pt", "eta", "phi", "mass")
+    wanted = {"PFCands": (*momenta, "charge", "pdgId", "puppiWeight")}
+    for jets in ("Jet", "FatJet"):
+        wanted[jets] = (*momenta, "rawFactor")
+        wanted[f"{jets}PFCands"] = ("pt", "btagSip3dVal", "jetIdx", "pFCandsIdx")
+    full = uproot.open(source)["Events"]
+    with uproot.recreate(target, compression=uproot.LZMA(9)) as small:
+        columns = {
+            name: full.arrays([f"{name}_{one}" for one in suffixes], entry_stop=rows)
+            for name, suffixes in wanted.items()
+        }
+        lists = {
+            name: ak.zip({one.removeprefix(f"{name}_"): values[one] for one in values.fields})
+            for name, values in columns.items()
+        }
+        types = {name: values.type.content for name, values in lists.items()}
+        small.mktree("Events", types, field_name=lambda outer, inner: f"{outer}_{inner}" if inner else outer)
+        small["Events"].extend(lists)
+
+
 def extract_golden_jets(source: Path, target: Path, rows: int) -> None:
     """Jets and what jetnet 0.2.5 and energyflow 1.4.0 make of them; the values of single jets for the first only."""
     with np.load(source.with_suffix(".npz")) as full:
@@ -106,6 +128,7 @@ def main(data: Path) -> None:
     extract_jets(kinds, HERE / "jets.root", 180)
     in_the_layout_of_jetnet(HERE / "jets.root", HERE / "jetnet.hdf5", 30)
     extract_golden_jets(data / "golden/jets_golden.json", HERE / "jets_golden.npz", 40)
+    extract_candidates(data / "real/cms_pfnano.root", HERE / "pfnano.root", 6)
     ntuple = "Run2012BC_DoubleMuParked_Muons_1000evts_rntuple_v1-0-0-0.root"
     shutil.copyfile(data / "real" / ntuple, HERE / "muons_rntuple.root")
 

@@ -18,6 +18,8 @@ SMALL = Protocol(
     "fast",
     network=NetworkOptions(learning_rate=1e-3, hidden=(32, 32), epochs=12, patience=4, batch_size=100),
     trees=TreeOptions(rounds=25, leaves=8),
+    splits=2,
+    dear_splits=1,
     parts=5,
     folds=2,
     max_events=500,

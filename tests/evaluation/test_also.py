@@ -5,8 +5,8 @@ from extracts import SMALL, binning, halves, photons, rows_of, showers, table, t
 
 from hepgen.cli.judge import named_files
 from hepgen.errors import InputFileError, UsageError
+from hepgen.evaluation.headlines import is_headline
 from hepgen.evaluation.run import evaluate
-from hepgen.evaluation.scores import is_headline
 
 
 def test_generators_of_tables_are_put_in_order():

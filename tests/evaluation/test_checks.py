@@ -98,3 +98,12 @@ def test_a_column_that_the_reference_never_has_is_no_crash():
     assert report.scores["ks.met"].value is None
     assert report.scores["ks.met"].comment
     assert report.scores["auc"].value > 0.9
+
+
+def test_names_that_are_alike_are_told():
+    reference = halves(ttbar())[0]
+    names = ("Lepton_pT", "MET_pt", "foo")
+    other = MemorySource({}, Schema(tuple(Column(name, "float64") for name in names), tree="t"))
+    with pytest.raises(InputFileError) as error:
+        check_kinds(reference, other)
+    assert "'lepton_pt' for 'Lepton_pT'" in error.value.hint

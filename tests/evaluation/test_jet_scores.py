@@ -82,7 +82,7 @@ def golden():
 def test_scores_are_those_of_jetnet(golden):
     facts, real, made = golden
     every, book = np.arange(400), ScoreBook()
-    add_jet_scores(book, real, made, Split(every, every, every), 4, repeats=0)
+    add_jet_scores(book, real, made, [Split(every, every, every)], 4, repeats=0)
     scores = book.scores()
     assert scores["w1m"].value == pytest.approx(facts["w1m_full"], rel=1e-4)
     assert scores["w1p"].value == pytest.approx(np.mean(facts["w1p_full_eta_phi_pt"]), rel=1e-4)
@@ -96,7 +96,7 @@ def test_coverage_and_matching_distance_have_floors_on_truth(golden):
     _, real, made = golden
     book, rows = ScoreBook(), np.arange(400)
     split = Split(rows[:200], rows[200:], rows[:200])
-    add_jet_scores(book, real, made, split, 2, hardest=5, repeats=2, matched=25)
+    add_jet_scores(book, real, made, [split], 2, hardest=5, repeats=2, matched=25)
     scores = book.scores()
     assert 0.1 < scores["coverage_emd"].value <= 1
     assert scores["mmd_emd"].value > scores["mmd_emd"].floor > 0

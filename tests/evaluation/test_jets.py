@@ -10,6 +10,7 @@ from extracts import DATA
 from hepgen.classifiers.trees import TreeOptions
 from hepgen.errors import InputFileError, RowError
 from hepgen.evaluation.jet_features import blocks_of, prime_graphs, set_features
+from hepgen.evaluation.jet_layouts import CommonJets
 from hepgen.evaluation.jet_reading import common_width, jets_of_width
 from hepgen.evaluation.jets import JetDomain
 from hepgen.evaluation.samples import read_pool
@@ -33,8 +34,9 @@ def sample(name="jets.root"):
 def domain_of(name="jets.root", **options):
     source = open_events(DATA / name)
     columns = find_jets(source.schema)
-    width, _ = common_width([source], columns, options.get("max_constituents"))
-    return JetDomain(source.schema, columns, width=width, **options)
+    most = options.pop("max_constituents", None)
+    width, _ = common_width([source], [columns], most)
+    return JetDomain(source.schema, CommonJets(columns, width, most), **options)
 
 
 def observed(domain, events):
@@ -70,7 +72,7 @@ def test_tops_have_more_prongs_than_gluons():
 
 def test_two_massless_constituents_have_the_mass_of_their_angle():
     events = ak.Array({"pt": [[60.0, 40.0]], "eta": [[0.0, 0.3]], "phi": [[1.0, 1.4]]})
-    domain = JetDomain(schema_of(events), JetColumns(pt="pt", eta="eta", phi="phi"), width=2, conditions=())
+    domain = JetDomain(schema_of(events), CommonJets(JetColumns(pt="pt", eta="eta", phi="phi"), 2), conditions=())
     values, _ = observed(domain, events)
     square = 2 * 60 * 40 * (np.cosh(0.3) - np.cos(0.4))
     assert values["mass"][0] == pytest.approx(np.sqrt(square), rel=1e-5)
@@ -112,7 +114,7 @@ def test_distances_are_measured_in_the_polynomials_of_jetnet():
         jets, expected = file["A"][:40], file["efp36_A"]
     columns = JetColumns(particles="particle_features", relative=True)
     events = ak.Array({"particle_features": np.concatenate([jets, jets[..., 2:] > 0], axis=-1).astype("f4")})
-    domain = JetDomain(schema_of(events), columns, width=jets.shape[1])
+    domain = JetDomain(schema_of(events), CommonJets(columns, jets.shape[1]))
     assert domain.condition_names == ()
     found = domain.distance_features(domain.read(events).raw, np.zeros((40, 0)))
     np.testing.assert_allclose(np.sort(found, axis=1), np.sort(expected, axis=1), rtol=1e-4)
@@ -166,11 +168,11 @@ def test_one_giant_jet_does_not_widen_all_others():
     (events, schema), (usual, _) = giant(3000), sample()
     source = MemorySource(events, schema)
     columns = find_jets(schema)
-    width, longest = common_width([source], columns)
-    assert longest > 3000
+    width, longest = common_width([source], [columns])
+    assert longest[0] > 3000
     counts = np.sort(ak.to_numpy(ak.num(usual.part_pt)))
     assert counts[-1] < width <= max(128, 2 * counts[-1])
-    domain = JetDomain(schema, columns, width=width)
+    domain = JetDomain(schema, CommonJets(columns, width))
     found, expected = domain.read(events), domain.read(usual)
     assert np.flatnonzero(found.problems[LONG]).tolist() == [3]
     others = np.arange(len(events)) != 3
@@ -179,7 +181,7 @@ def test_one_giant_jet_does_not_widen_all_others():
         np.testing.assert_array_equal(found.problems[name][others], flags[others])
     values = domain.observe(found.raw, found.conditions)[3]
     place = [one.name for one in domain.observables].index("multiplicity")
-    assert values[place] == longest
+    assert values[place] == longest[0]
     hardest = min(width, ak.num(usual.part_pt)[3])
     np.testing.assert_allclose(blocks_of(found.raw, hardest).ptrel[3], blocks_of(expected.raw, hardest).ptrel[3])
 
@@ -203,7 +205,7 @@ def test_azimuths_in_degrees_are_flagged():
 
 def test_empty_jets_are_judged_by_their_multiplicity():
     events = ak.Array({name: ak.values_astype(ak.Array([[], [1.0]]), "f4") for name in ("pt", "eta", "phi")})
-    domain = JetDomain(schema_of(events), JetColumns(pt="pt", eta="eta", phi="phi"), width=1)
+    domain = JetDomain(schema_of(events), CommonJets(JetColumns(pt="pt", eta="eta", phi="phi"), 1))
     values, found = observed(domain, events)
     assert found.usable.tolist() == [True, True]
     assert values["multiplicity"].tolist() == [0, 1]

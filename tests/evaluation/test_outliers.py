@@ -27,7 +27,7 @@ def score(share, weights=None):
     book = ScoreBook()
     bins = condition_bins(true_conditions, ("e",), bare_first=False)
     split = random_split(8000, 4000, 4000, rng)
-    add_outliers(book, pool(true, true_conditions), pool(made, conditions, weights), bins, split)
+    add_outliers(book, pool(true, true_conditions), pool(made, conditions, weights), bins, [split])
     return book.scores()["outliers"]
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from functools import cache
 
+import awkward as ak
 import numpy as np
 import pytest
 from extracts import SMALL, binning, halves, photons, rows_of, showers, table, ttbar
@@ -12,6 +13,7 @@ from hepgen.errors import ConfigError, InputFileError, UsageError
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.run import evaluate
 from hepgen.evaluation.summary import summary
+from hepgen.events.source import MemorySource
 
 COMMON = {"kind": "calorimeter", "settings": SMALL, "threshold": 1.0, "seed": 4}
 
@@ -140,14 +142,22 @@ def test_broken_voxels_are_counted_and_left_out():
     report = shower_report(breaks)
     sanity = report.sanity["generated"]
     assert sanity["left_out"] == 1
-    assert sanity["problems"]["voxels that are not finite"] == {"count": 1, "events": [3]}
+    assert sanity["problems"]["voxels that are not finite"] == {"count": 1, "events": [3], "left_out": 1}
     assert sanity["problems"]["negative voxels"]["count"] == 1
     assert sanity["problems"]["exact copy of an earlier event"] == {"count": 1, "events": [7]}
     assert sanity["broken"] == 2
     score = report.scores["separation.mean"]
     assert score.without is not None
     assert score.without != score.value
+    assert score.without_floor is not None
+    assert 0 < score.without_n <= score.n
     assert any("left out of every score" in note for note in report.notes)
+    words = summary(report)
+    (unusable,) = (sentence for sentence in words if "unusable" in sentence)
+    assert unusable == "1 generated event is unusable and left out of every score (1 voxels that are not finite)."
+    (broken,) = (sentence for sentence in words if "do what true events do not" in sentence)
+    assert "1 negative voxels" in broken
+    assert "not finite" not in broken
     assert report.scores["auc_low"].value is not None
 
 
@@ -255,8 +265,45 @@ def test_a_zero_variance_observable_is_no_nan():
     report = evaluate(reference, generated, kind="table", settings=SMALL, seed=4)
     assert report.scores["separation.n_jets"].value == 0
     assert report.scores["w1.n_jets"].value is None
-    assert report.scores["w1.n_jets"].comment == "not defined on these samples"
+    assert report.scores["w1.n_jets"].comment == "constant: 1 in both samples"
+    assert not report.scores["ks.n_jets"].differs()
     json.loads(report.to_json(), parse_constant=pytest.fail)
+
+
+def test_a_column_that_is_constant_at_another_value_differs_and_the_report_says_so():
+    reference, generated = halves(ttbar())
+    columns = ["n_jets", "met", "n_btag"]
+    true, made = (table(x, n_jets=lambda x, v=v: np.full_like(x, v)) for x, v in ((reference, 0), (generated, 1)))
+    report = evaluate(true, made, kind="table", columns=columns, settings=SMALL, seed=4)
+    score = report.scores["ks.n_jets"]
+    assert (score.value, score.error, score.floor, score.z, score.z_text()) == (1.0, 0.0, 0.0, None, "+inf")
+    assert score.differs()
+    assert json.loads(report.to_json())["scores"]["ks.n_jets"]["infinite_z"] is True
+    assert Report.from_json(report.to_json()).scores["ks.n_jets"].infinite_z
+    words = summary(report)
+    assert any("1 of 3 observables differ" in sentence for sentence in words)
+    assert any("n_jets (0 in the reference, 1 in the generated sample)" in sentence for sentence in words)
+    assert (
+        dict(zip(report.header(), next(r for r in report.table(everything=True) if r[0] == "ks.n_jets"), strict=True))[
+            "z"
+        ]
+        == "+inf"
+    )
+
+
+def test_a_reference_that_is_judged_against_itself_is_noticed():
+    reference, generated = halves(ttbar())
+    options = {"kind": "table", "columns": ["met", "jet1_pt"], "settings": SMALL, "seed": 4}
+    same = evaluate(reference, reference, **options)
+    assert same.n["shared"] == same.n["generated"]
+    assert "judged against itself" in summary(same)[0]
+    events = ak.concatenate([*list(generated.batches())[:-1], *list(reference.batches())[:1]])
+    mixed = evaluate(reference, MemorySource(events, reference.schema), **options)
+    assert mixed.n["shared"] == 300
+    assert "300 of the 900 generated events are events of the reference" in summary(mixed)[0]
+    coarse = evaluate(reference, generated, **{**options, "columns": ["n_jets", "n_btag"]})
+    assert coarse.n["shared"] > 500  # whole numbers repeat by themselves
+    assert not any("reference, bit for bit" in sentence or "itself" in sentence for sentence in summary(coarse))
 
 
 def test_wrong_inputs_are_refused():
@@ -273,3 +320,17 @@ def test_wrong_inputs_are_refused():
 
     with pytest.raises(InputFileError, match="the binning has 4"):
         evaluate(reference, generated, binning=Binning((Layer(0, (0.0, 1.0), 4),)), **COMMON)
+
+
+def test_a_table_has_no_threshold_and_what_it_lacks_is_said():
+    reference, generated = halves(ttbar())
+    options = {"kind": "table", "columns": ["n_jets", "met"], "settings": replace(SMALL, official=True), "seed": 1}
+    with pytest.raises(UsageError, match="threshold"):
+        evaluate(reference, generated, threshold=1.0, **options)
+    report = evaluate(reference, generated, **options)
+    assert any(note.startswith("No fpd_intercept: it needs 1000 events a side") for note in report.notes)
+    assert any("is one of showers" in note for note in report.notes)
+    control = report.scores["control.auc"]
+    assert control.error > 0
+    assert control.error_from == "parts"
+    assert (report.scores["ks.met"].splits, report.scores["auc"].splits) == (SMALL.splits, 1)

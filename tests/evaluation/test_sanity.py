@@ -99,7 +99,8 @@ def test_pairs_that_are_too_close_are_listed():
     pairs = report.sanity["generated"]["close_to_training"]
     assert len(pairs) > 20
     assert all(made == trained for made, trained in pairs)
-    assert any("suspiciously close to a training event" in sentence for sentence in summary(report))
+    (sentence,) = (sentence for sentence in summary(report) if "suspiciously close to a training event" in sentence)
+    assert sentence.startswith(f"Among 200 generated events that were looked at, {len(pairs)} are")
     assert "suspiciously close" in " ".join(report.notes)
 
 

@@ -28,7 +28,7 @@ def scores(generated, weights=None, seed=0):
     book = ScoreBook()
     reference = pool(events(rng, 4000, 0.8))
     split = random_split(4000, len(generated), 2000, rng)
-    add_pairs(book, reference, pool(generated, weights), NAMES, split, 5)
+    add_pairs(book, reference, pool(generated, weights), NAMES, [split], 5)
     return book.scores()
 
 
@@ -74,5 +74,5 @@ def test_missing_values_and_spikes_have_bins_of_their_own():
 def test_one_observable_makes_no_pair():
     book = ScoreBook()
     rows = np.arange(10)
-    add_pairs(book, pool(np.zeros((20, 1))), pool(np.zeros((10, 1))), NAMES[:1], Split(rows, rows + 10, rows), 2)
+    add_pairs(book, pool(np.zeros((20, 1))), pool(np.zeros((10, 1))), NAMES[:1], [Split(rows, rows + 10, rows)], 2)
     assert book.scores() == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import awkward as ak
@@ -11,12 +12,14 @@ from paths import DATA
 
 from hepgen.errors import InputFileError
 from hepgen.events.constituents import Jets, read_jets
+from hepgen.events.jet_units import check_units
 from hepgen.events.jets import JetColumns, find_jets, unit_of_pt
 from hepgen.events.reader import open_events
 from hepgen.events.schema import Column, Schema
 from hepgen.physics.jets import jet_momentum
 
 PLAIN = JetColumns(pt="pt", eta="eta", phi="phi")
+WRONG = "multiplicities that are not the number of constituents"
 
 
 def lists(prefix: str, *names: str) -> list[Column]:
@@ -188,3 +191,88 @@ def test_batches_without_constituents_or_jets_are_read() -> None:
     jets = read_jets(empty, PLAIN)
     assert wrong(jets) == {"no constituent": [0, 1]}
     assert len(read_jets(empty[:0], PLAIN, width=3)) == 0
+
+
+def test_an_empty_jet_beside_a_jet_of_the_file_is_flagged_and_keeps_its_momentum() -> None:
+    batch = ak.Array(
+        {"jet_pt": [5.0, 2.0], "pt": [[], [2.0]], "eta": [[], [0.5]], "phi": [[], [0.5]], "energy": [[], [3.0]]}
+    )
+    jets = read_jets(batch, replace(PLAIN, jet_pt="jet_pt", energy="energy"))
+    assert wrong(jets) == {"no constituent": [0]}
+    assert jets.jet.pt.tolist() == [5.0, 2.0]
+    assert jets.multiplicity.tolist() == [0, 1]
+    assert jets.in_jets().pt.tolist() == [[0.0], [1.0]]
+
+
+def test_a_jet_of_one_constituent_is_that_constituent() -> None:
+    batch = ak.Array({"pt": [[2.0]], "eta": [[0.5]], "phi": [[-3.0]], "energy": [[3.0]]})
+    jets = read_jets(batch, replace(PLAIN, energy="energy"), width=4)
+    momentum = 2.0 * np.cosh(0.5)
+    assert (jets.jet.pt[0], jets.jet.eta[0], jets.jet.phi[0]) == pytest.approx((2.0, 0.5, -3.0))
+    assert jets.jet.mass[0] == pytest.approx(np.sqrt(9.0 - momentum**2))
+    inside = jets.in_jets()
+    np.testing.assert_allclose(
+        [inside.pt[0], inside.eta[0], inside.phi[0]], [[1, 0, 0, 0], [0] * 4, [0] * 4], atol=1e-12
+    )
+    assert wrong(jets) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["jet_pt"], r"'jet_pt' is \d.* where the sum of 'part_pt' is .* most jets .*MeV and GeV"),
+        (["jet_mass"], r"'jet_mass' is .* where the mass of the constituents' sum is"),
+        (["part_energy"], r"'part_energy' is .* where the momentum by 'part_pt' is|'jet_mass'"),
+        (["part_pt", "part_energy"], "'jet_pt' is"),
+    ],
+)
+@pytest.mark.parametrize("factor", [1e3, 1e-3])
+def test_mixed_units_are_refused(names: list[str], words: str, factor: float) -> None:
+    batch, columns = all_of("jets.root")
+    for name in names:
+        batch[name] = batch[name] * factor
+    with pytest.raises(InputFileError, match=words):
+        read_jets(batch, columns)
+
+
+def test_one_jet_in_another_unit_is_flagged_and_not_refused() -> None:
+    batch, columns = all_of("jets.root")
+    pt = ak.to_numpy(batch.jet_pt).copy()
+    pt[7] *= 1000
+    batch["jet_pt"] = pt
+    assert wrong(read_jets(batch, columns)) == {"constituents that do not add up to the jet": [7]}
+
+
+def test_units_that_the_file_names_are_compared() -> None:
+    schema = Schema((*lists("part_", "pt", "eta", "phi"), *scalars("jet_pt")))
+    named = schema.replace(replace(one, unit="MeV") if one.name == "part_pt" else one for one in schema)
+    columns = find_jets(schema)
+    assert columns is not None
+    check_units(schema, columns)
+    with pytest.raises(InputFileError, match="'part_pt' is in MeV and 'jet_pt' in GeV"):
+        check_units(named, columns)
+
+
+def test_relative_constituents_that_are_not_relative_are_refused() -> None:
+    batch, columns = all_of("jetnet.hdf5")
+    particles = ak.to_numpy(batch.particle_features).copy()
+    particles[..., 2] *= ak.to_numpy(batch.jet_features)[:, None, 0]
+    batch["particle_features"] = particles
+    with pytest.raises(InputFileError, match=r"'particle_features' adds up to .* most jets .* adds up to 1"):
+        read_jets(batch, columns)
+
+
+def test_multiplicities_of_jetnet_that_are_negative_or_wrong_are_flagged_and_the_constituents_count() -> None:
+    batch, columns = all_of("jetnet.hdf5")
+    features = ak.to_numpy(batch.jet_features).copy()
+    full, short = int(np.argmax(features[:, 3] == 30)), int(np.argmax(features[:, 3] < 30))
+    expected = read_jets(batch, columns).multiplicity
+    for number, flagged in ((-1, "negative multiplicities"), (np.nan, WRONG), (12.5, WRONG), (0, WRONG)):
+        features[short, 3] = number
+        batch["jet_features"] = features
+        jets = read_jets(batch, columns)
+        assert jets.problems[flagged].nonzero()[0].tolist() == [short]
+        np.testing.assert_array_equal(jets.multiplicity, expected)
+    features[short, 3], features[full, 3] = expected[short], 55
+    batch["jet_features"] = features
+    assert wrong(read_jets(batch, columns)) == {}
