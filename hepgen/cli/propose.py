@@ -12,6 +12,7 @@ from typing import Any
 from hepgen.config.load import parse_recipe
 from hepgen.config.yaml import format_yaml
 from hepgen.errors import UsageError
+from hepgen.events.candidates import find_links
 from hepgen.events.jets import find_jets
 from hepgen.events.schema import Column, Schema, is_identity
 from hepgen.events.summary import ColumnSummary, Description
@@ -151,6 +152,9 @@ def _objects(described: Description, objects: Counter[str]) -> tuple[dict[str, A
     family = [one for one in described.columns if one.column.name.startswith(f"{collection}_")]
     odd = [one.column.name for one in family if not _is_member(one)]
     notes = [f"object mode: every element of {collection}_* is one training row, the output is nested again"]
+    if links := find_links(described.schema):
+        first = next(iter(links))
+        notes.append(f"for {first} with its candidates: objects: {first} and representation: {{kind: particle_cloud}}")
     others = sorted(name for name in objects if name != collection)
     if others:
         notes.append(f"other collections of this file: {', '.join(others[:12])}")

@@ -33,7 +33,7 @@ class DataRecipe(Part):
     file_weights: dict[str, float] | None = None
     """Factor on the weights of a file, such as a cross-section per event, by a glob of the file's name."""
     objects: str | None = None
-    """Object mode: each element of the jagged columns <objects>_* becomes one training row, such as Muon."""
+    """Object mode: each element of <objects>_* becomes one row, such as Muon; of a cloud: jets of NanoAOD, such as FatJet."""
     given: Names = []
     """Object mode: columns of the event, or of another object, that each element is conditioned on."""
     derived: dict[str, str] = {}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import ConfigError, RowError, suggest
+from hepgen.events.candidates import find_links
 from hepgen.events.jets import JetColumns, find_jets
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import WEIGHT
@@ -241,10 +242,13 @@ def _found(schema: Schema, roles: dict[str, str]) -> JetColumns:
             raise ConfigError(f"no column '{name}'", where="representation.roles", hint=suggest(name, schema.names))
     found = find_jets(schema)
     if found is None and not {"pt", "eta", "phi"} <= set(roles) and not {"px", "py", "pz"} <= set(roles):
+        linked = next(iter(find_links(schema)), "")
         raise ConfigError(
             "these columns are not those of jets with constituents",
             where="representation.kind: particle_cloud",
-            hint="name the columns of pt, eta and phi of the constituents with representation.roles",
+            hint=f"jets and their candidates become one row a jet with data.objects: {linked}"
+            if linked
+            else "name the columns of pt, eta and phi of the constituents with representation.roles",
         )
     return dataclasses.replace(found or JetColumns(), **roles)  # type: ignore[arg-type]
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from hepgen.config.data import DataRecipe
 from hepgen.config.recipe import Recipe
-from hepgen.config.representation import CalorimeterRecipe
+from hepgen.config.representation import CalorimeterRecipe, CloudRecipe
 from hepgen.errors import ConfigError, InputFileError, suggest, suggest_or_list
+from hepgen.events.candidates import jets_of_candidates
 from hepgen.events.expressions import Expression
 from hepgen.events.objects import ExplodedSource, explode, nested_schema
 from hepgen.events.reader import DEFAULT_MEMORY, open_events
@@ -89,9 +90,11 @@ def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = Tr
     if not data.files:
         raise ConfigError("the recipe names no files", where="data.files", hint="name them there, or with --data FILE")
     files = open_events(data.files, tree=data.tree, memory=memory)
-    raw: EventSource = files
+    clouds = isinstance(recipe.representation, CloudRecipe)
+    rows_of = jets_of_candidates(files, data.objects) if clouds and data.objects is not None else files
+    raw: EventSource = rows_of
     if data.weight is not None or data.file_weights:
-        raw = weighted(files, data.weight, data.file_weights)
+        raw = weighted(rows_of, data.weight, data.file_weights)
     for name in data.define:
         if name in raw.schema:
             raise ConfigError(
@@ -101,7 +104,7 @@ def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = Tr
     rule = SplitRule(**recipe.split.model_dump()).for_files(files.files)
     chosen = _chosen(recipe, events.schema)
     exploded: ExplodedSource | None = None
-    if data.objects is None:
+    if data.objects is None or clouds:
         learned = chosen.replace(column for column in chosen if _is_learned(recipe, chosen, column.name))
     else:
         exploded = _exploded(recipe, events, chosen)

@@ -129,3 +129,23 @@ def test_clouds_have_no_objects() -> None:
     wanted["data"] = {"files": [str(DATA / "ttbar.root")]}
     with pytest.raises(ConfigError, match="not those of jets"):
         train_run(Recipe.model_validate(wanted), "never", seed=1)
+
+
+def test_jets_of_nanoaod_are_trained_on_with_their_candidates(tmp_path: Path) -> None:
+    wanted = recipe("pfnano.root", "matching").model_dump(mode="json")
+    names = [f"jet_{name}" for name in ("pt", "eta", "phi", "mass")] + ["part_pt", "part_eta", "part_phi", "part_pdgId"]
+    wanted["data"] = {"files": [str(DATA / "pfnano.root")], "objects": "FatJet", "columns": names}
+    wanted["split"] = {"validation": 0.0}
+    surrogate = train_run(Recipe.model_validate(wanted), tmp_path / "run", seed=1)
+    events = ak.concatenate(list(sample_events(surrogate, 20, seed=2)))
+    assert events.fields == names
+    assert ak.min(ak.num(events.part_pt)) >= 1
+    known = {abs(int(code)) for code in ak.flatten(events.part_pdgId)}
+    assert known <= {1, 2, 11, 13, 22, 130, 211}
+
+
+def test_nanoaod_without_objects_says_which(tmp_path: Path) -> None:
+    wanted = recipe("pfnano.root", "matching")
+    with pytest.raises(ConfigError, match="not those of jets") as refused:
+        train_run(wanted, tmp_path / "run", seed=1)
+    assert "data.objects: FatJet" in refused.value.hint
