@@ -21,6 +21,7 @@ SIDES = 3
 """Half A, generated events, half B, in this order."""
 
 _ENTRIES = 400_000  # sorted at a time
+_DIGITS = 12  # of a cumulative share: beyond stands the rounding of a sum over many pieces
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class SortedPieces:
             running = np.cumsum(first - np.where(self.side == which, mass, 0.0))
             before = np.concatenate([[0.0], running])[at]
             apart = np.abs(running - np.repeat(before, np.diff(self.starts)[filled]))
+            apart = np.round(apart, _DIGITS)
             found[0, filled, which] = np.maximum.reduceat(np.where(steps > 0, apart, 0.0), at)
             found[1, filled, which] = np.add.reduceat(apart * steps, at)
         mean = np.bincount(cell, weights=mass * self.values, minlength=totals.size)
