@@ -18,6 +18,7 @@ from hepgen.evaluation.splits import Split
 
 _TAIL = 0.01
 _ROUNDING = 1e-9
+_CONSTANT_WIDTH = 1e-6  # of the deviation of the reference: what varies less has one value, but for rounding
 METRICS = ("separation", "ks", "w1", "chi2ndf", "mean", "width", "tail_low", "tail_high")
 _ERROR = "error of chi2ndf"
 _P = "p of chi2ndf"
@@ -139,7 +140,9 @@ def _of_one(
         result[:, place["ks"], which] = kolmogorov[:, other]
         result[:, place["w1"], which] = wasserstein[:, other] / unit
         result[:, place["mean"], which] = (mean[:, other] - mean[:, 0]) / unit
-        result[:, place["width"], which] = width[:, other] / np.where(width[:, 0] > 0, width[:, 0], np.nan)
+        result[:, place["width"], which] = width[:, other] / np.where(
+            width[:, 0] > _CONSTANT_WIDTH * unit, width[:, 0], np.nan
+        )
         for piece in whole:
             sides = counts[piece, 0], squares[piece, 0], counts[piece, other], squares[piece, other]
             result[piece, chi2, which] = chi2_per_bin(*sides)

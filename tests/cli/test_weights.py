@@ -137,7 +137,11 @@ def test_what_takes_no_weights_says_so_and_weights_that_are_not_finite_are_left_
     options = columns.options({"kind": "table", "columns": ["met", "m_bb", "lepton_pt"]})
     report = evaluate(samples.reference, samples.generated, **options, settings=SMALL, seed=1, notes=notes)
     assert report.notes[0] == notes[0]
-    assert report.sanity["generated"]["problems"]["weights that are not finite"] == {"count": 1, "events": [5]}
+    assert report.sanity["generated"]["problems"]["weights that are not finite"] == {
+        "count": 1,
+        "events": [5],
+        "left_out": 1,
+    }
     assert report.sanity["generated"]["left_out"] == 1
     (sentence,) = (note for note in report.notes if note.startswith("By their weights"))
     assert "do not enter kpd, precision, recall, density, coverage" in sentence

@@ -9,7 +9,7 @@ from hepgen.evaluation.histograms import Observable, axis_for
 from hepgen.evaluation.one_dimensional import add_one_dimensional
 from hepgen.evaluation.report import Report
 from hepgen.evaluation.scores import Score, ScoreBook
-from hepgen.evaluation.splits import random_split
+from hepgen.evaluation.splits import random_split, random_splits
 from hepgen.evaluation.summary import summary
 
 EVENTS = 2000
@@ -128,6 +128,20 @@ def test_what_is_unusual_in_a_score_is_said_in_words():
     assert scores["w1.x"].comment == "constant: 1 in both samples"
     words = summary(Report("table", "fast", {}, 0, {"auc": scores["auc"]}, {}))
     assert "without an error, since the parts have too few events" in words[0]
+
+
+def test_halves_that_vary_by_rounding_only_make_no_ratio_of_widths():
+    rng = np.random.default_rng(1)
+    reference, generated = 1e-9 * rng.normal(size=4000), 1e-9 * rng.normal(size=2000)
+    reference[:2], generated[:2] = 1.0, 1.0
+    book, observable = ScoreBook(), Observable("x", "x")
+    splits = random_splits(4000, 2000, 2000, rng, 10)
+    pools = pool(reference), pool(generated)
+    assert any((split.a >= 2).all() for split in splits)
+    add_one_dimensional(book, *pools, [observable], [axis_for(observable, reference)], splits, 10)
+    score = book.scores()["width.x"]
+    assert max(score.value, score.floor) < 10
+    assert abs(score.z or 0.0) < 3
 
 
 def test_significance_takes_the_error_of_the_difference():
