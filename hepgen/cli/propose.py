@@ -83,11 +83,14 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
     """What a recipe says of jets with constituents, and what a reader should know about the choice."""
     columns = find_jets(described.schema)
     lists = {one.counter for one in described.schema if one.counter}
+    weight = next((name for name in _WEIGHTS if name in described.schema), None)
+    if weight is not None:
+        data["weight"] = weight
     left_out = []
     conditions = []
     for summary in described.columns:
         column = summary.column
-        if column.name in lists or (columns is not None and column.name in columns.names):
+        if column.name == weight or column.name in lists or (columns is not None and column.name in columns.names):
             continue
         of_constituents = column.jagged and not column.shape
         if _numbers_events(column) or not (of_constituents or not column.shape) or not _has_numbers(summary):

@@ -47,6 +47,20 @@ def test_showers_without_a_binning_are_refused_with_the_way_out() -> None:
         proposed(seen(*SHOWERS, convention="calochallenge"))
 
 
+def test_jets_are_conditioned_on_their_type_and_pt() -> None:
+    lists = [Column(f"part_{name}", "float32", jagged=True, counter="npart") for name in ("pt", "eta", "phi", "d0")]
+    scalars = [Column(name, "float32") for name in ("jet_pt", "jet_mass", "weight")]
+    further = [Column("npart", "int32"), Column("event", "uint64"), Column("image", "float32", (40, 40))]
+    description = seen(*lists, *scalars, *further, Column("jet_type", "int32"))
+    description.columns[-1].distinct = {1, 6, 21}
+    recipe = proposed(description)
+    assert recipe["data"]["columns"] == ["*", "!event", "!image"]
+    assert recipe["data"]["weight"] == "weight"
+    assert recipe["representation"]["kind"] == "particle_cloud"
+    assert recipe["representation"]["conditions"] == ["jet_type", "jet_pt"]
+    assert recipe["generator"] == "matching"
+
+
 def test_a_table_leaves_out_event_numbers_counters_and_jagged_columns() -> None:
     description = seen(
         *(Column(name, "float32") for name in ("met", "ht", "mass")),
