@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
 from hepgen.evaluation.domain import Array, FloatArray
+from hepgen.evaluation.jackknife import pseudo_values
 from hepgen.evaluation.metrics import UNWEIGHTED
 from hepgen.evaluation.multivariate import (
     correlation_distance,
@@ -110,7 +111,9 @@ def add_frechet(book: ScoreBook, reference: Features, generated: Features, split
     def measure(one: Split) -> Sequence[float]:
         return frechet_distances(reference.take(one.a), (generated.take(one.generated), reference.take(one.b)))
 
-    book.add_splits("fpd", *_of_splits(measure, splits, parts))
+    found = np.array([[measure(one) for one in (split, *split.all_but_each(parts))] for split in splits])
+    pairs = [[(value, floor) for value, floor in one] for one in pseudo_values(found).tolist()]
+    book.add_splits("fpd", pairs, min(split.size for split in splits))
 
 
 def intercept_events(features: int) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hepgen.evaluation.counted import TAILS
 from hepgen.evaluation.domain import Array, FloatArray, Pool
 from hepgen.evaluation.histograms import Axis, Observable
+from hepgen.evaluation.jackknife import all_but_each, pseudo_values
 from hepgen.evaluation.metrics import binned_divergences, chi2_and_freedom, chi2_per_bin, separation_powers
 from hepgen.evaluation.pieces import Pieces, laid_out
 from hepgen.evaluation.probabilities import chi2_p
@@ -26,6 +27,8 @@ _TAILS = {"tail_low": "error of tail_low", "tail_high": "error of tail_high"}
 _COLUMNS = ("separation", "ks", "w1", "chi2ndf", _ERROR, _P, "mean", "width", *_TAILS, *_TAILS.values())
 DIVERGENCES = ("jsd", "kl", "chi2", "hellinger")
 """Of histograms; of all conditions together only."""
+QUADRATIC = frozenset({"separation", *DIVERGENCES})
+"""Metrics of histograms that are quadratic in the difference: in the place of a part stands the whole without it."""
 
 CONSTANT = "constant: "
 
@@ -73,14 +76,15 @@ def add_one_dimensional(
             if own_error is not None:
                 book.add_fits(name, _fits(of_one[:, 0, [column, columns.index(own_error)]]), size)
             else:
-                book.add_splits(name, _pairs(of_one[:, :, column]), size)
+                found = of_one[:, :, column]
+                book.add_splits(name, _pairs(pseudo_values(found) if metric in QUADRATIC else found), size)
         if not suffix:  # of the first split, since a mean over splits has no law
             book.add_test(f"chi2ndf.{observable.name}", TAILS, *of_one[0, 0, columns.index(_P)].tolist())
     defined = np.isfinite(of_splits[:, 0, :, :2]).all(axis=(0, 2, 3))  # those that have a separation and a distance
     known = of_splits[:, :, defined]
     if known.shape[2]:
-        book.add_splits(f"separation.mean{suffix}", _pairs(known[:, :, :, 0].mean(axis=2)), size)
-        book.add_splits(f"separation.max{suffix}", _pairs(known[:, :, :, 0].max(axis=2)), size)
+        book.add_splits(f"separation.mean{suffix}", _pairs(pseudo_values(known[:, :, :, 0].mean(axis=2))), size)
+        book.add_splits(f"separation.max{suffix}", _pairs(pseudo_values(known[:, :, :, 0].max(axis=2))), size)
         book.add_splits(f"ks.max{suffix}", _pairs(known[:, :, :, 1].max(axis=2)), size)
 
 
@@ -127,10 +131,13 @@ def _of_one(
     *,
     divergences: bool,
 ) -> FloatArray:
-    """(pieces, metrics, value and floor) of one observable; what has a law of its own for whole splits only."""
+    """(pieces, metrics, value and floor) of one observable; what has a law of its own for whole splits only.
+
+    What is ``QUADRATIC`` is that of the whole without a part in the place of each part.
+    """
     entries = pieces.sorted(values, weights)
     kolmogorov, wasserstein, mean, width = entries.distances()
-    counts, squares = pieces.histograms(axis, values, weights)
+    counts, squares = (_left(one, parts) for one in pieces.histograms(axis, values, weights))
     result = np.full((pieces.count, len(_COLUMNS) + len(DIVERGENCES), 2), np.nan)
     place = {name: number for number, name in enumerate(_COLUMNS)}
     chi2, tails = ([place[name] for name in names] for names in (("chi2ndf", _ERROR), (*_TAILS, *_TAILS.values())))
@@ -157,6 +164,12 @@ def _of_one(
         for which, other in enumerate((1, 2)):
             result[piece, tails, which] = _tails(ascending, masses[0], masses[other])
     return result
+
+
+def _left(sums: FloatArray, parts: int) -> FloatArray:
+    """Histograms (pieces, sides, bins) of every split and of it without each of its parts."""
+    of_splits = sums.reshape(-1, parts + 1, *sums.shape[1:]).swapaxes(1, 2)
+    return all_but_each(of_splits).swapaxes(1, 2).reshape(sums.shape)
 
 
 def _effective(counts: FloatArray, squares: FloatArray) -> FloatArray:
@@ -212,13 +225,13 @@ def add_spectrum(
         a, b = (axis.scored(_sums(counts_reference, [getattr(one, side) for one in pieces])) for side in ("a", "b"))
         made = axis.scored(_sums(counts_generated, [one.generated for one in pieces]))
         found.append(np.stack([separation_powers(a, other) for other in (made, b)], axis=1))
-    book.add_splits(f"separation.{name}", _pairs(np.array(found)), min(one.size for one in splits))
+    book.add_splits(f"separation.{name}", _pairs(pseudo_values(np.array(found))), min(one.size for one in splits))
 
 
 def _sums(counts: NDArray[np.float32], pieces: Sequence[NDArray[np.int64]]) -> FloatArray:
-    """Sums over all events and over those of each piece, (pieces + 1, bins)."""
+    """Sums over all events and over all but those of each piece, (pieces + 1, bins)."""
     found = np.array([counts[rows].sum(axis=0, dtype=np.float64) for rows in pieces])
-    return np.concatenate([found.sum(axis=0, keepdims=True), found])
+    return all_but_each(np.concatenate([found.sum(axis=0, keepdims=True), found]))
 
 
 def _per_event(axis: Axis, raw: Array, weights: FloatArray) -> NDArray[np.float32]:

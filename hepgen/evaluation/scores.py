@@ -90,8 +90,8 @@ class Score:
 
         The value is not the mean of the parts, since most scores fall with the size. Against the spread of independent
         samples of a toy the error stands at 0.8 to 1.6 for means, widths, Kolmogorov and Wasserstein distances. Scores
-        that are quadratic in the difference (separation power, Frechet distance) fluctuate as 1/n near the floor; there
-        the error is three to five times too large, and ``z`` too small.
+        that are quadratic in the difference fluctuate as 1/n near the floor; parts are given by their pseudo-values then
+        (``hepgen.evaluation.jackknife``).
 
         Args:
             splits: of each division: score and floor of the whole halves, then those of each part.

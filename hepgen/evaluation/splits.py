@@ -33,6 +33,20 @@ class Split:
         pieces = (np.array_split(rows, count) for rows in (self.a, self.b, self.generated))
         return [Split(*rows) for rows in zip(*pieces, strict=True)]
 
+    def all_but_each(self, count: int) -> list[Split]:
+        """The split without one of its ``parts``, for each of them.
+
+        Example:
+            >>> rows = np.arange(3)
+            >>> [one.a.tolist() for one in Split(rows, rows, rows).all_but_each(3)]
+            [[1, 2], [0, 2], [0, 1]]
+        """
+        pieces = [np.array_split(rows, count) for rows in (self.a, self.b, self.generated)]
+        return [
+            Split(*(np.concatenate([one for place, one in enumerate(rows) if place != left]) for rows in pieces))
+            for left in range(count)
+        ]
+
     def first(self, size: int) -> Split:
         """The split with so many events in each part at most."""
         return Split(self.a[:size], self.b[:size], self.generated[:size])
