@@ -307,10 +307,9 @@ def _weight_notes(scores: Mapping[str, Score], reference: Pool, generated: Pool)
 
 
 def _control_notes(book: ScoreBook, results: Sequence[ClassifierResult]) -> list[str]:
-    scores = book.scores()
     names = [(result.test.score("auc"), result.test.control) for result in results]
     return [
         f"Control of {name}: the same classifier tells truth from truth with {control} at"
-        f" {scores[f'control.{name}'].text()}."
+        f" {book.score(f'control.{name}').text()}."
         for name, control in names
     ]

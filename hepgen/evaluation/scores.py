@@ -193,15 +193,20 @@ def _paired(values: Sequence[float], floors: Sequence[float]) -> tuple[float, fl
 
 def _of_parts(splits: Sequence[Sequence[float | None]]) -> tuple[float, float, int] | None:
     """The mean of all parts, the error of a division by its parts, averaged over divisions, and its degrees of freedom."""
-    means, squares, freedom = [], [], 0
-    for parts in splits:
-        known = [one for one in parts if one is not None and math.isfinite(one)]
-        mean, spread = _mean_and_spread(known)
-        if mean is not None and spread is not None:
-            means.append(mean)
-            squares.append(spread**2 / len(parts))
-            freedom += len(known) - 1
-    return (float(np.mean(means)), math.sqrt(float(np.mean(squares))), freedom) if squares else None
+    if not splits or not len(splits[0]):
+        return None
+    parts = np.array(splits, dtype=np.float64)  # None becomes nan
+    there = np.isfinite(parts)
+    count = there.sum(axis=1)
+    use = count > 1
+    if not use.any():
+        return None
+    parts, there, count = np.where(there, parts, 0.0)[use], there[use], count[use]
+    means = parts.sum(axis=1) / count
+    squares = np.where(there, np.square(parts - means[:, None]), 0.0).sum(axis=1) / (count - 1)
+    squares[squares <= np.square(_ROUNDING * means)] = 0.0
+    freedom = int(count.sum()) - len(count)
+    return float(means.mean()), math.sqrt(float(squares.mean()) / parts.shape[1]), freedom
 
 
 def _significance(difference: float, error: float, freedom: float) -> float | None:
@@ -298,7 +303,7 @@ class ScoreBook:
 
     def z(self, name: str) -> float | None:
         """By how many standard deviations a score differs from its floor; None where that is not known."""
-        return self._score(name).z if name in self._values else None
+        return self.score(name).z if name in self._values else None
 
     def scores(self, without: ScoreBook | None = None) -> dict[str, Score]:
         """Scores in the order of the short table first, then as they came.
@@ -307,14 +312,14 @@ class ScoreBook:
             without: the same scores without broken events, where there are any.
         """
         order = sorted(self._values, key=lambda name: HEADLINES.index(name) if name in HEADLINES else len(HEADLINES))
-        found = {name: self._score(name) for name in order}
+        found = {name: self.score(name) for name in order}
         if without is None:
             return found
-        clean = {name: without._score(name) for name in found if name in without._values}
+        clean = {name: without.score(name) for name in found if name in without._values}
         return {name: score._beside(clean[name]) if name in clean else score for name, score in found.items()}
 
-    def _score(self, name: str) -> Score:
-        """With words on what is unusual in it."""
+    def score(self, name: str) -> Score:
+        """One score, with words on what is unusual in it."""
         score = self._measured(name)
         if score.value is None:
             return replace(score, comment=score.comment.replace(_UNDEFINED, self._reasons.get(name, _UNDEFINED)))
