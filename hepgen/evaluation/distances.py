@@ -112,8 +112,7 @@ def add_frechet(book: ScoreBook, reference: Features, generated: Features, split
         return frechet_distances(reference.take(one.a), (generated.take(one.generated), reference.take(one.b)))
 
     found = np.array([[measure(one) for one in (split, *split.all_but_each(parts))] for split in splits])
-    pairs = [[(value, floor) for value, floor in one] for one in pseudo_values(found).tolist()]
-    book.add_splits("fpd", pairs, min(split.size for split in splits))
+    book.add_splits("fpd", pseudo_values(found).tolist(), min(split.size for split in splits))
 
 
 def intercept_events(features: int) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hepgen.errors import RowError
 from hepgen.evaluation.sanity import AZIMUTHS, LONG
-from hepgen.events.constituents import Jets, read_jets
+from hepgen.events.constituents import Jets, of_width, read_jets
 from hepgen.events.jets import JetColumns
 from hepgen.events.source import EventSource
 from hepgen.physics.jets import Momentum
@@ -120,8 +120,7 @@ def _cut(jets: Jets, width: int, most: int | None) -> Jets:
             "jets of negative pt": jets.jet.pt < 0,
             "jets of negative mass": jets.jet.mass < 0,
         }
-    missing = ((0, 0), (0, max(0, width - jets.pt.shape[1])))
-    pt, eta, phi, mass = (np.pad(one[:, :width], missing) for one in (jets.pt, jets.eta, jets.phi, jets.mass))
+    pt, eta, phi, mass = (of_width(one, width) for one in (jets.pt, jets.eta, jets.phi, jets.mass))
     return Jets(pt, eta, phi, mass, jets.jet, multiplicity, jets.relative, problems)
 
 

@@ -83,15 +83,15 @@ def add_one_dimensional(
                 book.add_fits(name, _fits(of_one[:, 0, [column, columns.index(own_error)]]), size)
             else:
                 found = of_one[:, :, column]
-                book.add_splits(name, _pairs(pseudo_values(found) if metric in QUADRATIC else found), size)
+                book.add_splits(name, (pseudo_values(found) if metric in QUADRATIC else found).tolist(), size)
         if not suffix:  # of the first split, since a mean over splits has no law
             book.add_test(f"chi2ndf.{observable.name}", TAILS, *of_one[0, 0, columns.index(_P)].tolist())
     defined = np.isfinite(of_splits[:, 0, :, :2]).all(axis=(0, 2, 3))  # those that have a separation and a distance
     known = of_splits[:, :, defined]
     if known.shape[2]:
-        book.add_splits(f"separation.mean{suffix}", _pairs(pseudo_values(known[:, :, :, 0].mean(axis=2))), size)
-        book.add_splits(f"separation.max{suffix}", _pairs(pseudo_values(known[:, :, :, 0].max(axis=2))), size)
-        book.add_splits(f"ks.max{suffix}", _pairs(known[:, :, :, 1].max(axis=2)), size)
+        book.add_splits(f"separation.mean{suffix}", pseudo_values(known[:, :, :, 0].mean(axis=2)).tolist(), size)
+        book.add_splits(f"separation.max{suffix}", pseudo_values(known[:, :, :, 0].max(axis=2)).tolist(), size)
+        book.add_splits(f"ks.max{suffix}", known[:, :, :, 1].max(axis=2).tolist(), size)
 
 
 def _constant_words(reference: FloatArray, generated: FloatArray) -> str:
@@ -117,13 +117,8 @@ def _unit(values: FloatArray) -> float:
     return spread if spread > 0 else float("nan")
 
 
-def _pairs(values: FloatArray) -> list[list[Pair]]:
-    """Score and floor of every split and its parts, (splits, parts, 2), as they go into the book."""
-    return [[(value, floor) for value, floor in one] for one in values.tolist()]
-
-
 def _fits(values: FloatArray) -> list[tuple[Pair, Pair]]:
-    """The same with errors of their own, (splits, value and error, 2)."""
+    """Score and floor of every split with errors of their own, (splits, value and error, 2), as they go into the book."""
     return [((value, error), (floor, floor_error)) for (value, floor), (error, floor_error) in values.tolist()]
 
 
@@ -231,7 +226,7 @@ def add_spectrum(
         a, b = (axis.scored(_sums(counts_reference, [getattr(one, side) for one in pieces])) for side in ("a", "b"))
         made = axis.scored(_sums(counts_generated, [one.generated for one in pieces]))
         found.append(np.stack([separation_powers(a, other) for other in (made, b)], axis=1))
-    book.add_splits(f"separation.{name}", _pairs(pseudo_values(np.array(found))), min(one.size for one in splits))
+    book.add_splits(f"separation.{name}", pseudo_values(np.array(found)).tolist(), min(one.size for one in splits))
 
 
 def _sums(counts: NDArray[np.float32], pieces: Sequence[NDArray[np.int64]]) -> FloatArray:

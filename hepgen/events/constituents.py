@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hepgen.errors import RowError
 from hepgen.events.jet_units import refuse_mixed_units
 from hepgen.events.jets import JetColumns
-from hepgen.physics.jets import Momentum, jet_momentum
+from hepgen.physics.jets import Momentum, jet_momentum, wrapped
 
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -53,11 +53,11 @@ class Jets:
         phi lies between -pi and pi.
         """
         if self.relative:
-            return replace(self, phi=np.where(np.abs(self.phi) > np.pi, _around(self.phi), self.phi))
+            return replace(self, phi=np.where(np.abs(self.phi) > np.pi, wrapped(self.phi), self.phi))
         there = self.pt > 0
         scale = np.where(self.jet.pt > 0, self.jet.pt, 1.0)[:, None]
         eta = np.where(there, self.eta - self.jet.eta[:, None], 0.0)
-        phi = np.where(there, _around(self.phi - self.jet.phi[:, None]), 0.0)
+        phi = np.where(there, wrapped(self.phi - self.jet.phi[:, None]), 0.0)
         return replace(self, pt=self.pt / scale, eta=eta, phi=phi, mass=self.mass / scale, relative=True)
 
 
@@ -113,8 +113,7 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
         apart = _differ(total, jet, energy=energy)
         problems["constituents that do not add up to the jet"] = apart & finite.all(axis=1) & known
     if width is not None:
-        missing = ((0, 0), (0, max(0, width - pt.shape[1])))
-        pt, eta, phi, mass = (np.pad(one[:, :width], missing) for one in (pt, eta, phi, mass))
+        pt, eta, phi, mass = (of_width(one, width) for one in (pt, eta, phi, mass))
     return Jets(pt, eta, phi, mass, jet, (pt > 0).sum(axis=1), columns.relative, problems)
 
 
@@ -216,6 +215,11 @@ def _differ(total: Momentum, jet: Momentum, *, energy: bool) -> Flags:
         return np.asarray(np.abs(pairs[0] - pairs[1]).max(axis=0) > _TOLERANCE * np.abs(jet.pt * np.cosh(jet.eta)))
 
 
-def _around(phi: FloatArray) -> FloatArray:
-    """Angles between -pi and pi."""
-    return np.asarray((phi + np.pi) % (2 * np.pi) - np.pi)
+def of_width(values: FloatArray, width: int) -> FloatArray:
+    """The first ``width`` constituents of arrays (jets, constituents), padded with 0.
+
+    Example:
+        >>> of_width(np.array([[3.0, 2.0]]), 3).tolist(), of_width(np.array([[3.0, 2.0]]), 1).tolist()
+        ([[3.0, 2.0, 0.0]], [[3.0]])
+    """
+    return np.pad(values[:, :width], ((0, 0), (0, max(0, width - values.shape[1]))))

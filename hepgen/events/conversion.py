@@ -17,7 +17,7 @@ from hepgen.events.source import NumberedBatch, record
 
 EVENT = "event"
 #: Energies in MeV.
-_ENERGIES = {"eV": 1e-6, "keV": 1e-3, "MeV": 1.0, "GeV": 1e3, "TeV": 1e6}
+ENERGIES = {"eV": 1e-6, "keV": 1e-3, "MeV": 1.0, "GeV": 1e3, "TeV": 1e6}
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ def energy_factor(unit: str, given: str, target: str, what: str) -> tuple[float,
     known = unit or given
     if not known:
         return 1.0, (f"the file has no unit of '{what}': it is taken as {target}",)
-    if known not in _ENERGIES:
-        raise UsageError(f"'{known}' is not a unit of energy", where=f"'{what}'", hint=f"one of {', '.join(_ENERGIES)}")
-    return _ENERGIES[known] / _ENERGIES[target], ()
+    if known not in ENERGIES:
+        raise UsageError(f"'{known}' is not a unit of energy", where=f"'{what}'", hint=f"one of {', '.join(ENERGIES)}")
+    return ENERGIES[known] / ENERGIES[target], ()
 
 
 def left_out(schema: Schema, kept: Iterable[str]) -> tuple[str, ...]:

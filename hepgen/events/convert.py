@@ -97,8 +97,7 @@ def plan_conversion(
         return to_calochallenge(schema, unit=unit)
     if target == "par04":
         return to_par04(schema, grid, unit=unit)
-    if target not in TARGETS:
-        raise UsageError(f"no target '{target}'", hint=suggest(target, TARGETS) or f"one of {', '.join(TARGETS)}")
+    _format(target)
     jets = find_jets(schema)
     return from_jetnet(schema, target) if jets is not None and jets.features else to_root(schema, target)
 
@@ -179,10 +178,14 @@ def convert_file(
     )
 
 
-def _check_options(path: Path, target: str, options: dict[str, Any]) -> None:
+def _format(target: str) -> str:
     if target not in TARGETS:
         raise UsageError(f"no target '{target}'", hint=suggest(target, TARGETS) or f"one of {', '.join(TARGETS)}")
-    known = _SUFFIXES[TARGETS[target]]
+    return TARGETS[target]
+
+
+def _check_options(path: Path, target: str, options: dict[str, Any]) -> None:
+    known = _SUFFIXES[_format(target)]
     if path.suffix.lower() not in known:
         raise UsageError(
             f"a file of {target} ends in {' or '.join(known[:2])}", where=str(path), hint="name another output"

@@ -21,6 +21,7 @@ from hepgen.events.hdf5 import JETS, PARTICLES
 from hepgen.events.jets import JetColumns, find_jets, unit_of_pt
 from hepgen.events.schema import Column, Schema, is_identity
 from hepgen.events.source import Array, NumberedBatch, record
+from hepgen.physics.jets import wrapped
 
 DEFAULT_PARTICLES = 30
 _NEEDS = "jets: one entry each, with lists of constituents such as part_pt, part_eta, part_phi"
@@ -179,7 +180,7 @@ def jet_lists(jets: Jets) -> dict[str, Array | ak.Array]:
     pt = jets.pt * jets.jet.pt[:, None]
     eta = jets.eta + jets.jet.eta[:, None]
     phi = jets.in_jets().phi + jets.jet.phi[:, None]
-    phi = np.where(np.abs(phi) > np.pi, (phi + np.pi) % (2 * np.pi) - np.pi, phi)
+    phi = np.where(np.abs(phi) > np.pi, wrapped(phi), phi)
     lists = {"pt": pt, "eta": eta, "phi": phi, "energy": pt * np.cosh(eta)}
     found: dict[str, Array | ak.Array] = {
         f"jet_{name}": getattr(jets.jet, name).astype(np.float32) for name in ("pt", "eta", "phi", "mass")

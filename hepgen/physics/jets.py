@@ -48,6 +48,16 @@ def jet_momentum(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, mass: ArrayLike 
     return _momentum(*np.moveaxis(_vectors(pt, eta, phi, mass).sum(axis=1), -1, 0))
 
 
+def wrapped(phi: FloatArray, low: float = -np.pi) -> FloatArray:
+    """Azimuths of one turn from ``low`` on, of any shape.
+
+    Example:
+        >>> wrapped(np.array([4.0])).round(3).tolist(), wrapped(np.array([-1.0]), 0.0).round(3).tolist()
+        ([-2.283], [5.283])
+    """
+    return np.asarray((phi - low) % (2 * np.pi) + low)
+
+
 def summed(pt: FloatArray, eta: FloatArray, phi: FloatArray, mass: FloatArray, counts: NDArray[np.int64]) -> Momentum:
     """The sum of the constituents of each jet, which stand behind each other.
 

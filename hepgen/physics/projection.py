@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from hepgen.physics.compiling import compiled
 
 FloatArray = NDArray[np.float64]
 
@@ -17,12 +17,7 @@ _TOLERANCE = 1e-9
 _NARROWEST, _WIDEST = 1e-3, 20.0
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """numba; what was compiled is kept, unless there is no folder for it."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
+_compiled = compiled()
 
 
 def project_constituents(

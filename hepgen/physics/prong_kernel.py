@@ -7,20 +7,14 @@ what its own constituents cost.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from hepgen.physics.compiling import compiled
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """numba, with sums that may be reordered; what was compiled is kept, unless there is no folder for it."""
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy"}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:
-        return njit(**options)(function)
+# Sums may be reordered.
+_compiled = compiled(fastmath={"contract", "nsz", "reassoc"}, error_model="numpy")
 
 
 @_compiled

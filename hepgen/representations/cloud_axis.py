@@ -6,7 +6,6 @@ it is not (only the hardest constituents are kept, or another clustering), the a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from hepgen.events.schema import Column
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, record
-from hepgen.physics.jets import Momentum, summed
-from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are, wrapped
+from hepgen.physics.jets import Momentum, summed, wrapped
+from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are
 
 FloatArray = NDArray[np.float64]
 
@@ -146,18 +145,13 @@ class CloudTables:
 
     def parts(self, cloud: Cloud, axis: Momentum) -> tuple[ak.Array, FloatArray]:
         """One row for each constituent, and the direction in which it lies from the axis, (constituents, 2)."""
-        eta, phi = self.around(cloud, axis)
+        eta, phi = _around(cloud, axis)
         distance = np.hypot(eta, phi)
         distance = np.where(distance < _ON_THE_AXIS, 0.0, distance)  # a jet of one constituent, but for rounding
         values = {**cloud.parts, MOMENTUM: cloud.parts["pt"], MASS: cloud.parts["mass"], DISTANCE: distance}
         rows = record({one.name: _cast(values[one.name], one.dtype) for one in self.part_columns}, len(distance))
         away = np.where(distance > 0, distance, 1.0)
         return rows, np.stack([np.where(distance > 0, eta / away, 1.0), phi / away], axis=1)
-
-    def around(self, cloud: Cloud, axis: Momentum) -> tuple[FloatArray, FloatArray]:
-        """Differences of eta and phi of each constituent to its axis."""
-        eta = cloud.parts["eta"] - np.repeat(axis.eta, cloud.counts)
-        return eta, wrapped(cloud.parts["phi"] - np.repeat(axis.phi, cloud.counts), -math.pi)
 
     def given(self, cloud: Cloud, jets: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """The file's numbers of the jets, from the rows of the table and the constituents."""
@@ -174,7 +168,7 @@ def _relative(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArr
     if role == "mass":
         return value / pt
     if role == "phi":
-        return wrapped(value, turn) if jet is None else wrapped(value - jet, -math.pi)
+        return wrapped(value, turn) if jet is None else wrapped(value - jet)
     if jet is None:
         return value
     return value / np.where(jet > 0, jet, 1.0) if role == "pt" else value - jet
@@ -194,6 +188,12 @@ def _cast(values: Any, dtype: str) -> NDArray[Any]:
     return array.astype(dtype) if np.dtype(dtype).kind == "f" else np.rint(array).astype(dtype)
 
 
+def _around(cloud: Cloud, axis: Momentum) -> tuple[FloatArray, FloatArray]:
+    """Differences of eta and phi of each constituent to its axis."""
+    eta, phi = (cloud.parts[role] - np.repeat(getattr(axis, role), cloud.counts) for role in ("eta", "phi"))
+    return eta, wrapped(phi)
+
+
 def spread_of(cloud: Cloud, axis: Momentum) -> FloatArray:
     """What tells jets of one momentum apart, (jets, 20): log pt and distance from the axis of the 8 hardest, and moments.
 
@@ -201,8 +201,7 @@ def spread_of(cloud: Cloud, axis: Momentum) -> FloatArray:
     jet has not is 0.
     """
     pt = cloud.parts["pt"]
-    eta = cloud.parts["eta"] - np.repeat(axis.eta, cloud.counts)
-    distance = np.hypot(eta, wrapped(cloud.parts["phi"] - np.repeat(axis.phi, cloud.counts), -math.pi))
+    distance = np.hypot(*_around(cloud, axis))
     there = there_are(cloud.counts)
     table = np.zeros((2, *there.shape))
     table[0][there], table[1][there] = np.log(pt), distance

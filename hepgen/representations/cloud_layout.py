@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -260,16 +259,6 @@ def _refuse(bad: NDArray[np.bool_], row: NDArray[np.integer], what: str) -> None
 
 def _typed(values: FloatArray, dtype: str) -> NDArray[Any]:
     return np.rint(values).astype(dtype) if np.dtype(dtype).kind in "biu" else values.astype(dtype)
-
-
-def wrapped(phi: FloatArray, low: float) -> FloatArray:
-    """Angles of one turn from ``low`` on.
-
-    Example:
-        >>> wrapped(np.array([4.0]), -np.pi).round(3).tolist()
-        [-2.283]
-    """
-    return np.asarray((phi - low) % (2 * math.pi) + low)
 
 
 def there_are(counts: NDArray[np.int64], width: int | None = None) -> NDArray[np.bool_]:

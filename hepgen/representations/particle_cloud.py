@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -16,9 +15,10 @@ from torch import Tensor
 from hepgen.errors import ConfigError, InputFileError, ModelError
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
+from hepgen.physics.jets import wrapped
 from hepgen.physics.projection import project_constituents
 from hepgen.representations.base import COUNT, ConditionRange, Stage, Tensors
-from hepgen.representations.cloud_axis import DISTANCE, MOMENTUM, CloudFacts, CloudTables, TableRows, spread_of
+from hepgen.representations.cloud_axis import DISTANCE, MASS, MOMENTUM, CloudFacts, CloudTables, TableRows, spread_of
 from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are
 from hepgen.representations.cloud_survey import survey
 from hepgen.representations.constituent_latents import ENCODED, ConstituentLatents, turns
@@ -302,13 +302,13 @@ class ParticleCloudRepresentation:
         """Physical constituents (events, constituents, columns) that sum to their jets, by falling pt."""
         found = {name: ak.to_numpy(rows[name]).astype(np.float64) for name in rows.fields}
         parts = {one.name: found[one.name] for one in self._layout.further}
-        parts["mass"] = found.get("constituent_mass", np.zeros(len(direction)))
+        parts["mass"] = found.get(MASS, np.zeros(len(direction)))
         mass = self.tables.masses(parts)
         axis = self.tables.restored_axis(self._jet_rows(tensors))
         eta, phi = found[DISTANCE] * direction.T
         floor = self.tables.facts.floor
         pt, eta, phi, _ = project_constituents(found[MOMENTUM], eta, phi, mass, counts, axis, floor)
-        phi = (phi - self.tables.facts.turn) % (2 * math.pi) + self.tables.facts.turn
+        phi = wrapped(phi, self.tables.facts.turn)
         table = np.stack([pt, eta, phi, mass, *(parts[one.name] for one in self._layout.further)], axis=1)
         row = np.repeat(np.arange(len(counts)), counts)
         padded = np.zeros((*there.shape, table.shape[1]))
