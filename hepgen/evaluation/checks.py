@@ -14,6 +14,7 @@ from hepgen.evaluation.quantity_names import is_azimuth
 from hepgen.evaluation.sanity import AZIMUTHS, EMPTY
 from hepgen.evaluation.splits import ConditionBin
 from hepgen.events.jets import find_jets
+from hepgen.events.showers import holds_showers
 from hepgen.events.source import EventSource, NumberedSource
 
 MIN_EVENTS = 100
@@ -68,15 +69,10 @@ def check_kinds(reference: EventSource, generated: EventSource, kind: str = "") 
         )
 
 
-_KINDS = {
-    "calochallenge": "calorimeter showers",
-    "par04": "calorimeter showers",
-}
-
-
 def _kind(source: EventSource) -> str:
-    if source.schema.convention in _KINDS:
-        return _KINDS[source.schema.convention]
+    """By what a file holds, not by its format: showers of HDF5 are the same events in ROOT."""
+    if holds_showers(source.schema):
+        return "calorimeter showers"
     return "jets" if find_jets(source.schema) is not None else "a table of events"
 
 

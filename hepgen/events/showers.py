@@ -91,20 +91,26 @@ def to_par04(schema: Schema, grid: Grid | None, *, unit: str = "") -> Conversion
     return _showers(schema, "par04", (SHOWERS, (r, phi, z)), unit, grid)
 
 
+def holds_showers(schema: Schema) -> bool:
+    """Whether a file of any format has showers: an incident energy, and an array of voxels of a fixed size.
+
+    Example:
+        >>> holds_showers(Schema((Column("incident_energy", "float32"), Column("voxel_energy", "float32", (368,)))))
+        True
+    """
+    if INCIDENT not in schema or VOXELS not in schema:
+        return False
+    energy, voxels = schema[INCIDENT], schema[VOXELS]
+    return not energy.jagged and energy.shape in {(), (1,)} and not voxels.jagged and bool(voxels.shape)
+
+
 def _checked(schema: Schema, target: str) -> Column:
     """The column of voxels.
 
     Raises:
         InputFileError: if the schema is not that of showers.
     """
-    if (
-        INCIDENT not in schema
-        or VOXELS not in schema
-        or schema[INCIDENT].jagged
-        or schema[INCIDENT].shape not in {(), (1,)}
-        or schema[VOXELS].jagged
-        or not schema[VOXELS].shape
-    ):
+    if not holds_showers(schema):
         raise refuse(schema, target, f"'{INCIDENT}' and an array '{VOXELS}' of a fixed size for each shower")
     return schema[VOXELS]
 

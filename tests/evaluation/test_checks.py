@@ -8,6 +8,7 @@ from extracts import DATA, SMALL, binning, halves, photons, rows_of, showers, ta
 from hepgen.errors import InputFileError
 from hepgen.evaluation.checks import check_kinds
 from hepgen.evaluation.run import evaluate
+from hepgen.events.convert import convert_file
 from hepgen.events.reader import open_events
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import MemorySource
@@ -22,6 +23,12 @@ def test_samples_of_different_kinds_are_refused():
     other = MemorySource({"foo": np.zeros(3)}, Schema((Column("foo", "float64"),), tree="t"))
     with pytest.raises(InputFileError, match=r"table of events \(foo, \.\.\.\)"):
         check_kinds(halves(ttbar())[0], other)
+
+
+def test_showers_of_hdf5_and_of_root_are_of_one_kind(tmp_path):
+    reference = open_events(DATA / "photons.hdf5")
+    convert_file(reference, tmp_path / "photons.root", "ttree")
+    check_kinds(reference, open_events(tmp_path / "photons.root"))
 
 
 @pytest.mark.parametrize("factor", [1e3, 1e-3])
