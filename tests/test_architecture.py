@@ -23,6 +23,7 @@ ROOMS = [
     ["training"],
     ["surrogate"],
     ["sampling"],
+    ["morphing"],
     ["runs"],
     ["evaluation"],
     ["cli"],

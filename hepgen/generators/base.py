@@ -43,6 +43,7 @@ class StageBatch:
         observe: features of these events, true or made, to their observables, (events, observables), differentiable.
         mask: (events, constituents), true for constituents and false for padding, which stands behind them; None where
             an event is one vector.
+        source: as many events of another sample, where a map from that sample to this one is trained.
     """
 
     x: Tensor
@@ -50,6 +51,7 @@ class StageBatch:
     weight: Tensor | None = None
     observe: Callable[[Tensor], Tensor] = _nothing
     mask: Tensor | None = None
+    source: StageBatch | None = None
 
     @property
     def points(self) -> int:
@@ -76,7 +78,31 @@ class Objective:
     phase: int = 0
 
 
-class Generator(nn.Module, ABC):
+class Trainable(nn.Module, ABC):
+    """What the training loop trains: objectives over batches of one stage."""
+
+    # Whether a checkpoint is chosen by a physics score on held-out events rather than by the validation loss.
+    select_by_score: ClassVar[bool] = False
+    # Whether exact values (voxels of 0, whole numbers) are spread by noise in training, as a likelihood needs them; if
+    # not, all stand at the stage's ``still``.
+    dequantised: ClassVar[bool] = True
+
+    @abstractmethod
+    def objectives(self) -> list[Objective]:
+        """What training minimises, in the order of a round."""
+
+    def anneal(self, factor: float) -> None:
+        """Told before every step the factor of the learning rate, in [0, 1]: dropout fades with it."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.fade(factor)
+
+    def sampling_parameters(self) -> list[str]:
+        """Names of the tensors of ``state_dict`` that sampling needs: what the bundle and the EMA hold."""
+        return list(self.state_dict())
+
+
+class Generator(Trainable):
     """A generative model of one stage: of vectors, or of clouds of constituents in no order.
 
     Args:
@@ -88,11 +114,6 @@ class Generator(nn.Module, ABC):
     """
 
     family: ClassVar[str]
-    # Whether a checkpoint is chosen by a physics score on held-out events rather than by the validation loss.
-    select_by_score: ClassVar[bool] = False
-    # Whether exact values (voxels of 0, whole numbers) are spread by noise in training, as a likelihood needs them; if
-    # not, all stand at the stage's ``still``.
-    dequantised: ClassVar[bool] = True
 
     def __init__(self, features: int, conditions: int, points: int = 0) -> None:
         super().__init__()
@@ -111,20 +132,6 @@ class Generator(nn.Module, ABC):
         A cloud has a mask (events, constituents) and gives (events, constituents, features); padding is 0.
         """
 
-    @abstractmethod
-    def objectives(self) -> list[Objective]:
-        """What training minimises, in the order of a round."""
-
-    def anneal(self, factor: float) -> None:
-        """Told before every step the factor of the learning rate, in [0, 1]: dropout fades with it."""
-        for module in self.modules():
-            if isinstance(module, Dropout):
-                module.fade(factor)
-
     def log_prob(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """log p(x | condition), shape (events,), where the family has one."""
         raise TypeError(f"the family '{self.family}' has no likelihood")
-
-    def sampling_parameters(self) -> list[str]:
-        """Names of the tensors of ``state_dict`` that sampling needs: what the bundle and the EMA hold."""
-        return list(self.state_dict())

@@ -26,6 +26,7 @@ from hepgen.runs.session import Session
 from hepgen.runs.unweighting import fit_acceptance
 from hepgen.surrogate.bundle import read_bundle, write_bundle
 from hepgen.surrogate.surrogate import Part, Surrogate
+from hepgen.training.batches import StageBatches
 from hepgen.training.cache import WEIGHT, EncodedCache, encode_source
 from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.device import pick_device
@@ -41,6 +42,8 @@ from hepgen.training.trainer import StageTrainer, TrainingSettings
 
 TABLE_ROWS = 4096
 SCORED_EVENTS = 4000
+Caches = tuple[EncodedCache, EncodedCache | None]
+"""Encoded events for training, and for validation where there are any."""
 
 
 def train_run(
@@ -101,10 +104,12 @@ def train_run(
             store.clean()
             with StopFlag(None if max_time is None else begun + max_time) as stop:
                 for number, part in enumerate(draft.parts):
-                    settings = _settings(recipe, part.stage)
+                    stage = draft.representation.stages[number]
+                    train, validation = stage_batches(draft.representation, number, caches, session.seed, chosen)
                     trainer = StageTrainer(
-                        number, part.stage, draft.representation, part.build, *caches, settings, seed=session.seed,
-                        device=chosen, score=_score(draft, number, held_out, session.seed), message=watcher.message,
+                        number, stage, part.build, train, validation, _settings(recipe, part.stage), seed=session.seed,
+                        device=chosen, score=_score(draft, number, held_out, session.seed),
+                        names=_names(draft.representation, part.stage), message=watcher.message,
                     )  # fmt: skip
                     run = StageRun(trainer, store, plan, metrics, stop, watcher)
                     wanted = _wanted(recipe, draft.representation.stages, number, budget, plan, caches[0].size, watcher)
@@ -135,7 +140,7 @@ def train_run(
 
 def _prepare(
     recipe: Recipe, plain: dict[str, Any], data: RunData, folder: RunFolder, session: Session, memory: int
-) -> tuple[Surrogate, tuple[EncodedCache, EncodedCache | None], Tensors | None]:
+) -> tuple[Surrogate, Caches, Tensors | None]:
     """The surrogate without weights, the encoded events, and held-out events for scores."""
     representation: Representation
     if folder.draft.is_dir():
@@ -188,6 +193,24 @@ def _part(recipe: Recipe, stage: Stage) -> Part:
 def _settings(recipe: Recipe, stage: str) -> TrainingSettings:
     given = recipe.training_of(stage)
     return TrainingSettings(**{field.name: getattr(given, field.name) for field in fields(TrainingSettings)})
+
+
+def stage_batches(
+    representation: Representation, number: int, caches: Caches, seed: int, device: str
+) -> tuple[StageBatches, StageBatches | None]:
+    """Training and validation batches of the stage of this number."""
+    stage, (train, validation) = representation.stages[number], caches
+    mean = train.mean_weight
+    trained = StageBatches(representation, stage, number, train, mean_weight=mean, seed=seed, device=device)
+    if validation is None:
+        return trained, None
+    return trained, StageBatches(representation, stage, number, validation, mean_weight=mean, seed=seed, device=device)
+
+
+def _names(representation: Representation, stage: str) -> list[str] | None:
+    """Names of the features of a stage, where the representation has any."""
+    name_of = getattr(representation, "feature_names", None)
+    return name_of(stage) if callable(name_of) else None
 
 
 class _ConditionSample:

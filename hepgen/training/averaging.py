@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
-from hepgen.generators.base import Generator
+from hepgen.generators.base import Trainable
 
 
 class AveragedGenerator:
@@ -20,7 +20,7 @@ class AveragedGenerator:
         generator: the copy, in evaluation mode.
     """
 
-    def __init__(self, source: Generator, decay: float) -> None:
+    def __init__(self, source: Trainable, decay: float) -> None:
         self._decay = decay
         self.generator = copy.deepcopy(source).eval().requires_grad_(False)
         names = source.sampling_parameters()

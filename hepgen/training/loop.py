@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -101,10 +102,11 @@ class StageRun:
             return decided
         trainer = self._trainer
         trainer.reset(10**9)
+        phases = itertools.cycle(range(trainer.num_phases))  # each has as many steps, not of the same length
         plan = measure(
             decided.seconds,
             trainer.settings.validate_every if trainer.can_validate else 10**9,
-            trainer.run_step,
+            lambda: trainer.run_step(next(phases)),
             trainer.judge,
             lambda: bool(self._stop.reason),
         )
@@ -137,7 +139,7 @@ class StageRun:
                 names = [name for name in losses if name != "lr"]
                 detail = {f"train/{name}": losses[name] for name in names} if len(names) > 1 else {}
                 self._metrics.log(self._name, step, **{"train/loss": main, **detail, "lr": losses["lr"], "rate": rate})
-            if trainer.can_validate and (step % settings.validate_every == 0 or last):
+            if trainer.can_validate and trainer.in_last_phase and (step % settings.validate_every == 0 or last):
                 self._validate()
             now = time.monotonic()
             if now - shown >= 0.1 or last:

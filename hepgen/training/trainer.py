@@ -6,7 +6,7 @@ All randomness is a function of (seed, stage, step), so that the state of a trai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from hepgen.errors import TrainingError
-from hepgen.generators.base import Generator, Objective, StageBatch
-from hepgen.representations.base import Representation
+from hepgen.generators.base import Generator, Objective, StageBatch, Trainable
+from hepgen.representations.base import Stage
 from hepgen.training.averaging import AveragedGenerator
-from hepgen.training.cache import WEIGHT, EncodedCache
+from hepgen.training.batches import Batches
 from hepgen.training.calibration import Calibration
 from hepgen.training.diagnosis import diagnose
 from hepgen.training.optimizers import (
@@ -31,7 +31,7 @@ from hepgen.training.optimizers import (
 )
 from hepgen.training.progress import Silent
 from hepgen.training.ragged import Rows
-from hepgen.training.seeds import CALIBRATE, INITIAL, TRAIN, VALIDATE, Shuffle, draw, seed_torch, stream, uniform
+from hepgen.training.seeds import CALIBRATE, INITIAL, TRAIN, VALIDATE, draw, seed_torch, stream
 
 _MAX_SKIPPED = 20
 _VALIDATION_ROWS = 20_000
@@ -63,36 +63,36 @@ class StageTrainer:
 
     Args:
         number: position of the stage, part of every key of random numbers.
-        stage: name of the stage.
-        representation: fitted.
+        stage: what is modelled.
         build: makes the generator; called with torch's seed set.
-        train, validation: encoded events; without validation the last weights are taken.
+        train, validation: batches of events; without validation the last weights are taken.
         settings: numbers of the recipe.
         seed: master seed.
         device: torch device.
         score: physics score of a generator, the lower the better, in the place of the validation loss.
+        names: names of the features, where there are any, for errors.
         message: told once where compilation is not possible.
     """
 
     def __init__(
         self,
         number: int,
-        stage: str,
-        representation: Representation,
-        build: Callable[[], Generator],
-        train: EncodedCache,
-        validation: EncodedCache | None,
+        stage: Stage,
+        build: Callable[[], Trainable],
+        train: Batches,
+        validation: Batches | None,
         settings: TrainingSettings,
         *,
         seed: int,
         device: str = "cpu",
-        score: Callable[[Generator], float] | None = None,
+        score: Callable[[Any], float] | None = None,
+        names: Sequence[str] | None = None,
         message: Callable[[str], None] | None = None,
     ) -> None:
         self.number = number
-        self.stage = next(one for one in representation.stages if one.name == stage)
+        self.stage = stage
         self.settings = settings
-        self._representation = representation
+        self._names = names
         self._build = build
         self._train = train
         self._validation = validation
@@ -100,7 +100,6 @@ class StageTrainer:
         self._device = torch.device(device)
         self._score = score
         self._message = message or Silent().message
-        self._shuffle = Shuffle(train.size, seed, number, train.lengths if self.stage.points else None)
         self._autocast, self._scale_gradients = _precision(settings.precision, self._device)
         self._eager = not settings.compile
         self.reset(steps=1)
@@ -130,17 +129,32 @@ class StageTrainer:
 
     @property
     def can_validate(self) -> bool:
+        """Whether there is anything to judge by."""
         return self._validation is not None or self._score is not None
 
-    def run_step(self) -> dict[str, float]:
-        """One round of the objectives: the losses by name, and the learning rate ``lr`` of the last one.
+    @property
+    def in_last_phase(self) -> bool:
+        """Whether what counts in the end is being trained; what is judged before is not."""
+        return self._phase(self.step - 1) == len(self._phases) - 1
+
+    @property
+    def num_phases(self) -> int:
+        return len(self._phases)
+
+    def _phase(self, step: int) -> int:
+        return min(step * len(self._phases) // self.steps, len(self._phases) - 1)
+
+    def run_step(self, phase: int | None = None) -> dict[str, float]:
+        """One round of the objectives of a phase: the losses by name, and the learning rate ``lr`` of the last one.
+
+        Args:
+            phase: which; that of the step where None.
 
         Raises:
             TrainingError: if a loss is not finite, or too many gradients in a row are not.
         """
-        position = self.step * len(self._phases)
-        phase = min(position // self.steps, len(self._phases) - 1)
-        factor = schedule(position - phase * self.steps, self.steps, self.settings.warmup)
+        phase = self._phase(self.step) if phase is None else phase
+        factor = schedule(self.step * len(self._phases) - phase * self.steps, self.steps, self.settings.warmup)
         self.generator.anneal(factor)
         result: dict[str, float] = {}
         batch_number = 0
@@ -159,8 +173,8 @@ class StageTrainer:
         random = stream(self._seed, TRAIN, self.number, self.step, batch_number)
         seed_torch(random, self._device)  # dropout and its like
         size = self.settings.batch_size
-        rows = self._shuffle.batch(self.step * self._batches + batch_number, size)
-        batch = self._batch(self._train, rows, random, augment=True)
+        rows = self._train.rows(self.step * self._batches + batch_number, size)
+        batch = self._train.batch(rows, random, augment=True, dequantised=self.generator.dequantised)
         drawn = draw(random, objective.noise, size, batch.points)
         noise = {name: array.to(self._device) for name, array in drawn.items()}
         optimizer = self._optimizers[objective.name]
@@ -200,34 +214,7 @@ class StageTrainer:
         return compiled
 
     def _diagnosis(self, what: str, batch: StageBatch, rows: Rows) -> TrainingError:
-        name_of = getattr(self._representation, "feature_names", None)
-        names = name_of(self.stage.name) if callable(name_of) else None
-        return diagnose(self.stage.name, self.step, what, batch, rows, names)
-
-    def _batch(self, cache: EncodedCache, rows: Rows, random: np.random.Generator, *, augment: bool) -> StageBatch:
-        cached = cache.gather(rows)
-        weight = cached.pop(WEIGHT, None)
-        if augment:
-            cached = self._representation.augment(cached, uniform(random, len(rows)))
-        mask = self._representation.mask(self.stage.name, cached)
-        events = (len(rows),) if mask is None else mask.shape
-        noise = uniform(random, *events, self.stage.noise)
-        x, condition = self._representation.features(
-            self.stage.name, cached, noise if self.generator.dequantised else torch.full_like(noise, self.stage.still)
-        )
-
-        def observe(made: Tensor) -> Tensor:
-            moved = {name: tensor.to(made.device) for name, tensor in cached.items()}
-            with torch.autocast(self._device.type, enabled=False):  # sums of energies want all digits
-                return self._representation.observables(self.stage.name, made.float(), moved)
-
-        return StageBatch(
-            x.to(self._device),
-            condition.to(self._device),
-            None if weight is None else (weight / self._train.mean_weight).to(self._device),
-            observe,
-            None if mask is None else mask.to(self._device),
-        )
+        return diagnose(self.stage.name, self.step, what, batch, rows, self._names)
 
     def calibration(self, generator: Generator) -> Calibration:
         """The map that gives each generated feature the law that it has in the training events.
@@ -241,7 +228,7 @@ class StageTrainer:
         weights: list[Tensor] = []
         made: list[list[Tensor]] = [[] for _ in range(_CALIBRATION_REPEATS)]
         for chosen in np.array_split(rows, max(1, len(rows) // _VALIDATION_CHUNK)):
-            batch = self._batch(self._train, chosen, random, augment=True)
+            batch = self._train.batch(chosen, random, augment=True, dequantised=self.generator.dequantised)
             true.append(batch.x.cpu())
             if batch.weight is not None:
                 weights.append(batch.weight.cpu())
@@ -262,14 +249,12 @@ class StageTrainer:
             return math.nan
         objective = self.averaged.generator.objectives()[-1]
         total, weights = 0.0, 0.0
-        every = np.arange(min(self._validation.size, _VALIDATION_ROWS))
-        if self.stage.points and (lengths := self._validation.lengths) is not None:  # about one length side by side
-            every = every[np.argsort(lengths[every], kind="stable")]
+        every = self._validation.in_order(_VALIDATION_ROWS)
         for start in range(0, len(every), _VALIDATION_CHUNK):
             random = stream(self._seed, VALIDATE, self.number, start)
             seed_torch(random, self._device)
             rows = every[start : start + _VALIDATION_CHUNK]
-            batch = self._batch(self._validation, rows, random, augment=False)
+            batch = self._validation.batch(rows, random, augment=False, dequantised=self.generator.dequantised)
             drawn = draw(random, objective.noise, len(rows), batch.points)
             noise = {name: array.to(self._device) for name, array in drawn.items()}
             with torch.no_grad():

@@ -16,6 +16,7 @@ from toys import Gaussian, Players, ToyRepresentation, toy_source
 from hepgen.errors import Interrupted, TrainingError
 from hepgen.generators.base import Generator, Objective, StageBatch
 from hepgen.generators.networks.dropout import Dropout
+from hepgen.runs.train import stage_batches
 from hepgen.training.cache import EncodedCache, encode_source
 from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.loop import StageRun
@@ -70,11 +71,9 @@ def _trainer(
     *sizes, observables = {"first": (1, 1, 0), "second": (2, 2, 1)}[stage]
     return StageTrainer(
         number,
-        stage,
-        representation,
+        representation.stages[number],
         lambda: family(*sizes, None, observables),
-        train,
-        validation,
+        *stage_batches(representation, number, (train, validation), 5, "cpu"),
         settings,
         seed=5,
         **more,

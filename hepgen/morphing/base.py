@@ -1,0 +1,114 @@
+"""The protocols of a morphing method: a map between two samples in the space of a representation, or weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from hepgen.errors import UsageError
+from hepgen.generators.base import NoiseSpec, Objective, StageBatch, Trainable
+
+
+class Method(Trainable):
+    """What ``task: morph`` trains: on a source sample and a target sample, both in the space of one representation.
+
+    Batches of training have the target's events as ``x``, ``condition`` and ``weight``, and as many events of the
+    source, drawn independently, as ``source``. Features are standard normal, roughly, over both samples together.
+    A loss gives one scalar: the weights of the two samples are its own business (``weighted_mean``).
+
+    A method that differentiates nothing has no objectives; its ``fit`` is handed both samples whole.
+
+    Args:
+        features: number of features of an event.
+        conditions: number of conditioning features; may be 0.
+        options: the method's options, an instance of its pydantic model in ``hepgen.config.methods``.
+    """
+
+    method: ClassVar[str]
+    # Methods that are fitted, not trained by gradients, take at most so many events of either sample.
+    most_events: ClassVar[int] = 1_000_000
+
+    def __init__(self, features: int, conditions: int) -> None:
+        super().__init__()
+        self.features = features
+        self.conditions = conditions
+
+    def objectives(self) -> list[Objective]:
+        return []
+
+    def fit(self, source: StageBatch, target: StageBatch, random: np.random.Generator) -> None:
+        """Fit what no objective trains; called before the training, and the whole of it where there are no objectives."""
+        del source, target, random
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the tensors of a bundle; a method whose shapes depend on what was fitted makes room for them first."""
+        self.load_state_dict(dict(tensors))
+
+
+class Transport(Method):
+    """A map of events of the source to events of the target.
+
+    ``forward`` and ``inverse`` are pure functions of events, conditions and explicit noise. An event keeps its condition
+    unless it is asked for another one: ``condition`` is that of the event that comes in, ``wanted`` that of the event that
+    goes out, both (events, conditions), the same tensor where nothing is asked for.
+    """
+
+    # Whether ``inverse`` exists.
+    invertible: ClassVar[bool] = True
+
+    def noise_spec(self) -> tuple[NoiseSpec, ...]:
+        """The random numbers that a map takes; most take none."""
+        return ()
+
+    @abstractmethod
+    def forward(self, x: Tensor, condition: Tensor, wanted: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
+        """Events of the source, (events, features), to events like those of the target."""
+
+    def inverse(self, y: Tensor, condition: Tensor, wanted: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
+        """Events of the target to events like those of the source.
+
+        Raises:
+            UsageError: where the method has no inverse.
+        """
+        raise UsageError(f"the method '{self.method}' has no inverse", hint="train with source and target exchanged")
+
+
+class Reweighting(Method):
+    """Weights that make the source look like the target; no event moves."""
+
+    @abstractmethod
+    def log_ratio(self, x: Tensor, condition: Tensor) -> Tensor:
+        """log of p_target / p_source of events of the source, (events,); not normalised, not clipped."""
+
+
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of one value per event, (events,), times its weight, a scalar.
+
+    Example:
+        >>> import torch
+        >>> weighted_mean(torch.tensor([1.0, 3.0]), torch.tensor([0.5, 1.5])).item()
+        2.5
+    """
+    return values.mean() if weight is None else (values * weight).mean()
+
+
+def build_method(name: str, features: int, conditions: int, options: Mapping[str, Any]) -> Method:
+    """An untrained method of ``hepgen.config.methods``.
+
+    Raises:
+        ConfigError: if there is no such method.
+    """
+    import importlib
+
+    from hepgen.config.methods import find_method
+
+    found = find_method(name)
+    module, _, kind = found.path.partition(":")
+    method: Method = getattr(importlib.import_module(module), kind)(
+        features, conditions, found.options.model_validate(dict(options))
+    )
+    return method
