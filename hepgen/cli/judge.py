@@ -12,7 +12,8 @@ from typing import Any
 import hepgen
 from hepgen.cli.console import Output
 from hepgen.cli.recipes import read_recipe
-from hepgen.config.load import parse_recipe
+from hepgen.config.load import AnyRecipe, parse_recipe
+from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe, TableRecipe
 from hepgen.errors import UsageError
@@ -26,10 +27,18 @@ from hepgen.events.schema import Schema, is_identity
 from hepgen.events.select import select_events
 from hepgen.events.source import EventSource
 from hepgen.events.split import SplitRule, split_source
+from hepgen.morphing.model import MorphModel
 from hepgen.physics.binning import Binning
 from hepgen.representations.geometry import check_voxels, read_binning
+from hepgen.surrogate.bundle import task_of
 from hepgen.surrogate.provenance import describe_input
 from hepgen.surrogate.surrogate import Surrogate
+
+
+def generating(recipe: AnyRecipe) -> Recipe:
+    """The recipe by which events are read: of a morph that of its target."""
+    return recipe.side("target") if isinstance(recipe, MorphRecipe) else recipe
+
 
 LAW = "_law."
 """Before the name of a column: what the recipe's definition of it gives."""
@@ -69,17 +78,10 @@ class Judge:
             )
         given = read_binning(binning) if binning is not None else None
         if model is not None:
-            surrogate = Surrogate.load(model, message=sink.warn)
-            layout = given or getattr(surrogate.representation, "binning", None)
-            inputs = tuple(surrogate.provenance.get("inputs", ()))
-            rule = SplitRule.from_dict(surrogate.data["split"]) if "split" in surrogate.data else None
-            parsed = parse_recipe(surrogate.recipe)
-            facts = {key: surrogate.provenance.get(key) for key in ("seed", "recipe_sha256", "versions")}
-            about = {"name": parsed.name, "folder": str(model), **facts}
-            return cls(parsed, layout, rule, inputs, about)
+            return cls._of_model(model, given, sink)
         if recipe is None:
             return cls(None, given)
-        loaded = read_recipe(recipe)
+        loaded = generating(read_recipe(recipe))
         own = loaded.representation
         if given is None and isinstance(own, CalorimeterRecipe):
             given = (
@@ -88,6 +90,27 @@ class Judge:
                 else Binning.from_dict(own.binning)
             )
         return cls(loaded, given)
+
+    @classmethod
+    def _of_model(cls, folder: Path, given: Binning | None, sink: Output) -> Judge:
+        """From a surrogate, or from a morph: of that the target is judged by, and held out."""
+        if task_of(folder) == "morph":
+            morph = MorphModel.load(folder)
+            representation, provenance, facts, recipe = (
+                morph.representation, morph.provenance, morph.facts, morph.recipe
+            )  # fmt: skip
+            inputs = tuple(one for one in provenance["inputs"] if one["side"] == "target")
+        else:
+            surrogate = Surrogate.load(folder, message=sink.warn)
+            representation, provenance, facts, recipe = (
+                surrogate.representation, surrogate.provenance, surrogate.data, surrogate.recipe
+            )  # fmt: skip
+            inputs = tuple(provenance.get("inputs", ()))
+        layout = given or getattr(representation, "binning", None)
+        rule = SplitRule.from_dict(facts["split"]) if "split" in facts else None
+        parsed = generating(parse_recipe(recipe))
+        about = {key: provenance.get(key) for key in ("seed", "recipe_sha256", "versions")}
+        return cls(parsed, layout, rule, inputs, {"name": parsed.name, "folder": str(folder), **about})
 
     def open(self, inputs: str | Sequence[str], memory: int) -> EventSource:
         """A sample with the recipe's cut and derived columns, those of the file beside their definition; one row per object in object mode."""

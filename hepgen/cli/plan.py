@@ -9,11 +9,17 @@ import awkward as ak
 
 from hepgen.cli.console import Output
 from hepgen.cli.quantities import format_duration, format_size
+from hepgen.config.load import AnyRecipe
+from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.events.split import PARTS, split_source
+from hepgen.morphing.base import build_method
+from hepgen.morphing.space import JoinedSpace
 from hepgen.runs.data import batch_memory, open_data
+from hepgen.runs.morph import open_sides
+from hepgen.runs.pairs import ConcatenatedSource, refuse_strangers
 from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
 from hepgen.surrogate.surrogate import build_generator
 from hepgen.training.plan import shares
@@ -41,6 +47,55 @@ class Head:
             left -= len(batch)
             if left <= 0:
                 return
+
+
+def plan_of(recipe: AnyRecipe, *, memory: int, budget: float | None) -> dict[str, Any]:
+    """The plan of a recipe of any task."""
+    if isinstance(recipe, MorphRecipe):
+        return morph_plan(recipe, memory=memory, budget=budget)
+    return training_plan(recipe, memory=memory, budget=budget)
+
+
+def morph_plan(recipe: MorphRecipe, *, memory: int, budget: float | None) -> dict[str, Any]:
+    """Open both samples, see whether they go together, fit the representation on a part of them, and build the method.
+
+    Raises:
+        ConfigError, InputFileError: as the training would.
+    """
+    sides = open_sides(recipe, memory=batch_memory(memory), hashes=False)
+    source = sides["source"].data
+    representation = unfitted_representation(recipe.side("source"), source)
+    representation.fit(ConcatenatedSource([Head(side.train, FITTED_EVENTS) for side in sides.values()]))
+    stage = JoinedSpace(representation).stage
+    method = build_method(recipe.method, stage.features, stage.conditions, recipe.chosen.model_dump(mode="json"))
+    refuse_strangers(
+        sides["source"].train, sides["target"].train, () if method.changes_condition else recipe.representation.conditions,
+        recipe.representation.conditions,
+    )  # fmt: skip
+    training, rows = recipe.training, {which: side.train.num_events for which, side in sides.items()}
+    trained = bool(method.objectives())
+    by_clock = trained and (budget is not None or (training.steps is None and training.epochs is None))
+    epochs = training.max_epochs if by_clock else training.epochs
+    most = None if epochs is None else training.steps_in(epochs, rows["target"])
+    seconds = (budget if budget is not None else DEFAULT_BUDGET) if by_clock else None
+    row = {
+        "stage": stage.name, "generator": recipe.method, "features": stage.features, "conditions": stage.conditions,
+        "parameters": sum(parameter.numel() for parameter in method.parameters()),
+        "steps": None if by_clock else (training.steps or most) if trained else 0,
+        "most_steps": most if by_clock else None, "seconds": seconds,
+    }  # fmt: skip
+    counted = {part: sum(getattr(side, part).num_events for side in sides.values()) for part in ("train", "validation")}
+    return {
+        "name": recipe.name,
+        "files": [one["path"] for side in sides.values() for one in side.data.inputs],
+        "events": {**counted, "test": sum(side.data.test.num_events for side in sides.values())},
+        "objects": None,
+        "columns": list(source.learned.names),
+        "output": list(source.output.names),
+        "stages": [row],
+        "encoded_bytes": 4 * (stage.features + stage.conditions) * sum(counted.values()),
+        "seconds": seconds,
+    }
 
 
 def training_plan(recipe: Recipe, *, memory: int, budget: float | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from hepgen.cli.console import output
 from hepgen.cli.options import Common, Duration, own
 from hepgen.cli.quantities import format_duration, format_size
 from hepgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from hepgen.morphing.model import MorphModel
+    from hepgen.surrogate.surrogate import Surrogate
 
 
 def train(
@@ -37,13 +41,16 @@ def train(
             "--max-time", "Save and stop after this time (exit 85); --resume goes on.", parser=Duration, metavar="TIME"
         ),
     ] = None,
+    closure: Annotated[
+        bool, own("--closure", "A recipe with task: morph: learn from one half of the source to the other.", env=False)
+    ] = False,
     resume: Annotated[bool, own("--resume", "Go on with RUN; begin where nothing is.")] = False,
     dry_run: Annotated[
         bool, own("--dry-run", "Check the inputs, say what would be done, and stop.", env=False)
     ] = False,
     as_json: Annotated[bool, own("--json", "Print the summary, or the plan of --dry-run, as JSON.")] = False,
 ) -> None:
-    """Train a surrogate.
+    """Train a surrogate, or a map between two samples.
 
     Example: hepgen train recipe.yaml -o run --budget 30m
     """
@@ -54,36 +61,38 @@ def train(
             "--resume goes on with a run, --force replaces it", where="hepgen train", hint="give one of them"
         )
     from hepgen.cli.recipes import read_recipe
+    from hepgen.config.morph import MorphRecipe
 
     sink = output()
-    loaded = read_recipe(recipe, settings or (), data=data or ())
+    loaded = read_recipe(recipe, [*(settings or ()), *(["closure=true"] if closure else [])], data=data or ())
     if dry_run:
-        from hepgen.cli.plan import print_plan, training_plan
+        from hepgen.cli.plan import plan_of, print_plan
 
-        plan = training_plan(loaded, memory=common.memory, budget=budget)
+        plan = plan_of(loaded, memory=common.memory, budget=budget)
         if as_json:
             sink.json(plan)
         else:
             print_plan(sink, plan)
         return
-    from hepgen.runs.train import train_run
     from hepgen.surrogate.provenance import peak_memory
 
     display = sink.progress()
     begun = time.perf_counter()
-    surrogate = train_run(
-        loaded,
-        str(run),
-        budget=budget,
-        max_time=max_time,
-        resume=resume,
-        force=common.force,
-        seed=common.seed,
-        device=common.device,
-        threads=common.cores,
-        memory=common.memory,
-        progress=display,
-    )
+    options: dict[str, Any] = {
+        "budget": budget, "max_time": max_time, "resume": resume, "force": common.force, "seed": common.seed,
+        "device": common.device, "threads": common.cores, "memory": common.memory, "progress": display,
+    }  # fmt: skip
+    trained: MorphModel | Surrogate
+    if isinstance(loaded, MorphRecipe):
+        from hepgen.runs.morph import train_morph
+
+        trained = train_morph(loaded, str(run), **options)
+        following = f"hepgen morph {run} {loaded.source.files[0]} -o morphed.root"
+    else:
+        from hepgen.runs.train import train_run
+
+        trained = train_run(loaded, str(run), **options)
+        following = f"hepgen sample {run} -n 1e5 -o events.root"
     sink.close_display()
     seconds, memory = time.perf_counter() - begun, peak_memory()
     if as_json:
@@ -91,13 +100,13 @@ def train(
             {
                 "run": str(run),
                 "model": str(Path(str(run)) / "model"),
-                "model_sha256": surrogate.model_sha256,
-                "seed": str(surrogate.provenance["seed"]),
-                "steps": surrogate.provenance["training"].get("steps", {}),
+                "model_sha256": trained.model_sha256,
+                "seed": str(trained.provenance["seed"]),
+                "steps": trained.provenance["training"].get("steps", {}),
                 "seconds": seconds,
                 "cpu_seconds": time.process_time(),
                 "peak_memory": memory,
             }
         )
     sink.say(f"trained in {format_duration(seconds)}, peak memory {format_size(memory)}: {run}")
-    sink.say(f"next: hepgen sample {run} -n 1e5 -o events.root")
+    sink.say(f"next: {following}")

@@ -10,15 +10,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from hepgen.config.messages import explain
+from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.yaml import format_yaml, key_lines, parse_yaml
-from hepgen.errors import ConfigError
+from hepgen.errors import ConfigError, suggest
 
 KeyPath = tuple[str, ...]
+AnyRecipe = Recipe | MorphRecipe
+"""A recipe of any task."""
+TASKS: dict[str, type[Recipe | MorphRecipe]] = {"generate": Recipe, "morph": MorphRecipe}
+_PATHS = {("data", "files"), ("source", "files"), ("target", "files"), ("representation", "binning")}
 
 
-def load_recipe(path: str | Path, sets: Sequence[str] = (), *, data: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, apply ``--set`` and ``--data``, and check it.
+def load_recipe(path: str | Path, sets: Sequence[str] = (), *, data: Sequence[str] = ()) -> AnyRecipe:
+    """Read a recipe of any task, apply ``--set`` and ``--data``, and check it.
 
     Paths in the file are relative to the file, those of ``sets`` and ``data`` to the current directory.
 
@@ -44,14 +49,19 @@ def load_recipe(path: str | Path, sets: Sequence[str] = (), *, data: Sequence[st
         )
     lines = {key: f"{path}, line {line}" for key, line in key_lines(text).items()}
     raw = apply_sets(resolve_paths(raw, path.absolute().parent), sets)
+    if data and raw.get("task", "generate") != "generate":
+        raise ConfigError(
+            f"a recipe with task: {raw['task']} has no data.files to replace", where="--data",
+            hint="say --set source.files=[FILE] and --set target.files=[FILE]",
+        )  # fmt: skip
     if data:
         raw["data"] = {**(raw.get("data") or {}), "files": [_absolute(entry, Path.cwd()) for entry in data]}
     places = {**lines, **{split_set(entry)[0]: f"--set {entry}" for entry in sets}}
     return parse_recipe(raw, places, default=str(path))
 
 
-def parse_recipe(raw: dict[str, Any], places: dict[KeyPath, str] | None = None, default: str = "") -> Recipe:
-    """Check plain values against the recipe's models.
+def parse_recipe(raw: dict[str, Any], places: dict[KeyPath, str] | None = None, default: str = "") -> AnyRecipe:
+    """Check plain values against the models of the recipe's task.
 
     Args:
         raw: plain values, as YAML or JSON gives them.
@@ -61,8 +71,14 @@ def parse_recipe(raw: dict[str, Any], places: dict[KeyPath, str] | None = None, 
     Raises:
         ConfigError: with the key path, what is wrong, and what is allowed.
     """
+    task = raw.get("task", "generate")
+    if task not in TASKS:
+        place = (places or {}).get(("task",), default)
+        raise ConfigError(
+            f"no task '{task}'", where=place, hint=suggest(str(task), TASKS) or f"known: {', '.join(TASKS)}"
+        )
     try:
-        return Recipe.model_validate(raw)
+        return TASKS[task].model_validate(raw)
     except ValidationError as error:
         raise explain(error, places or {}, default) from error
 
@@ -118,8 +134,7 @@ def apply_sets(raw: dict[str, Any], sets: Sequence[str]) -> dict[str, Any]:
                     where=f"--set {entry}",
                     hint=f"set it as a whole: --set {'.'.join(path[: depth + 1])}=VALUE",
                 )
-        where = Path.cwd() if path[:1] in {("data",), ("representation",)} else None
-        holder[_index(holder, path[-1])] = value if where is None else _resolve_set(path, value, where)
+        holder[_index(holder, path[-1])] = _resolve_set(path, value, Path.cwd())
     return raw
 
 
@@ -136,17 +151,16 @@ def _index(holder: dict[str, Any] | list[Any], key: str) -> Any:
 def resolve_paths(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     """A copy of a raw recipe with its relative paths (data files, binning) made absolute against a directory."""
     raw = deepcopy(raw)
-    data, representation = raw.get("data"), raw.get("representation")
-    if isinstance(data, dict) and "files" in data:
-        data["files"] = _resolve_set(("data", "files"), data["files"], base)
-    if isinstance(representation, dict) and "binning" in representation:
-        representation["binning"] = _resolve_set(("representation", "binning"), representation["binning"], base)
+    for part, key in _PATHS:
+        holder = raw.get(part)
+        if isinstance(holder, dict) and key in holder:
+            holder[key] = _resolve_set((part, key), holder[key], base)
     return raw
 
 
 def _resolve_set(path: KeyPath, value: Any, base: Path) -> Any:
     """Make the paths in a value of the recipe absolute, if the key holds paths; leave what is not text to the check."""
-    if path[:2] not in {("data", "files"), ("representation", "binning")}:
+    if path[:2] not in _PATHS:
         return value
     if isinstance(value, str):
         return _absolute(value, base)
@@ -168,15 +182,15 @@ def _absolute(entry: str, base: Path) -> str:
     return mark + str(base / Path(name).expanduser())
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def dump_recipe(recipe: AnyRecipe) -> str:
     """The resolved recipe as YAML; loading it gives the same recipe, whatever the defaults are by then."""
     return format_yaml(recipe.resolved().model_dump(mode="json"))
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of a recipe, with units and defaults, for editors and ``hepgen config schema``."""
+def schema(task: str = "generate") -> dict[str, Any]:
+    """The JSON schema of the recipes of a task, with units and defaults, for editors and ``hepgen config schema``."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Recipe.model_json_schema(),
-        "title": "hepgen recipe",
+        **TASKS[task].model_json_schema(),
+        "title": f"hepgen recipe, task {task}",
     }

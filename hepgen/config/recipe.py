@@ -115,6 +115,8 @@ class Recipe(Part):
 
     schema_version: Literal[1] = 1
     """Version of this format."""
+    task: Literal["generate"] = "generate"
+    """generate: learn to make events. The tasks morph and decorrelate have recipes of their own."""
     name: str = Field(min_length=1)
     """Name of the surrogate, for its card."""
     data: DataRecipe = DataRecipe()

@@ -30,7 +30,9 @@ class Method(Trainable):
 
     method: ClassVar[str]
     # Methods that are fitted, not trained by gradients, take at most so many events of either sample.
-    most_events: ClassVar[int] = 1_000_000
+    most_events: int = 1_000_000
+    # Whether it learns from samples of different conditions, which events then may change; set by the options.
+    changes_condition: bool = False
 
     def __init__(self, features: int, conditions: int) -> None:
         super().__init__()
@@ -41,7 +43,7 @@ class Method(Trainable):
         return []
 
     def fit(self, source: StageBatch, target: StageBatch, random: np.random.Generator) -> None:
-        """Fit what no objective trains; called before the training, and the whole of it where there are no objectives."""
+        """Fit a method that has no objectives."""
         del source, target, random
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:

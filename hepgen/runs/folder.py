@@ -10,15 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hepgen.config.load import dump_recipe
-from hepgen.config.recipe import Recipe
+from hepgen.config.load import AnyRecipe, dump_recipe
 from hepgen.config.yaml import parse_yaml
 from hepgen.errors import ConfigError, InputFileError, ModelError, UsageError
 from hepgen.surrogate.surrogate import DRAFT
 from hepgen.training.files import output_errors, write_atomic
 
 # A resumed run may find its files elsewhere and may save more often; everything else would make another training.
-_FREE = {("data", "files"), ("representation", "binning"), ("training", "checkpoint_every"), ("name",)}
+_FREE = {
+    ("data", "files"),
+    ("source", "files"),
+    ("target", "files"),
+    ("representation", "binning"),
+    ("training", "checkpoint_every"),
+    ("name",),
+}
 
 
 class RunFolder:
@@ -89,7 +95,7 @@ class RunFolder:
     def finished(self) -> bool:
         return self.model.is_dir() and not self._replace
 
-    def keep_recipe(self, recipe: Recipe) -> dict[str, Any]:
+    def keep_recipe(self, recipe: AnyRecipe) -> dict[str, Any]:
         """Store the resolved recipe, or check that it is the stored one; returns its plain values.
 
         Raises:

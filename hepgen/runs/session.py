@@ -5,12 +5,12 @@ from __future__ import annotations
 import platform
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from hepgen.errors import ConfigError, InputFileError
-from hepgen.runs.data import RunData
 from hepgen.runs.folder import RunFolder
 from hepgen.surrogate.provenance import describe_run, peak_memory
 from hepgen.training.files import digest_of
@@ -36,23 +36,23 @@ class Session:
         if stored is None and seed is None:
             self.message(f"seed {self.seed}")
 
-    def open(self, data: RunData) -> None:
+    def open(self, inputs: Sequence[Mapping[str, Any]]) -> None:
         """Write the provenance, or check that the inputs are those of the first session."""
         if self.content:
-            for old, new in zip(self.content["inputs"], data.inputs, strict=False):
+            for old, new in zip(self.content["inputs"], inputs, strict=False):
                 if {**old, "path": ""} != {**new, "path": ""}:
                     raise InputFileError(
                         "this is not the file that the run was begun with", where=str(new["path"]),
                         hint="go on with the same data, or begin anew with --force",
                     )  # fmt: skip
-            if len(self.content["inputs"]) != len(data.inputs):
+            if len(self.content["inputs"]) != len(inputs):
                 raise InputFileError(
-                    f"the run was begun with {len(self.content['inputs'])} input files, not {len(data.inputs)}",
+                    f"the run was begun with {len(self.content['inputs'])} input files, not {len(inputs)}",
                     where="data.files", hint="go on with the same data, or begin anew with --force",
                 )  # fmt: skip
         else:
             self.content = {
-                **describe_run(digest_of(self._recipe), data.inputs, self.seed), "training": {}, "sessions": []
+                **describe_run(digest_of(self._recipe), inputs, self.seed), "training": {}, "sessions": []
             }  # fmt: skip
         self.content["sessions"].append(
             {"argv": list(sys.argv), "hostname": platform.node(), "threads": torch.get_num_threads()}

@@ -94,7 +94,7 @@ def train_run(
     with folder.begun():
         plain = folder.keep_recipe(recipe)
         session = Session(folder, plain, seed, watcher)
-        session.open(data)
+        session.open(data.inputs)
         draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
         release_heap()
     with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:

@@ -106,3 +106,11 @@ def read_bundle(folder: Path) -> Bundle:
         card=card.read_text(encoding="utf-8") if card.is_file() else "",
         model_sha256=hashes.get(WEIGHTS, ""),
     )
+
+
+def task_of(folder: str | Path) -> str:
+    """The task of the model in a run folder or bundle; ``generate`` where there is none, which its reader will refuse."""
+    for config in (Path(folder) / "model" / "config.json", Path(folder) / "config.json"):
+        if config.is_file():
+            return str(unseal(config).get("task", "generate"))
+    return "generate"

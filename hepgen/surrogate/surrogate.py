@@ -256,8 +256,14 @@ class Surrogate:
         Raises:
             ModelError: if the weights do not fit the description.
         """
-        representation = registry.from_state(bundle.representation)
         config = bundle.config
+        if config.get("task", "generate") != "generate":
+            raise ModelError(
+                f"this model has the task '{config['task']}': it generates no events",
+                where=where,
+                hint=f"apply it with 'hepgen {config['task']} {where} FILE -o OUT'",
+            )
+        representation = registry.from_state(bundle.representation)
         parts = [Part(**part) for part in config["parts"]]
         generators, calibrations = {}, {}
         for part in parts if bundle.tensors is not None else ():

@@ -10,12 +10,24 @@ import torch
 from torch import Tensor
 
 from hepgen.generators.base import StageBatch
-from hepgen.representations.base import Representation, Stage
+from hepgen.representations.base import Stage, Tensors
 from hepgen.training.cache import WEIGHT, EncodedCache
 from hepgen.training.ragged import Rows
 from hepgen.training.seeds import Shuffle, stream, uniform
 
 _SOURCE = 1 << 20  # added to the number of a stage: the source of a morph is shuffled in an order of its own
+
+
+class StageSpace(Protocol):
+    """What batches are made with: a representation, or what stands for one."""
+
+    def mask(self, stage: str, tensors: Tensors) -> Tensor | None: ...
+
+    def augment(self, cached: Tensors, noise: Tensor) -> Tensors: ...
+
+    def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    def observables(self, stage: str, x: Tensor, cached: Tensors) -> Tensor: ...
 
 
 class Batches(Protocol):
@@ -53,7 +65,7 @@ class StageBatches:
 
     def __init__(
         self,
-        representation: Representation,
+        representation: StageSpace,
         stage: Stage,
         number: int,
         cache: EncodedCache,

@@ -1,0 +1,121 @@
+"""``hepgen morph``: one sample moved onto another, or weighted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hepgen.cli.console import output
+from hepgen.cli.options import Common, own
+from hepgen.cli.quantities import format_duration, format_size
+from hepgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from hepgen.morphing.model import MorphModel
+    from hepgen.morphing.wanted import Wanted
+
+
+def morph(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Run folder, or bundle, of a recipe with task: morph.")],
+    source: Annotated[
+        list[str], typer.Argument(metavar="SOURCE[:TREE]...", help="Events to move; globs and @list.txt, too.")
+    ],
+    common: Common,
+    out: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="OUT.root, .h5 or .hdf5; - is stdout.")],
+    inverse: Annotated[bool, own("--inverse", "From the target to the source.")] = False,
+    to_condition: Annotated[
+        list[str] | None,
+        own("--to-condition", "Give events this condition: a value, LOW:HIGH or log:LOW:HIGH.", env=False,
+            metavar="NAME=VALUE"),
+    ] = None,
+    to_condition_from: Annotated[
+        list[str] | None,
+        own("--to-condition-from", "Give events conditions drawn from this file.", env=False, metavar="FILE[:TREE]"),
+    ] = None,
+    cut: Annotated[
+        str | None, own("--cut", "Read and write only these events, such as 'm_jj > 2700'.", env=False, metavar="EXPR")
+    ] = None,
+    outside: Annotated[
+        Literal["refuse", "keep", "morph"],
+        own("--outside", "Events beyond the training: an error, left as they are, or moved. All are flagged."),
+    ] = "keep",
+    old_values: Annotated[bool, own("--old-values", "Write the values before, too, as NAME_before.")] = False,
+    file_format: Annotated[
+        Literal["ttree", "rntuple", "hdf5"] | None, own("--format", "Format; else by the name of the file.")
+    ] = None,
+    drop_unwritable: Annotated[
+        bool, own("--drop-unwritable", "Leave out columns that the format cannot hold.")
+    ] = False,
+    as_json: Annotated[bool, own("--json", "Print the summary as JSON.")] = False,
+) -> None:  # fmt: skip
+    """Move events of one sample onto another, or weight them; all other columns stay as they are.
+
+    Example: hepgen morph runs/qcd qcd.root -o moved.root --seed 7
+    """
+    from hepgen.cli.spool import spooled
+    from hepgen.events.reader import open_events
+    from hepgen.events.select import select_events
+    from hepgen.morphing.apply import morph_to_file
+    from hepgen.morphing.model import MorphModel
+    from hepgen.training.device import pick_device
+
+    sink = output()
+    if out == "-" and as_json:
+        raise UsageError("stdout cannot carry both the events and --json", where="hepgen morph", hint="name a file")
+    if to_condition and to_condition_from:
+        raise UsageError("--to-condition and --to-condition-from exclude each other", where="hepgen morph")
+    loaded = MorphModel.load(model, device=pick_device(common.device))
+    events = open_events(source, memory=common.batch_memory)
+    chosen = events if cut is None else select_events(events, cut=cut)
+    wanted = _wanted(loaded, to_condition or (), to_condition_from, common.batch_memory, outside == "morph")
+    display = sink.progress(unit="events")
+    with spooled(out, file_format) as path:
+        summary = morph_to_file(
+            loaded,
+            chosen,
+            path,
+            format=file_format,
+            force=common.force,
+            drop_unwritable=drop_unwritable,
+            threads=common.cores,
+            progress=display,
+            inverse=inverse,
+            wanted=wanted,
+            policy=outside,
+            old_values=old_values,
+            seed=common.seed,
+        )
+        sink.close_display()
+    for note in summary.notes:
+        sink.say(f"note: {note}")
+    if summary.outside:
+        share = 100 * summary.outside / summary.events
+        what = "left as they are" if outside == "keep" else "moved as well as may be"
+        tell = sink.warn if share > 1 else sink.say
+        tell(f"{summary.outside} events ({share:.2g} %) lie outside of the training: {what}, flagged in morph_outside")
+    if loaded.moves:
+        sink.say(f"mean distance {summary.distance:.3g}, in widths of the features; each event's in morph_distance")
+    else:
+        sink.say(f"morph_weight holds the weights: worth {summary.effective:.0f} of {summary.events} events")
+    rate = f"{summary.events_per_second:.4g} events/s, peak memory {format_size(summary.peak_memory)}"
+    sink.say(f"{summary.events} events in {format_duration(summary.seconds)}: {rate}")
+    sink.say(f"wrote {'stdout' if out == '-' else out}")
+    if as_json:
+        sink.json(summary.to_dict())
+
+
+def _wanted(
+    model: MorphModel, settings: list[str] | tuple[str, ...], files: list[str] | None, memory: int, extrapolate: bool
+) -> Wanted | None:
+    """What ``--to-condition`` and ``--to-condition-from`` ask for."""
+    from hepgen.events.reader import open_events
+    from hepgen.morphing.wanted import DrawnFromFile, SetConditions
+    from hepgen.sampling.conditions import parse_law
+
+    if files:
+        return DrawnFromFile(open_events(files, memory=memory), model, extrapolate=extrapolate)
+    if settings:
+        return SetConditions([parse_law(text) for text in settings], model, extrapolate=extrapolate)
+    return None

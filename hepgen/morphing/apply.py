@@ -1,0 +1,385 @@
+"""Applying a morph to a file: block by block, every other column as it was, in bounded memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import awkward as ak
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import hepgen
+from hepgen.errors import InputFileError, UsageError, suggest
+from hepgen.events.expressions import Expression
+from hepgen.events.schema import Column, Schema
+from hepgen.events.select import apply_derived
+from hepgen.events.source import EventSource
+from hepgen.events.writer import create_writer
+from hepgen.morphing.base import Reweighting, Transport
+from hepgen.morphing.model import MorphModel
+from hepgen.morphing.ranges import outside
+from hepgen.morphing.wanted import KeptConditions, Wanted
+from hepgen.surrogate.provenance import peak_memory
+from hepgen.training.progress import Progress, Silent
+from hepgen.training.seeds import draw, fresh_seed, stream, uniform
+from hepgen.training.signals import StopFlag
+
+DISTANCE, OUTSIDE, WEIGHT, OLD = "morph_distance", "morph_outside", "morph_weight", "_before"
+_ENCODE, _DECODE = 1, 2
+
+Policy = Literal["refuse", "keep", "morph"]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class MorphSummary:
+    """What a morphing did.
+
+    Attributes:
+        events: number of events written.
+        outside: events beyond what the training saw, or that its cut leaves out.
+        unmoved: of these, and of those that the method could not move, how many are as they were.
+        distance: mean distance that events were moved, in widths of the features; NaN for weights.
+        effective: effective number of events by their new weights; NaN for a map.
+    """
+
+    path: str
+    events: int
+    outside: int
+    unmoved: int
+    distance: float
+    effective: float
+    seed: int
+    seconds: float
+    events_per_second: float
+    peak_memory: int
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON; the seed as text, because it may be larger than a double holds."""
+        found = {**asdict(self), "seed": str(self.seed), "notes": list(self.notes)}
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in found.items()
+        }
+
+
+class Morphing:
+    """A morphing that has been checked and can begin.
+
+    Args:
+        model: what is applied.
+        source: the events, with every column that shall be copied.
+        inverse: lead from the target to the source.
+        wanted: which conditions the events shall have; each its own where None.
+        policy: what becomes of events beyond what the training saw: an error, as they were, or moved; flagged in any case.
+        old_values: write the values before beside the new ones, as NAME_before.
+        seed: master seed; drawn where None.
+
+    Raises:
+        UsageError: if the model cannot do what is asked for, or a column of the output is there already.
+        InputFileError: if a column that the model needs is not there, or, where they are refused, events are outside.
+    """
+
+    def __init__(
+        self,
+        model: MorphModel,
+        source: EventSource,
+        *,
+        inverse: bool = False,
+        wanted: Wanted | None = None,
+        policy: Policy = "keep",
+        old_values: bool = False,
+        seed: int | None = None,
+    ) -> None:
+        self.model = model
+        self.seed = fresh_seed() if seed is None else seed
+        self._source = source
+        self._inverse = inverse
+        self._wanted = wanted or KeptConditions()
+        self._policy = policy
+        self._old = old_values
+        self._space = model.space
+        self._side = "target" if inverse else "source"
+        self.outside = 0
+        self.unmoved = 0
+        self._distance = 0.0
+        self._weights = np.zeros(2)
+        self.events = 0
+        self._check()
+        self.schema = self._schema()
+        if policy == "refuse":
+            self._refuse()
+
+    @property
+    def distance(self) -> float:
+        """Mean distance of the events so far."""
+        return self._distance / max(1, self.events) if self.model.moves else math.nan
+
+    @property
+    def effective(self) -> float:
+        """Effective number of events so far, by their new weights."""
+        return math.nan if self.model.moves else float(self._weights[0] ** 2 / max(self._weights[1], 1e-300))
+
+    def _check(self) -> None:
+        method = self.model.method
+        if isinstance(method, Reweighting) and (self._inverse or not isinstance(self._wanted, KeptConditions)):
+            raise UsageError(
+                f"the method '{method.method}' gives weights: it has no inverse and changes no condition",
+                where="hepgen morph",
+            )
+        if self._inverse and isinstance(method, Transport) and not method.invertible:
+            raise UsageError(
+                f"the method '{method.method}' has no inverse", where="--inverse",
+                hint="train with source and target exchanged",
+            )  # fmt: skip
+        schema = self._source.schema
+        for name in self.model.schema.names:
+            if name not in schema:
+                raise InputFileError(
+                    f"no column '{name}', which the model needs", where=f"tree '{schema.tree}'",
+                    hint=suggest(name, schema.names),
+                )  # fmt: skip
+            known, given = self.model.schema[name].unit, schema[name].unit
+            if known and given and known != given:
+                raise InputFileError(
+                    f"'{name}' is in {given}, the model was trained in {known}", where=f"tree '{schema.tree}'"
+                )
+            if (schema[name].shape, schema[name].jagged) != (
+                self.model.schema[name].shape,
+                self.model.schema[name].jagged,
+            ):
+                raise InputFileError(f"'{name}' has another shape than in the training", where=f"tree '{schema.tree}'")
+
+    def _schema(self) -> Schema:
+        """Columns of the output: those of the source, and what is written beside them."""
+        schema = self._source.schema
+        new: list[Column] = []
+        if self.model.moves:
+            changed = [*self.model.moved, *self._wanted.names, *self._recomputed]
+            if self._old:
+                new += [dataclasses.replace(schema[name], name=name + OLD) for name in changed]
+            new.append(Column(DISTANCE, "float32"))
+        else:
+            new.append(Column(WEIGHT, "float64"))
+        new.append(Column(OUTSIDE, "bool"))
+        for column in new:
+            if column.name in schema:
+                raise UsageError(
+                    f"the file has a column '{column.name}' already", where=f"tree '{schema.tree}'",
+                    hint="morph the file as it was before, or rename the column",
+                )  # fmt: skip
+        return schema.replace([*schema, *new])
+
+    @cached_property
+    def _recomputed(self) -> dict[str, Expression]:
+        """Derived columns of the recipe that the file has, with the helpers that they need."""
+        found = {name: Expression.parse(text) for name, text in self.model.facts["derived"].items()}
+        return found if any(name in self._source.schema for name in found) else {}
+
+    @cached_property
+    def _cut(self) -> tuple[dict[str, Expression], Expression] | None:
+        side = self.model.facts["cut"][self._side]
+        if side["expression"] is None:
+            return None
+        define = {name: Expression.parse(text) for name, text in side["define"].items()}
+        return define, Expression.parse(side["expression"])
+
+    def _strange(self, batch: ak.Array) -> dict[str, Flags]:
+        """Which events the training did not see the like of, by the reason."""
+        found = outside(batch, self.model.facts["ranges"][self._side])
+        if self._cut is not None:
+            define, cut = self._cut
+            found["cut"] = ~np.asarray(cut.mask(apply_derived(batch, define)), dtype=bool)
+        return found
+
+    def _refuse(self) -> None:
+        """Refuse a file with events outside, before anything is written; reads the columns that are learned."""
+        needed = set(self.model.schema.names)
+        if self._cut is not None:
+            define, cut = self._cut
+            needed |= set(cut.names).union(*(one.names for one in define.values())) - set(define)
+        counts: dict[str, int] = {}
+        total = events = 0
+        for batch in self._source.batches([name for name in self._source.schema.names if name in needed]):
+            strange = self._strange(batch)
+            for name, flags in strange.items():
+                counts[name] = counts.get(name, 0) + int(flags.sum())
+            total += int(_any(strange, len(batch)).sum())
+            events += len(batch)
+        if total:
+            worst = max(counts, key=lambda name: counts[name])
+            low, high = self.model.facts["ranges"][self._side].get(worst, (math.nan, math.nan))
+            reason = "the cut of the recipe" if worst == "cut" else f"'{worst}', which was {low:g} to {high:g}"
+            raise InputFileError(
+                f"{total} of {events} events are outside of what the training saw, {counts[worst]} by {reason}",
+                where="--outside refuse",
+                hint="--outside keep leaves them as they are, --outside morph moves them; both flag them",
+            )
+
+    def batches(self) -> Iterator[ak.Array]:
+        """The events, one batch a block, with the columns of ``schema``."""
+        for block, batch in enumerate(blocks(self._source, self.model.block_size)):
+            yield self._block(block, batch)
+
+    def _block(self, block: int, batch: ak.Array) -> ak.Array:
+        strange = _any(self._strange(batch), len(batch))
+        kept = strange if self._policy == "keep" else np.zeros(len(batch), dtype=bool)
+        rows = np.flatnonzero(~kept)
+        columns = {name: batch[name] for name in self._source.schema.names}
+        self.events += len(batch)
+        self.outside += int(strange.sum())
+        if self.model.moves:
+            self._move(block, batch, rows, columns)
+        else:
+            self._weigh(block, batch, rows, columns)
+        columns[OUTSIDE] = strange
+        return ak.Array({name: columns[name] for name in self.schema.names})
+
+    def _move(self, block: int, batch: ak.Array, rows: NDArray[np.int64], columns: dict[str, Any]) -> None:
+        size = len(batch)
+        old = {name: columns[name] for name in self.schema.names if name in columns and name + OLD in self.schema}
+        moved, distance = self._moved(block, batch, size)
+        sound = np.isfinite(distance)
+        rows = rows[sound[rows]]
+        for name, values in moved.items():
+            known = ak.to_numpy(columns[name]).copy()
+            known[rows] = values[rows]
+            columns[name] = known
+        if self._recomputed:
+            found = apply_derived(ak.Array(columns), self._recomputed, self._source.schema)
+            columns.update({name: found[name] for name in self._recomputed if name in self._source.schema})
+        written = np.zeros(size, dtype=np.float32)
+        written[rows] = distance[rows]
+        columns[DISTANCE] = written
+        columns.update({name + OLD: values for name, values in old.items()})
+        self.unmoved += size - len(rows)
+        self._distance += float(written.sum(dtype=np.float64))
+
+    def _moved(self, block: int, batch: ak.Array, size: int) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        """New values of the columns that change, and the distance in features; of all events of a block."""
+        stage = self._space.stage
+        # Whole blocks of random numbers, so that an event does not depend on how many there are in the last one.
+        full = self.model.block_size
+        noise = uniform(stream(self.seed, block, 0, 0, _ENCODE), full, stage.noise)[:size]
+        unnoise = uniform(stream(self.seed, block, 0, 0, _DECODE), full, stage.unnoise)[:size]
+        method = self.model.method
+        if not isinstance(method, Transport):
+            raise TypeError("this model moves nothing")
+        drawn = draw(stream(self.seed, block, 0, 0), method.noise_spec(), full)
+        device = self.model.device
+        given = {name: array[:size].to(device) for name, array in drawn.items()}
+        with torch.inference_mode():
+            physical = self.model.representation.pack(batch[list(self.model.schema.names)])
+            cached = self.model.representation.encode(physical)
+            x, condition = self._space.features(stage.name, cached, noise)
+            asked = self._wanted.rows(block, physical["condition"], self.model, self.seed)
+            context = condition if asked is None else self._space.condition(asked)
+            step = method.inverse if self._inverse else method.forward
+            y = step(x.to(device), condition.to(device), context.to(device), given).cpu()
+            good = torch.isfinite(y).all(1)
+            y[~good] = x[~good]
+            tensors = self._space.decode(y, physical["condition"] if asked is None else asked, unnoise)
+            events = self.model.representation.unpack(tensors)
+        distance = (y - x).double().norm(dim=1)
+        distance[~good] = math.nan
+        changed = [*self.model.moved, *self._wanted.names]
+        return {name: ak.to_numpy(events[name]) for name in changed}, distance.numpy()
+
+    def _weigh(self, block: int, batch: ak.Array, rows: NDArray[np.int64], columns: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+def _any(flags: Mapping[str, Flags], size: int) -> Flags:
+    found = np.zeros(size, dtype=bool)
+    for one in flags.values():
+        found |= one
+    return found
+
+
+def blocks(source: EventSource, size: int, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
+    """The events of a source in batches of exactly ``size``, the last one as it comes.
+
+    Example:
+        >>> from hepgen.events.schema import schema_of
+        >>> from hepgen.events.source import MemorySource
+        >>> events = ak.Array({"x": np.arange(7)})
+        >>> source = MemorySource(events, schema_of(events), batch_size=2)
+        >>> [batch.x.to_list() for batch in blocks(source, 3)]
+        [[0, 1, 2], [3, 4, 5], [6]]
+    """
+    waiting: list[ak.Array] = []
+    count = 0
+    for batch in source.batches(columns):
+        start = 0
+        while start < len(batch):
+            part = batch[start : start + size - count]
+            waiting.append(part)
+            count += len(part)
+            start += len(part)
+            if count == size:
+                yield waiting[0] if len(waiting) == 1 else ak.concatenate(waiting)
+                waiting, count = [], 0
+    if waiting:
+        yield waiting[0] if len(waiting) == 1 else ak.concatenate(waiting)
+
+
+def morph_to_file(
+    model: MorphModel,
+    source: EventSource,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    force: bool = False,
+    drop_unwritable: bool = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> MorphSummary:
+    """Morph the events of a source and write them; the file appears whole or not at all.
+
+    Args:
+        format: ``ttree``, ``rntuple`` or ``hdf5``; by the suffix where None.
+        threads: of torch.
+        options: see ``Morphing``.
+
+    Raises:
+        UsageError, InputFileError, OutputError: see ``Morphing`` and ``create_writer``.
+    """
+    watcher = progress or Silent()
+    begun = time.perf_counter()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    morphing = Morphing(model, source, **options)
+    if options.get("seed") is None:
+        watcher.message(f"seed {morphing.seed}")
+    total = source.num_events
+    writer = create_writer(
+        path, morphing.schema, format=format, force=force, drop_unwritable=drop_unwritable, keep_nonfinite=True,
+        metadata={"seed": str(morphing.seed), "model_sha256": model.model_sha256},
+    )  # fmt: skip
+    with StopFlag() as stop, writer:
+        for batch in morphing.batches():
+            writer.write(batch)
+            seconds = max(1e-9, time.perf_counter() - begun)
+            watcher.update("morph", morphing.events, total, math.nan, morphing.events / seconds)
+            stop.leave()
+        writer.add_run_record(
+            {
+                "events": morphing.events, "seed": str(morphing.seed), "first_block": 0,
+                "last_block": max(0, -(-morphing.events // model.block_size) - 1), "model_sha256": model.model_sha256,
+                "recipe": "", "version": hepgen.__version__, "complete": 1,
+            }
+        )  # fmt: skip
+    seconds = time.perf_counter() - begun
+    return MorphSummary(
+        str(path), morphing.events, morphing.outside, morphing.unmoved, morphing.distance, morphing.effective,
+        morphing.seed, seconds, morphing.events / max(1e-9, seconds), peak_memory(), tuple(writer.notes),
+    )  # fmt: skip

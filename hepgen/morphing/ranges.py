@@ -1,0 +1,76 @@
+"""What a sample spans: the range of each of its numbers, and how much two samples have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.events.source import EventSource
+
+_BINS = 20
+
+
+class Ranges:
+    """An accumulator of the lowest and the highest finite value of each column with one number an event.
+
+    Example:
+        >>> ranges = Ranges(["x"])
+        >>> ranges.update(ak.Array({"x": [1.0, float("nan"), 3.0]}))
+        >>> ranges.result()
+        {'x': [1.0, 3.0]}
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._found = {name: [np.inf, -np.inf] for name in names}
+
+    def update(self, batch: ak.Array) -> None:
+        for name, bounds in self._found.items():
+            values = np.asarray(batch[name], dtype=np.float64)
+            finite = values[np.isfinite(values)]
+            if len(finite):
+                bounds[0], bounds[1] = min(bounds[0], float(finite.min())), max(bounds[1], float(finite.max()))
+
+    def result(self) -> dict[str, list[float]]:
+        """Lowest and highest value by column; columns without a finite value are left out."""
+        return {name: [float(low), float(high)] for name, (low, high) in self._found.items() if low <= high}
+
+
+def ranges_of(source: EventSource, names: Sequence[str]) -> dict[str, list[float]]:
+    """The ranges of these columns of a source."""
+    found = Ranges(names)
+    if names:
+        for batch in source.batches(list(names)):
+            found.update(batch)
+    return found.result()
+
+
+def outside(batch: ak.Array, ranges: Mapping[str, Sequence[float]]) -> dict[str, NDArray[np.bool_]]:
+    """Which events lie outside of the range of a column, by column, (events,); NaN is inside, as a missing value is."""
+    found = {}
+    for name, (low, high) in ranges.items():
+        values = np.asarray(batch[name], dtype=np.float64)
+        found[name] = (values < low) | (values > high) | np.isinf(values)
+    return found
+
+
+def overlap(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """The common part of two one-dimensional samples, in [0, 1]: the sum of the smaller contents of 20 bins.
+
+    The bins have equal content of both samples together.
+
+    Example:
+        >>> overlap(np.arange(100.0), np.arange(100.0) + 50) > 0.4
+        True
+        >>> overlap(np.arange(100.0), np.arange(100.0) + 100)
+        0.0
+    """
+    pooled = np.concatenate([first, second])
+    edges = np.unique(np.quantile(pooled, np.linspace(0, 1, _BINS + 1)))
+    if len(edges) < 2:
+        return 1.0 if len(first) and len(second) and first[0] == second[0] else 0.0
+    one, two = (np.histogram(values, bins=edges)[0] / max(1, len(values)) for values in (first, second))
+    return float(np.minimum(one, two).sum())

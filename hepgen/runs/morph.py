@@ -1,0 +1,276 @@
+"""A training of ``task: morph``: from two samples to a map between them, in a run folder as any other."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from hepgen.config.methods import find_method
+from hepgen.config.morph import MorphRecipe
+from hepgen.config.representation import CalorimeterRecipe, TableRecipe
+from hepgen.errors import ConfigError
+from hepgen.events.source import EventSource
+from hepgen.generators.base import StageBatch
+from hepgen.morphing.base import Method, build_method
+from hepgen.morphing.model import MorphModel
+from hepgen.morphing.ranges import ranges_of
+from hepgen.morphing.space import JoinedSpace
+from hepgen.representations.base import Representation
+from hepgen.runs.data import RunData, batch_memory, open_data
+from hepgen.runs.folder import RunFolder
+from hepgen.runs.pairs import ConcatenatedSource, check_pair, halves, refuse_strangers
+from hepgen.runs.plan import DEFAULT_BUDGET, unfitted_representation
+from hepgen.runs.session import Session
+from hepgen.training.batches import PairBatches, StageBatches, drawn_rows, source_number
+from hepgen.training.cache import EncodedCache, encode_source
+from hepgen.training.checkpoint import CheckpointStore
+from hepgen.training.device import pick_device
+from hepgen.training.files import digest_of
+from hepgen.training.loop import StageRun
+from hepgen.training.metrics import MetricsLog
+from hepgen.training.plan import Plan, StagePlan, TimeLimit
+from hepgen.training.progress import Progress, Silent
+from hepgen.training.seeds import INITIAL, TABLE, seed_torch, stream
+from hepgen.training.signals import StopFlag
+from hepgen.training.trainer import StageTrainer, TrainingSettings
+
+SIDES: tuple[Literal["source"], Literal["target"]] = ("source", "target")
+_NUMBER = {"target": 0, "source": source_number(0)}
+_CHUNK = 20_000
+
+
+@dataclass
+class Side:
+    """One sample of a morph.
+
+    Attributes:
+        data: its columns, events and parts.
+        train, validation: events of these parts; in a closure test a half of the source's.
+    """
+
+    data: RunData
+    train: EventSource
+    validation: EventSource
+
+
+def open_sides(recipe: MorphRecipe, *, memory: int, hashes: bool = True) -> dict[str, Side]:
+    """Open both samples and refuse two that do not go together.
+
+    Raises:
+        ConfigError: if a side names no files, or the representation cannot be moved.
+        InputFileError: if a file cannot be read, or the columns or units of the two differ.
+    """
+    if not isinstance(recipe.representation, TableRecipe | CalorimeterRecipe):
+        raise ConfigError(
+            "constituents of jets are not moved by this version", where="representation.kind",
+            hint="move the numbers of the jets: kind table with their columns",
+        )  # fmt: skip
+    found: dict[str, Side] = {}
+    for which in SIDES:
+        given = recipe.source if which == "source" or recipe.closure else recipe.target
+        if not given.files:
+            raise ConfigError("the recipe names no files", where=f"{which}.files", hint=f"--set {which}.files=[FILE]")
+        data = open_data(recipe.side(which), memory=memory, hashes=hashes)
+        for one in data.inputs:
+            one["side"] = which
+        found[which] = Side(data, data.train, data.validation)
+    if recipe.closure:
+        for half, side in enumerate(found.values()):
+            side.train, side.validation = halves(side.train, half), halves(side.validation, half)
+    check_pair(found["source"].data, found["target"].data)
+    return found
+
+
+def train_morph(
+    recipe: MorphRecipe,
+    run_dir: str | Path,
+    *,
+    budget: float | None = None,
+    max_time: float | None = None,
+    resume: bool = False,
+    force: bool = False,
+    seed: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
+) -> MorphModel:
+    """Fit the method of a recipe between its two samples, and leave a bundle in ``RUN/model``.
+
+    Arguments and errors are those of ``hepgen.runs.train.train_run``.
+
+    Raises:
+        InputFileError: also for samples that cannot be moved onto each other: other columns, other units, ranges or
+            conditions without anything in common, weights that do not add up, too few events.
+    """
+    begun = time.monotonic()
+    watcher = progress or Silent()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = pick_device(device)
+    folder = RunFolder(run_dir, resume=resume, force=force)
+    if folder.finished:
+        folder.keep_recipe(recipe)
+        watcher.message(f"{folder.path} is finished already")
+        return MorphModel.load(folder.model, device=chosen)
+    sides = open_sides(recipe, memory=batch_memory(memory))
+    with folder.begun():
+        plain = folder.keep_recipe(recipe)
+        session = Session(folder, plain, seed, watcher)
+        session.open([one for which in SIDES for one in sides[which].data.inputs])
+        options = recipe.chosen.model_dump(mode="json")
+        keeps = not build_method(recipe.method, 1, 1, options).changes_condition
+        conditions = recipe.representation.conditions
+        refuse_strangers(sides["source"].train, sides["target"].train, conditions if keeps else (), conditions)
+        representation, caches = _prepare(recipe, plain, sides, folder, session, memory)
+    space = JoinedSpace(representation)
+    stage = space.stage
+
+    def build() -> Method:
+        return build_method(recipe.method, stage.features, stage.conditions, options)
+
+    seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
+    method = build()
+    steps: dict[str, int] = {}
+    try:
+        if method.objectives():
+            with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:
+                plan = Plan(folder.plan)
+                store = CheckpointStore(folder.checkpoints, watcher.message)
+                store.clean()
+                with StopFlag(None if max_time is None else begun + max_time) as stop:
+                    train, validation = (_pair(space, pair, caches, session.seed, chosen) for pair in (0, 1))
+                    if train is None:
+                        raise RuntimeError("a training part is never empty here")
+                    trainer = StageTrainer(
+                        0, stage, build, train, validation, _settings(recipe), seed=session.seed, device=chosen,
+                        message=watcher.message,
+                    )  # fmt: skip
+                    weights = StageRun(trainer, store, plan, metrics, stop, watcher).run(
+                        _wanted(recipe, budget, train.size, watcher)
+                    )
+                method.load_state_dict(weights, strict=False)
+                steps = {stage.name: plan.stages[stage.name].steps}
+        else:
+            watcher.message(f"fitting: {find_method(recipe.method).description}")
+            samples = {which: _sample(space, caches[which][0], method, which, session.seed) for which in SIDES}
+            method.fit(samples["source"], samples["target"], stream(session.seed, TABLE, 1))
+    finally:
+        session.close()
+    session.content["training"].update(steps=steps, seconds=time.monotonic() - begun)
+    folder.write_provenance(session.content)
+    source = sides["source"].data
+    given = {"source": recipe.source, "target": recipe.source if recipe.closure else recipe.target}
+    facts = {
+        "ranges": {which: _ranges(sides[which].data) for which in SIDES},
+        "derived": source.facts()["derived"],
+        "split": source.rule.to_dict(),
+        "cut": {which: {"expression": side.cut, "define": side.define} for which, side in given.items()},
+    }
+    model = MorphModel(
+        representation, method.eval().requires_grad_(False).to(chosen), options, source.learned, plain,
+        session.content, facts,
+    )  # fmt: skip
+    model.save(folder.model)
+    for pair in caches.values():
+        for cache in pair:
+            if cache is not None:
+                cache.close()
+    shutil.rmtree(folder.cache, ignore_errors=True)
+    return model
+
+
+def _prepare(
+    recipe: MorphRecipe, plain: dict[str, Any], sides: dict[str, Side], folder: RunFolder, session: Session, memory: int
+) -> tuple[Representation, dict[str, tuple[EncodedCache, EncodedCache | None]]]:
+    """One representation of both samples together, and their encoded events."""
+    session.message("fitting the representation of both samples")
+    representation = unfitted_representation(recipe.side("source"), sides["source"].data)
+    representation.fit(ConcatenatedSource([sides[which].train for which in SIDES]))
+    fingerprint = digest_of([representation.state(), session.content["inputs"], plain])
+    caches: dict[str, tuple[EncodedCache, EncodedCache | None]] = {}
+    for which in SIDES:
+        found: list[EncodedCache | None] = []
+        for part, source, share in (
+            ("train", sides[which].train, memory // 8),
+            ("validation", sides[which].validation, memory // 24),
+        ):
+            if part == "validation" and not source.num_events:
+                found.append(None)
+                continue
+            path = folder.cache / f"{which}-{part}.bin"
+            found.append(
+                encode_source(
+                    source, representation, memory=share, path=path, fingerprint=f"{fingerprint} {which} {part}"
+                )
+            )
+        if found[0] is None:
+            raise RuntimeError("a training part is never empty here")
+        caches[which] = (found[0], found[1])
+    session.content["training"] = {f"{which}_events": caches[which][0].size for which in SIDES}
+    return representation, caches
+
+
+def _batches(space: JoinedSpace, which: str, part: int, caches: Any, seed: int, device: str) -> StageBatches:
+    cache, mean = caches[which][part], caches[which][0].mean_weight
+    return StageBatches(space, space.stage, _NUMBER[which], cache, mean_weight=mean, seed=seed, device=device)
+
+
+def _pair(space: JoinedSpace, part: int, caches: Any, seed: int, device: str) -> PairBatches | None:
+    if any(caches[which][part] is None for which in SIDES):
+        return None
+    target, source = (_batches(space, which, part, caches, seed, device) for which in ("target", "source"))
+    return PairBatches(target, source)
+
+
+def _sample(space: JoinedSpace, cache: EncodedCache, method: Method, which: str, seed: int) -> StageBatch:
+    """The events of one side that a method without objectives is fitted on."""
+    rows = drawn_rows(cache.size, method.most_events, seed, TABLE, _NUMBER[which])
+    batches = StageBatches(space, space.stage, 0, cache, mean_weight=cache.mean_weight, seed=seed)
+    random = stream(seed, TABLE, _NUMBER[which], 1)
+    parts = [
+        batches.batch(part, random, augment=False, dequantised=method.dequantised)
+        for part in np.array_split(rows, max(1, len(rows) // _CHUNK))
+    ]
+    weights = [part.weight for part in parts if part.weight is not None]
+    return StageBatch(
+        torch.cat([part.x for part in parts]),
+        torch.cat([part.condition for part in parts]),
+        torch.cat(weights) if weights else None,
+    )
+
+
+def _settings(recipe: MorphRecipe) -> TrainingSettings:
+    return TrainingSettings(**{field.name: getattr(recipe.training, field.name) for field in fields(TrainingSettings)})
+
+
+def _wanted(
+    recipe: MorphRecipe, budget: float | None, events: int, watcher: Progress
+) -> Callable[[StageTrainer], StagePlan | TimeLimit]:
+    """How long the method is trained: by the clock, or by the recipe's steps or epochs of the target."""
+    training = recipe.training
+
+    def decide(trainer: StageTrainer) -> StagePlan | TimeLimit:
+        if budget is None and training.steps is not None:
+            return StagePlan(training.steps)
+        if budget is None and training.epochs is not None:
+            return StagePlan(training.steps_in(training.epochs, events, trainer.batches_per_step))
+        if budget is None:
+            watcher.message(f"neither --budget nor steps: training for {DEFAULT_BUDGET / 60:.0f} minutes")
+        most = training.max_epochs
+        limit = None if most is None else training.steps_in(most, events, trainer.batches_per_step)
+        return TimeLimit(DEFAULT_BUDGET if budget is None else budget, limit)
+
+    return decide
+
+
+def _ranges(data: RunData) -> dict[str, list[float]]:
+    """The ranges of the numbers of an event that are learned, of all events of a side."""
+    return ranges_of(data.events, [one.name for one in data.learned if not one.jagged and not one.shape])

@@ -1,0 +1,140 @@
+"""Two samples as one, and the two halves of one; and what makes two samples unfit to be moved onto each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import awkward as ak
+import numpy as np
+
+from hepgen.errors import InputFileError, suggest
+from hepgen.events.schema import Schema
+from hepgen.events.select import WEIGHT, select_events
+from hepgen.events.source import Array, EventSource
+from hepgen.events.split import uniform_hash
+from hepgen.morphing.ranges import overlap
+from hepgen.runs.data import RunData
+
+FEWEST = 100
+_LEAST_OVERLAP = 0.01
+_LOOKED_AT = 20_000
+_HALVES = 0x6861
+
+
+class ConcatenatedSource:
+    """Several sources of the same columns, one after the other.
+
+    Args:
+        sources: the first gives the schema.
+    """
+
+    def __init__(self, sources: Sequence[EventSource]) -> None:
+        self._sources = list(sources)
+
+    @property
+    def schema(self) -> Schema:
+        return self._sources[0].schema
+
+    @property
+    def num_events(self) -> int:
+        return sum(source.num_events for source in self._sources)
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
+        names = list(self.schema.names) if columns is None else list(columns)
+        for source in self._sources:
+            yield from source.batches(names)
+
+
+def halves(source: EventSource, half: int) -> EventSource:
+    """One of two halves of a source, 0 or 1, by a hash of the number of each event."""
+    return select_events(source, keep=partial(_in_half, half))
+
+
+def _in_half(half: int, entry: Array, events: ak.Array) -> Array:
+    del events
+    chosen: Array = (uniform_hash(entry, _HALVES) < 0.5) == (half == 0)
+    return chosen
+
+
+def check_pair(source: RunData, target: RunData) -> None:
+    """Refuse two samples of other columns, kinds of columns or units, and ones with too few events.
+
+    Raises:
+        InputFileError: naming the column and what each side says of it.
+    """
+    ours, theirs = source.learned, target.learned
+    for have, lack, which in ((ours, theirs, "target"), (theirs, ours, "source")):
+        missing = [name for name in have.names if name not in lack]
+        if missing:
+            listed = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            close = suggest(missing[0], lack.names)
+            raise InputFileError(
+                f"the {which} has no column {listed}", where=f"{which}.files, tree '{lack.tree}'",
+                hint=f"{close}; " * bool(close) + "name the columns that both samples have: columns: [...]",
+            )  # fmt: skip
+    for one in ours:
+        other = theirs[one.name]
+        if (one.shape, one.jagged) != (other.shape, other.jagged):
+            raise InputFileError(
+                f"'{one.name}' has another shape in the target", where=f"{one.shape} and {other.shape}",
+                hint="leave it out: columns: ['!" + one.name + "']",
+            )  # fmt: skip
+        if one.unit and other.unit and one.unit != other.unit:
+            raise InputFileError(
+                f"'{one.name}' is in {one.unit} in the source and in {other.unit} in the target",
+                where=", ".join(str(file["path"]) for file in [*source.inputs, *target.inputs]),
+                hint="bring both to one unit first; hepgen moves numbers as they are",
+            )  # fmt: skip
+    for data, which in ((source, "source"), (target, "target")):
+        if (events := data.train.num_events) < FEWEST:
+            raise InputFileError(
+                f"the {which} has {events} training events, at least {FEWEST} are needed",
+                where=", ".join(str(file["path"]) for file in data.inputs),
+                hint="look at the cut and the split, or add files",
+            )  # fmt: skip
+
+
+def refuse_strangers(source: EventSource, target: EventSource, kept: Sequence[str], conditions: Sequence[str]) -> None:
+    """Refuse two samples without anything in common in one of their numbers.
+
+    Looks at the first 20,000 events of both.
+
+    Args:
+        kept: conditions that an event keeps.
+        conditions: all of them; those that are not kept may differ.
+
+    Raises:
+        InputFileError: naming the column and what it spans in either sample.
+    """
+    free = {WEIGHT, *conditions} - {*kept}
+    names = [one.name for one in source.schema if not one.jagged and not one.shape and one.name not in free]
+    ours, theirs = (_first(side, names) for side in (source, target))
+    for name in names:
+        one, two = (values[np.isfinite(values)] for values in (ours[name], theirs[name]))
+        if not len(one) or not len(two) or overlap(one, two) >= _LEAST_OVERLAP:
+            continue
+        raise InputFileError(
+            f"'{name}' has nothing in common in the two samples: {one.min():g} to {one.max():g} in the source, "
+            f"{two.min():g} to {two.max():g} in the target",
+            where="a condition, which events keep" if name in kept else "a column to move",
+            hint="are the units the same? Else take samples that share it"
+            + (
+                ", or a method that changes the condition"
+                if name in kept
+                else f", or leave it out: columns: ['!{name}']"
+            ),
+        )
+
+
+def _first(source: EventSource, names: Sequence[str]) -> dict[str, Array]:
+    """Values of the first events by column, float64."""
+    found: dict[str, list[Array]] = {name: [] for name in names}
+    count = 0
+    for batch in source.batches(list(names)):
+        for name in names:
+            found[name].append(np.asarray(batch[name], dtype=np.float64))
+        count += len(batch)
+        if count >= _LOOKED_AT:
+            break
+    return {name: np.concatenate(parts)[:_LOOKED_AT] if parts else np.empty(0) for name, parts in found.items()}
