@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import UsageError
+from hepgen.evaluation.discrepancies import Kernel, left_out_discrepancies, nearness, polynomial
 from hepgen.evaluation.domain import Array, FloatArray
 from hepgen.evaluation.jackknife import pseudo_values
 from hepgen.evaluation.metrics import UNWEIGHTED
@@ -21,7 +22,6 @@ from hepgen.evaluation.multivariate import (
     frechet_intercept,
     kernel_distance,
     neighbour_scores,
-    squared_mmd,
 )
 from hepgen.evaluation.scores import Pair, ScoreBook
 from hepgen.evaluation.splits import Split
@@ -142,14 +142,29 @@ def add_kernel_distance(
     book: ScoreBook, reference: Features, generated: Features, splits: Sequence[Split], parts: int
 ) -> None:
     """Add ``kpd``, the unbiased squared MMD with the kernel (x.y/d + 1)^4, of at most 4,000 events a side, without weights."""
-
-    def measure(one: Split) -> Sequence[float]:
-        a = reference.values[one.a]
-        return [squared_mmd(a, other) for other in (generated.values[one.generated], reference.values[one.b])]
-
-    book.add_splits("kpd", *_of_splits(measure, [split.first(_KERNEL_EVENTS) for split in splits], parts))
+    few = [split.first(_KERNEL_EVENTS) for split in splits]
+    _add_discrepancy(book, "kpd", polynomial, Features(reference.values), Features(generated.values), few, parts)
     if reference.weights is not None or generated.weights is not None:
         book.comment("kpd", UNWEIGHTED)
+
+
+def _add_discrepancy(
+    book: ScoreBook,
+    name: str,
+    kernel: Kernel,
+    reference: Features,
+    generated: Features,
+    splits: Sequence[Split],
+    parts: int,
+) -> None:
+    """Add a mean over pairs of events, which is quadratic in the difference: its error is that of the jackknife."""
+    found = [
+        left_out_discrepancies(
+            reference.take(one.a), [generated.take(one.generated), reference.take(one.b)], kernel, parts
+        )
+        for one in splits
+    ]
+    book.add_splits(name, pseudo_values(np.array(found)).tolist(), min(one.size for one in splits))
 
 
 def add_correlations(
@@ -172,20 +187,13 @@ def add_correlations(
     def sliced(first: FloatArray, second: FloatArray, **weights: Any) -> float:
         return sliced_wasserstein(first, second, np.random.default_rng(seed), **weights)
 
-    def energy(first: FloatArray, second: FloatArray, **weights: Any) -> float:
-        return energy_distance(first, second, None, **weights)[0]
-
     def energy_p(first: FloatArray, second: FloatArray, **weights: Any) -> float:
         return energy_distance(first, second, np.random.default_rng(seed), **weights)[1]
 
-    scores: tuple[tuple[str, Distance, Sequence[Split]], ...] = (
-        ("correlation", correlation_distance, splits),
-        ("sliced_w1", sliced, splits),
-        ("energy_distance", energy, few),
-    )
-    for name, distance, chosen in scores:
-        measure = partial(_of_pair, distance, reference, others)
-        book.add_splits(name, *_of_splits(measure, chosen, parts))
+    scores: tuple[tuple[str, Distance], ...] = (("correlation", correlation_distance), ("sliced_w1", sliced))
+    for name, distance in scores:
+        book.add_splits(name, *_of_splits(partial(_of_pair, distance, reference, others), splits, parts))
+    _add_discrepancy(book, "energy_distance", nearness, reference, generated, few, parts)
     value, floor = _of_pair(energy_p, reference, others, few[0])
     book.add("energy_distance.p", value, floor, few[0].size)
     book.comment("energy_distance.p", "probability of as large a distance between samples of one law; floor: of truth")

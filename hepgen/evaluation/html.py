@@ -83,6 +83,11 @@ _DIVERGENCES = (
     "By the density ratio of each classifier and by the histograms of single observables; below each its floor | z. JSD in"
     " units of ln 2, KL of the truth from the generator and back in nats, Hellinger squared."
 )
+_PROBABILITIES = (
+    "The probabilities of Kolmogorov distances (ks), of chi2 and of the energy distance are those of the first division of the"
+    " reference into halves, since their laws are of one division; the scores above are means over all divisions. The floor is"
+    " the probability of half B."
+)
 
 
 def page(
@@ -132,11 +137,15 @@ def page(
     if report.weights:
         sections.append(_where_it_fails(report))
     further = (
-        ("What the global probability is made of", GLOBAL_HEADER, global_rows(report)),
-        ("What was compared", PROVENANCE_HEADER, provenance_rows(report)),
-        ("By condition and layer", CONDITION_HEADER, condition_rows(report)),
+        ("What the global probability is made of", _PROBABILITIES, GLOBAL_HEADER, global_rows(report)),
+        ("What was compared", "", PROVENANCE_HEADER, provenance_rows(report)),
+        ("By condition and layer", "", CONDITION_HEADER, condition_rows(report)),
     )
-    sections += [folded(f"{name} ({len(rows)} rows)", plain_table(head, rows)) for name, head, rows in further if rows]
+    sections += [
+        folded(f"{name} ({len(rows)} rows)", f"<p class='facts'>{words}</p>" * bool(words) + plain_table(head, rows))
+        for name, words, head, rows in further
+        if rows
+    ]
     body = "\n".join(sections)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -68,7 +68,7 @@ def add_jet_scores(
         pairs = [(value[place], floor[place]) for value, floor in found]
         mean = float(np.mean([value for value, _ in pairs])), float(np.mean([floor for _, floor in pairs]))
         book.add_parts(name, [mean, *pairs], matched)
-        book.comment(name, f"mean of {len(pairs)} x {matched} jets")
+        book.comment(name, f"mean of {len(pairs)} x {matched} jets" if len(pairs) > 1 else f"of {matched} jets")
         if any((one != 1).any() for one in weights):
             book.comment(name, UNWEIGHTED)
 

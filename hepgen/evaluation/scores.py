@@ -15,6 +15,7 @@ from hepgen.evaluation.headlines import HEADLINES
 NOT_AVAILABLE = "not available"
 _UNDEFINED = "not defined on these samples"
 _NO_ERROR = "no error: too few events in each part"
+_ONE_PART = "no error: one group only"
 _NEGATIVE = "below 0 by the noise of few events, so no difference is seen"
 _ESTIMATES = re.compile(r"((jsd|kl|kl_reverse|chi2|hellinger)(_\w+)?|kpd|energy_distance|fpd_intercept)")
 """Of what is never below 0, but whose estimates may be."""
@@ -325,7 +326,8 @@ class ScoreBook:
             return replace(score, comment=score.comment.replace(_UNDEFINED, self._reasons.get(name, _UNDEFINED)))
         words = [score.comment]
         if score.error is None and name in self._splits:
-            words.append(_NO_ERROR)
+            alone = all(len(one) == 2 and math.isfinite(one[1][0]) for one in self._splits[name])
+            words.append(_ONE_PART if alone else _NO_ERROR)
         if score.value < 0 and _ESTIMATES.fullmatch(name):
             words.append(_NEGATIVE)
         return replace(score, comment="; ".join(word for word in words if word))

@@ -101,5 +101,8 @@ def test_coverage_and_matching_distance_have_floors_on_truth(golden):
     assert 0.1 < scores["coverage_emd"].value <= 1
     assert scores["mmd_emd"].value > scores["mmd_emd"].floor > 0
     assert (scores["mmd_emd"].n, scores["mmd_emd"].comment) == (25, "mean of 2 x 25 jets")
+    alone = ScoreBook()
+    add_jet_scores(alone, real, made, [split], 2, hardest=5, repeats=1, matched=25)
+    assert alone.scores()["coverage_emd"].comment == "of 25 jets; no error: one group only"
     first = blocks_of(real.raw[:3], 5)
     np.testing.assert_allclose(np.diag(distance_matrix(first, first)), 0.0, atol=1e-7)

@@ -71,6 +71,12 @@ def test_scores_in_bins_of_a_condition_are_on_the_page(report):
     assert text.count("0.2 | +9.0") == len(METRICS)
 
 
+def test_the_page_says_of_which_division_the_probabilities_of_kolmogorov_are(report):
+    section = page(report, []).partition("What the global probability is made of")[2]
+    assert "Kolmogorov distances (ks), of chi2 and of the energy distance are those of the first division" in section
+    assert "ks.n_jets" in section
+
+
 def test_the_page_says_in_words_what_is_not_there(report):
     constant = {f"{metric}.n_jets": Score(None, comment="constant: 4 in both samples") for metric in METRICS[2:]}
     constant["ks.n_jets"] = Score(0.0, 0.0, 0.0, 0.0, 50, comment="constant: 4 in both samples")

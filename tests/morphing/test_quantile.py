@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ def _sample(size: int, scale: float, shift: float, seed: int, conditions: int = 
     return StageBatch(x, torch.rand(size, conditions, generator=random))
 
 
+@cache
 def _fitted(conditions: int = 0, **options: int) -> QuantileMorph:
     morph = QuantileMorph(2, conditions, QuantileOptions(**options))
     morph.fit(
