@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from hepgen.cli.console import output
 from hepgen.cli.options import Common, own, with_common
+
+if TYPE_CHECKING:
+    from hepgen.config.families import Family
+    from hepgen.config.methods import MorphMethod
 
 app = typer.Typer(
     help="What a recipe may say, and what one says in full.",
@@ -18,12 +23,15 @@ app = typer.Typer(
 )
 
 
-def schema(common: Common) -> None:
+def schema(
+    common: Common,
+    task: Annotated[Literal["generate", "morph"], own("--task", "Task of the recipe.", env=False)] = "generate",
+) -> None:
     """Print the JSON schema of a recipe: every key with its type, default, unit and meaning."""
     from hepgen.config.load import schema as recipe_schema
 
     del common
-    output().data(json.dumps(recipe_schema(), indent=2))
+    output().data(json.dumps(recipe_schema(task), indent=2))
 
 
 def show(
@@ -54,16 +62,28 @@ def families(common: Common, as_json: Annotated[bool, own("--json", "Print JSON 
     from hepgen.config.families import FAMILIES
 
     del common
+    _list(FAMILIES, as_json)
+
+
+def methods(common: Common, as_json: Annotated[bool, own("--json", "Print JSON instead of a table.")] = False) -> None:
+    """List the methods of morphing, what each is good for, and its options with their defaults."""
+    from hepgen.config.methods import METHODS
+
+    del common
+    _list(METHODS, as_json)
+
+
+def _list(known: Mapping[str, Family | MorphMethod], as_json: bool) -> None:
     sink = output()
-    options = {name: family.options().model_dump(mode="json") for name, family in FAMILIES.items()}
+    options = {name: one.options().model_dump(mode="json") for name, one in known.items()}
     if as_json:
-        sink.json({name: {"description": FAMILIES[name].description, "options": options[name]} for name in FAMILIES})
+        sink.json({name: {"description": known[name].description, "options": options[name]} for name in known})
         return
-    for name, family in FAMILIES.items():
-        sink.data(f"{name}: {family.description}")
+    for name, one in known.items():
+        sink.data(f"{name}: {one.description}")
         for option, value in options[name].items():
-            sink.data(f"  {option} = {json.dumps(value)}: {family.options.model_fields[option].description}")
+            sink.data(f"  {option} = {json.dumps(value)}: {one.options.model_fields[option].description}")
 
 
-for _command in (schema, show, families):
+for _command in (schema, show, families, methods):
     app.command()(with_common(_command))

@@ -9,7 +9,7 @@ import typer
 
 from hepgen.cli.console import Output, output
 from hepgen.cli.options import Common, own
-from hepgen.errors import InputFileError
+from hepgen.errors import InputFileError, UsageError
 
 if TYPE_CHECKING:
     from hepgen.events.reader import FileSource
@@ -26,6 +26,10 @@ def inspect(
     binning: Annotated[Path | None, own("--binning", "Binning of the voxels.", metavar="XML|YAML")] = None,
     as_json: Annotated[bool, own("--json", "Print JSON instead of tables.")] = False,
     config: Annotated[bool, own("--config", "Print a recipe for hepgen train instead of tables.", env=False)] = False,
+    morph_to: Annotated[
+        list[str] | None,
+        own("--morph-to", "With --config: a recipe that moves FILE onto this one.", env=False, metavar="FILE[:TREE]"),
+    ] = None,
 ) -> None:
     """Say what is in a file: trees, events, columns, ranges.
 
@@ -37,6 +41,8 @@ def inspect(
     from hepgen.representations.geometry import check_voxels, read_binning
 
     sink = output()
+    if morph_to and not config:
+        raise UsageError("--morph-to is for the recipe that --config prints", where="--morph-to", hint="add --config")
     geometry = read_binning(binning) if binning is not None else None
     first = locate(files)[0]
     trees = list_trees(first.path)
@@ -46,7 +52,13 @@ def inspect(
     display = sink.progress(unit="events")
     described = [describe(source, lambda done, total: display.update("reading", done, total)) for source in sources]
     sink.close_display()
-    if config:
+    if config and morph_to:
+        from hepgen.cli.propose_morph import propose_morph
+        from hepgen.events.reader import open_events
+
+        target = describe(open_events(morph_to, memory=common.batch_memory))
+        sink.data(propose_morph(files, morph_to, described[0], target, str(binning) if binning else None))
+    elif config:
         from hepgen.cli.propose import propose_recipe
 
         chosen = described[0].schema.tree if len(trees) > 1 and first.tree is None else None

@@ -19,7 +19,7 @@ from hepgen.events.summary import ColumnSummary, Description
 
 _NUMBERS_OF_EVENTS = {"run", "luminosityblock", "lumi", "lumiblock", "event", "eventnumber", "runnumber", "evt"}
 _MANY_ELEMENTS = 64
-_WEIGHTS = ("weight", "genWeight", "mcWeight", "event_weight", "eventWeight", "evtWeight", "mc_weight")
+WEIGHTS = ("weight", "genWeight", "mcWeight", "event_weight", "eventWeight", "evtWeight", "mc_weight")
 _FEW_COLUMNS = 3
 _FEW_TYPES = 16
 
@@ -37,23 +37,31 @@ def propose_recipe(files: Sequence[str], described: Description, binning: str | 
         UsageError: if these are showers and no binning was given, or there is no column to learn.
     """
     schema = described.schema
-    data: dict[str, Any] = {"files": [_absolute(name) for name in files]}
+    data: dict[str, Any] = {"files": [absolute(name) for name in files]}
     if tree is not None:
         data["tree"] = tree
     stem = re.split(r"\.\w+(?=:|$)", Path(files[0].lstrip("@")).name)[0]
-    if schema.convention in {"calochallenge", "par04"} or (binning is not None and "voxel_energy" in schema):
-        representation, notes = _calorimeter(schema, binning), ["energies in MeV, lengths in mm"]
+    if is_shower(schema, binning):
+        representation, notes = calorimeter(schema, binning), ["energies in MeV, lengths in mm"]
     elif find_jets(schema) is not None:
-        return _recipe(stem, *_jets(described, data))
+        return write_recipe(stem, *_jets(described, data))
     else:
         chosen, notes = _table(described)
         data.update(chosen)
         representation = {"kind": "table"}
     further = {"training": {"calibrate": True}} if representation["kind"] == "table" else {}
-    return _recipe(stem, {"data": data, "representation": representation, "generator": "coupling", **further}, notes)
+    return write_recipe(
+        stem, {"data": data, "representation": representation, "generator": "coupling", **further}, notes
+    )
 
 
-def _recipe(stem: str, content: dict[str, Any], notes: Sequence[str]) -> str:
+def is_shower(schema: Schema, binning: str | None) -> bool:
+    """Whether these are showers in voxels."""
+    return schema.convention in {"calochallenge", "par04"} or (binning is not None and "voxel_energy" in schema)
+
+
+def write_recipe(stem: str, content: dict[str, Any], notes: Sequence[str]) -> str:
+    """The text of a recipe, checked, under a comment that says where it comes from."""
     name = re.sub(r"[^\w-]+", "-", stem).strip("-") or "surrogate"
     recipe = {"schema_version": 1, "name": name, **content}
     parse_recipe(recipe)
@@ -61,7 +69,7 @@ def _recipe(stem: str, content: dict[str, Any], notes: Sequence[str]) -> str:
     return "".join(f"# {line}\n" for line in head) + format_yaml(recipe)
 
 
-def _calorimeter(schema: Schema, binning: str | None) -> dict[str, Any]:
+def calorimeter(schema: Schema, binning: str | None) -> dict[str, Any]:
     if binning is None:
         raise UsageError(
             "a recipe for showers needs the binning, which the file does not hold",
@@ -73,7 +81,7 @@ def _calorimeter(schema: Schema, binning: str | None) -> dict[str, Any]:
         for column in schema
         if column.name not in {"incident_energy", "voxel_energy", "SimTime"}
         and not (column.jagged or column.shape)
-        and not _numbers_events(column)
+        and not numbers_events(column)
     ]
     representation: dict[str, Any] = {"kind": "calorimeter", "binning": str(Path(binning).absolute())}
     return {**representation, "conditions": further} if further else representation
@@ -83,7 +91,7 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
     """What a recipe says of jets with constituents, and what a reader should know about the choice."""
     columns = find_jets(described.schema)
     lists = {one.counter for one in described.schema if one.counter}
-    weight = next((name for name in _WEIGHTS if name in described.schema), None)
+    weight = next((name for name in WEIGHTS if name in described.schema), None)
     if weight is not None:
         data["weight"] = weight
     left_out = []
@@ -93,7 +101,7 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
         if column.name == weight or column.name in lists or (columns is not None and column.name in columns.names):
             continue
         of_constituents = column.jagged and not column.shape
-        if _numbers_events(column) or not (of_constituents or not column.shape) or not _has_numbers(summary):
+        if numbers_events(column) or not (of_constituents or not column.shape) or not _has_numbers(summary):
             left_out.append(column.name)
         elif not column.jagged and summary.distinct is not None and 1 < len(summary.distinct) <= _FEW_TYPES:
             conditions.append(column.name)
@@ -121,7 +129,7 @@ def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
         if not summary.column.jagged
         and math.prod(summary.column.shape) <= _MANY_ELEMENTS
         and summary.column.name not in counters
-        and not _numbers_events(summary.column)
+        and not numbers_events(summary.column)
         and _has_numbers(summary)
     ]
     objects = Counter(
@@ -131,7 +139,7 @@ def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
     )
     if objects and (schema.convention == "nanoaod" or len(learned) < _FEW_COLUMNS):
         return _objects(described, objects)
-    weight = next((name for name in _WEIGHTS if name in learned), None)
+    weight = next((name for name in WEIGHTS if name in learned), None)
     if not set(learned) - {weight}:
         raise UsageError(
             "no column of numbers to learn", where=f"tree '{schema.tree}'", hint="choose another tree: FILE:TREE"
@@ -174,7 +182,7 @@ def _has_numbers(summary: ColumnSummary) -> bool:
     return summary.values == 0 or summary.low <= summary.high
 
 
-def _numbers_events(column: Column) -> bool:
+def numbers_events(column: Column) -> bool:
     return is_identity(column) or column.name.lower() in _NUMBERS_OF_EVENTS
 
 
@@ -194,7 +202,7 @@ def _short(names: Sequence[str], kept: Sequence[str]) -> list[str]:
     return list(short)
 
 
-def _absolute(name: str) -> str:
+def absolute(name: str) -> str:
     if "://" in name:
         return name
     mark, path = ("@", name[1:]) if name.startswith("@") else ("", name)

@@ -14,7 +14,7 @@ from hepgen.config.recipe import Recipe, TrainingRecipe
 from hepgen.config.representation import RepresentationRecipe
 from hepgen.errors import suggest
 
-__all__ = ["MorphRecipe", "SideRecipe"]
+__all__ = ["MorphRecipe", "SideRecipe", "WeightsRecipe"]
 
 
 class SideRecipe(Part):
@@ -32,6 +32,17 @@ class SideRecipe(Part):
     """Factor on the weights of a file, such as a cross-section per event, by a glob of the file's name."""
     define: dict[str, str] = {}
     """Helpers of the cut, by name: expressions of columns."""
+
+
+class WeightsRecipe(Part):
+    """How ratios of densities become weights; for methods that weight."""
+
+    quantile: float | None = Field(0.999, gt=0, le=1)
+    """Ratios above that of this share of the source's events are cut to it; not cut if null."""
+    most: float | None = Field(None, gt=0)
+    """Largest ratio, if the cut at the quantile is larger."""
+    total: Literal["source", "target"] = "source"
+    """Whose sum of weights the weighted events have: the source's changes shapes only, the target's the yield, too."""
 
 
 class MorphRecipe(Part):
@@ -70,6 +81,8 @@ class MorphRecipe(Part):
     """Options by method."""
     training: TrainingRecipe = TrainingRecipe()
     """How a method that is trained by gradients is trained."""
+    weights: WeightsRecipe = WeightsRecipe()
+    """How ratios become weights."""
     block_size: int = Field(10_000, ge=1)
     """Events per block, the unit of random numbers of ``hepgen morph``."""
     closure: bool = False

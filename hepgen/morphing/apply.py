@@ -27,6 +27,7 @@ from hepgen.morphing.base import Reweighting, Transport
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.ranges import outside
 from hepgen.morphing.wanted import KeptConditions, Wanted
+from hepgen.morphing.weighting import WeightScale, WeightTally
 from hepgen.surrogate.provenance import peak_memory
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.seeds import draw, fresh_seed, stream, uniform
@@ -111,7 +112,7 @@ class Morphing:
         self.outside = 0
         self.unmoved = 0
         self._distance = 0.0
-        self._weights = np.zeros(2)
+        self.tally = WeightTally()
         self.events = 0
         self._check()
         self.schema = self._schema()
@@ -126,7 +127,7 @@ class Morphing:
     @property
     def effective(self) -> float:
         """Effective number of events so far, by their new weights."""
-        return math.nan if self.model.moves else float(self._weights[0] ** 2 / max(self._weights[1], 1e-300))
+        return math.nan if self.model.moves else self.tally.effective
 
     def _check(self) -> None:
         method = self.model.method
@@ -141,12 +142,14 @@ class Morphing:
                 hint="train with source and target exchanged",
             )  # fmt: skip
         schema = self._source.schema
-        for name in self.model.schema.names:
+        weight = self.model.facts.get("weighting", {}).get("column")
+        for name in [*self.model.schema.names, *([weight] if weight else [])]:
             if name not in schema:
                 raise InputFileError(
                     f"no column '{name}', which the model needs", where=f"tree '{schema.tree}'",
                     hint=suggest(name, schema.names),
                 )  # fmt: skip
+        for name in self.model.schema.names:
             known, given = self.model.schema[name].unit, schema[name].unit
             if known and given and known != given:
                 raise InputFileError(
@@ -294,7 +297,30 @@ class Morphing:
         return {name: ak.to_numpy(events[name]) for name in changed}, distance.numpy()
 
     def _weigh(self, block: int, batch: ak.Array, rows: NDArray[np.int64], columns: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Weights of a block; an event that is kept as it is keeps its weight."""
+        method, facts = self.model.method, self.model.facts["weighting"]
+        if not isinstance(method, Reweighting):
+            raise TypeError("this model gives no weights")
+        stage = self._space.stage
+        noise = uniform(stream(self.seed, block, 0, 0, _ENCODE), self.model.block_size, stage.noise)[: len(batch)]
+        with torch.inference_mode():
+            physical = self.model.representation.pack(batch[list(self.model.schema.names)])
+            x, condition = self._space.features(stage.name, self.model.representation.encode(physical), noise)
+            logs = method.log_ratio(x.to(self.model.device), condition.to(self.model.device)).cpu().double().numpy()
+        column = facts["column"]
+        weight = np.ones(len(batch)) if column not in columns else np.asarray(columns[column], dtype=np.float64)
+        kept = np.ones(len(batch), dtype=bool)
+        kept[rows[~np.isnan(logs[rows])]] = False
+        moved = ~kept
+        new = weight.copy()
+        new[moved] = self.tally.update(logs[moved], weight[moved], self._scale)
+        columns[WEIGHT] = new
+        self.unmoved += int(kept.sum())
+
+    @cached_property
+    def _scale(self) -> WeightScale:
+        facts = self.model.facts["weighting"]
+        return WeightScale(math.inf if facts["log_most"] is None else facts["log_most"], facts["log_norm"])
 
 
 def _any(flags: Mapping[str, Flags], size: int) -> Flags:
@@ -381,5 +407,6 @@ def morph_to_file(
     seconds = time.perf_counter() - begun
     return MorphSummary(
         str(path), morphing.events, morphing.outside, morphing.unmoved, morphing.distance, morphing.effective,
-        morphing.seed, seconds, morphing.events / max(1e-9, seconds), peak_memory(), tuple(writer.notes),
+        morphing.seed, seconds, morphing.events / max(1e-9, seconds), peak_memory(),
+        (*writer.notes, *(() if model.moves else morphing.tally.doubts())),
     )  # fmt: skip

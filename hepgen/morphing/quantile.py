@@ -67,7 +67,9 @@ class QuantileMorph(Transport):
         centres = np.zeros(1)
         if self.conditions and self.options.bins > 1:
             pooled = np.concatenate([condition for _, condition, _ in arrays.values()])
-            edges = np.unique(np.quantile(pooled, np.linspace(0, 1, self.options.bins + 1)[1:-1]))
+            # Edges are values of the sample, which lie in the bin above them: none is empty, with discrete conditions too.
+            edges = np.unique(np.quantile(pooled, np.linspace(0, 1, self.options.bins + 1)[1:-1], method="higher"))
+            edges = edges[edges > pooled.min()]
             places = {name: np.searchsorted(edges, c, side="right") for name, (_, c, _) in arrays.items()}
             every = np.searchsorted(edges, pooled, side="right")
             centres = np.array([pooled[every == k].mean() for k in range(len(edges) + 1)])
@@ -113,9 +115,12 @@ class QuantileMorph(Transport):
 
 def _piecewise_linear(x: Tensor, begin: Tensor, end: Tensor) -> Tensor:
     """x (events, features) through the knots ``begin`` to ``end``, (events or 1, features, knots); shifted beyond them."""
-    count = begin.shape[2]
-    knots = begin.expand(len(x), -1, -1).contiguous()
-    upper = torch.searchsorted(knots, x.unsqueeze(2)).clamp(1, count - 1)
+    # Knots that all events share are searched once for each feature, not copied for each event.
+    if len(begin) == 1:
+        upper = torch.searchsorted(begin[0], x.T.contiguous()).T.unsqueeze(2)
+    else:
+        upper = torch.searchsorted(begin.contiguous(), x.unsqueeze(2).contiguous())
+    upper = upper.clamp(1, begin.shape[2] - 1)
 
     def at(table: Tensor, index: Tensor) -> Tensor:
         return table.expand(len(x), -1, -1).gather(2, index).squeeze(2)

@@ -18,10 +18,11 @@ from hepgen.config.representation import CalorimeterRecipe, TableRecipe
 from hepgen.errors import ConfigError
 from hepgen.events.source import EventSource
 from hepgen.generators.base import StageBatch
-from hepgen.morphing.base import Method, build_method
+from hepgen.morphing.base import Method, Reweighting, build_method
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.ranges import ranges_of
 from hepgen.morphing.space import JoinedSpace
+from hepgen.morphing.weighting import fit_scale
 from hepgen.representations.base import Representation
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
@@ -168,14 +169,17 @@ def train_morph(
     folder.write_provenance(session.content)
     source = sides["source"].data
     given = {"source": recipe.source, "target": recipe.source if recipe.closure else recipe.target}
-    facts = {
+    facts: dict[str, Any] = {
         "ranges": {which: _ranges(sides[which].data) for which in SIDES},
         "derived": source.facts()["derived"],
         "split": source.rule.to_dict(),
         "cut": {which: {"expression": side.cut, "define": side.define} for which, side in given.items()},
     }
+    method = method.eval().requires_grad_(False)
+    if isinstance(method, Reweighting):
+        facts["weighting"] = _weighting(recipe, method, space, caches, session.seed)
     model = MorphModel(
-        representation, method.eval().requires_grad_(False).to(chosen), options, source.learned, plain,
+        representation, method.to(chosen), options, source.learned, plain,
         session.content, facts,
     )  # fmt: skip
     model.save(folder.model)
@@ -245,6 +249,24 @@ def _sample(space: JoinedSpace, cache: EncodedCache, method: Method, which: str,
         torch.cat([part.condition for part in parts]),
         torch.cat(weights) if weights else None,
     )
+
+
+def _weighting(recipe: MorphRecipe, method: Reweighting, space: JoinedSpace, caches: Any, seed: int) -> dict[str, Any]:
+    """What turns ratios into weights, fitted on the source's training events."""
+    cache, target = caches["source"][0], caches["target"][0]
+    sample = _sample(space, cache, method, "source", seed)
+    with torch.inference_mode():
+        pieces = zip(sample.x.split(_CHUNK), sample.condition.split(_CHUNK), strict=True)
+        logs = torch.cat([method.log_ratio(x, condition) for x, condition in pieces]).double().numpy()
+    weight = np.ones(len(logs)) if sample.weight is None else sample.weight.double().numpy()
+    chosen = recipe.weights
+    # Weights of the sample have the mean 1; those of the target are put on the same scale.
+    total = None
+    if chosen.total == "target":
+        total = len(logs) * target.mean_weight * target.size / (cache.mean_weight * cache.size)
+    scale = fit_scale(logs, weight, quantile=chosen.quantile, most=chosen.most, total=total)
+    log_most = scale.log_most if np.isfinite(scale.log_most) else None
+    return {"log_most": log_most, "log_norm": scale.log_norm, "column": recipe.source.weight}
 
 
 def _settings(recipe: MorphRecipe) -> TrainingSettings:

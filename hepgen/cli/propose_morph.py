@@ -1,0 +1,68 @@
+"""A recipe between two files that were only just looked at: what ``hepgen inspect SOURCE --morph-to TARGET --config`` prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from hepgen.cli.propose import WEIGHTS, absolute, calorimeter, is_shower, write_recipe
+from hepgen.errors import UsageError
+from hepgen.events.summary import ColumnSummary, Description
+
+METHOD = "flows_for_flows"
+
+
+def propose_morph(
+    source: Sequence[str], target: Sequence[str], ours: Description, theirs: Description, binning: str | None
+) -> str:
+    """The text of a recipe with ``task: morph`` that ``hepgen train`` accepts as it is.
+
+    Args:
+        source, target: the inputs as they were given; written as absolute paths.
+        ours, theirs: what one pass over them found.
+        binning: path of the binning of a calorimeter, where one was given.
+
+    Raises:
+        UsageError: if the two have no column in common that could be moved.
+    """
+    sides: dict[str, dict[str, Any]] = {
+        "source": {"files": [absolute(name) for name in source]},
+        "target": {"files": [absolute(name) for name in target]},
+    }
+    for side, described in zip(sides.values(), (ours, theirs), strict=True):
+        weight = next((name for name in WEIGHTS if name in described.schema), None)
+        if weight is not None:
+            side["weight"] = weight
+    notes = [f"`hepgen config methods` lists what can stand in the place of {METHOD}"]
+    content: dict[str, Any] = {"task": "morph", **sides}
+    if is_shower(ours.schema, binning):
+        content["representation"] = calorimeter(ours.schema, binning)
+        notes.append("events keep their incident energy; energies in MeV, lengths in mm")
+        return write_recipe("morph", {**content, "method": "matching"}, notes)
+    other = {one.column.name: one for one in theirs.columns}
+    taken = [one.column.name for one in ours.columns if _moves(one, other.get(one.column.name))]
+    if not taken:
+        raise UsageError(
+            "the two samples have no column in common that could be moved", where="--morph-to",
+            hint="their columns must have the same names",
+        )  # fmt: skip
+    left = [one.column.name for one in ours.columns if one.column.name not in taken]
+    if left:
+        notes.append(f"copied, not moved: {', '.join(left[:12])}{' ...' * (len(left) > 12)}")
+    notes.append(
+        "columns that shall stay as they are, and that the map depends on, are named in representation.conditions"
+    )
+    content.update(columns=taken, representation={"kind": "table"}, method=METHOD)
+    return write_recipe("morph", content, notes)
+
+
+def _moves(one: ColumnSummary, other: ColumnSummary | None) -> bool:
+    """Whether a column is a number an event that both samples have and that varies in both."""
+    if other is None or one.column.jagged or one.column.shape or other.column.jagged or other.column.shape:
+        return False
+    from hepgen.cli.propose import numbers_events
+
+    if numbers_events(one.column) or one.column.name in WEIGHTS:
+        return False
+    return all(math.isfinite(side.low) and side.low < side.high for side in (one, other))

@@ -1,0 +1,327 @@
+"""From two samples to a map between them, and through files and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+from scipy.stats import ks_2samp
+
+from hepgen.config.load import parse_recipe
+from hepgen.config.methods import METHODS
+from hepgen.config.morph import MorphRecipe
+from hepgen.errors import HepgenError, InputFileError, ModelError, UsageError
+from hepgen.events.reader import open_events
+from hepgen.morphing.apply import MorphSummary, morph_to_file
+from hepgen.morphing.model import MorphModel
+from hepgen.morphing.wanted import DrawnFromFile, SetConditions
+from hepgen.runs.morph import train_morph
+from hepgen.sampling.conditions import parse_law
+from hepgen.surrogate.surrogate import Surrogate
+
+DATA = Path(__file__).parents[1] / "data"
+QCD, HARD = DATA / "dijets_qcd.root", DATA / "dijets_qcd_hard.root"
+FEATURES = ["m_j1", "delta_m", "tau21_1", "tau21_2", "delta_R"]
+Arrays = dict[str, Any]
+
+
+def _recipe(source: Path, target: Path, /, **more: Any) -> MorphRecipe:
+    content = {
+        "task": "morph", "name": "test", "source": {"files": [str(source)]}, "target": {"files": [str(target)]},
+        "representation": {"kind": "table"}, "method": "quantile", "training": {"steps": 20, "batch_size": 128},
+    }  # fmt: skip
+    recipe = parse_recipe({**content, **more})
+    assert isinstance(recipe, MorphRecipe)
+    return recipe
+
+
+def _train(folder: Path, source: Path, target: Path, /, **more: Any) -> MorphModel:
+    return train_morph(_recipe(source, target, **more), folder, seed=3)
+
+
+def _apply(model: MorphModel, source: Path, out: Path, **options: Any) -> MorphSummary:
+    return morph_to_file(model, open_events(str(source)), out, seed=7, force=True, **options)
+
+
+def _read(path: Path) -> ak.Array:
+    with uproot.open(path) as file:
+        return file["events"].arrays()
+
+
+def _write(path: Path, columns: Arrays) -> Path:
+    with uproot.recreate(path) as file:
+        file["events"] = columns
+    return path
+
+
+def _columns(path: Path, size: int | None = None) -> Arrays:
+    events = _read(path)[:size]
+    return {name: np.asarray(events[name]) for name in events.fields}
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> tuple[MorphModel, Path, ak.Array]:
+    """A quantile morph of six columns, and what it makes of the source."""
+    folder = tmp_path_factory.mktemp("morph")
+    model = _train(folder / "run", QCD, HARD, columns=["m_jj", *FEATURES])
+    _apply(MorphModel.load(folder / "run"), QCD, folder / "moved.root")
+    return model, folder, _read(folder / "moved.root")
+
+
+def test_the_source_looks_like_the_target_and_keeps_what_is_not_moved(moved: Any) -> None:
+    _, _, events = moved
+    before, target = _read(QCD), _read(HARD)
+    for name in FEATURES:
+        assert ks_2samp(events[name], target[name]).pvalue > 0.05
+        assert events[name].type == before[name].type
+        assert not np.array_equal(events[name], before[name])
+    for name in ("j1_pt", "j2_eta"):
+        assert np.array_equal(events[name], before[name])
+    assert set(events.fields) == {*before.fields, "morph_distance", "morph_outside"}
+    assert float(ak.mean(events.morph_distance)) > 0.05
+    assert not ak.any(events.morph_outside)
+
+
+def test_an_event_does_not_depend_on_how_many_there_are(moved: Any, tmp_path: Path) -> None:
+    model, _, events = moved
+    few = _write(tmp_path / "few.root", _columns(QCD, 700))
+    _apply(model, few, tmp_path / "out.root")
+    for name in FEATURES:
+        assert np.array_equal(_read(tmp_path / "out.root")[name], events[name][:700])
+
+
+def test_the_inverse_leads_back(moved: Any, tmp_path: Path) -> None:
+    model, folder, _ = moved
+    there = _columns(folder / "moved.root")
+    plain = _write(tmp_path / "there.root", {n: v for n, v in there.items() if not n.startswith("morph")})
+    _apply(model, plain, tmp_path / "back.root", inverse=True, policy="morph")
+    back, before = _read(tmp_path / "back.root"), _read(QCD)
+    for name in FEATURES:
+        width = np.std(before[name])
+        assert np.quantile(np.abs(back[name] - before[name]) / width, 0.99) < 1e-3
+
+
+@pytest.mark.parametrize("form", ["moved.root", "moved.h5"])
+def test_lists_arrays_weights_and_order_are_copied(moved: Any, tmp_path: Path, form: str) -> None:
+    model, _, _ = moved
+    columns = _columns(QCD, 300)
+    random = np.random.default_rng(0)
+    lists = ak.Array([random.normal(size=k % 4).astype(np.float32) for k in range(300)])
+    rich = {**columns, "hits": lists, "cells": random.normal(size=(300, 2, 3)), "weight": random.normal(size=300)}
+    _apply(model, _write(tmp_path / "rich.root", rich), tmp_path / form, old_values=True)
+    source = open_events(str(tmp_path / form))
+    events = ak.concatenate(list(source.batches()))
+    assert events.hits.to_list() == lists.to_list()
+    assert np.array_equal(events.cells, rich["cells"])
+    assert np.array_equal(events.weight, rich["weight"])
+    assert np.array_equal(events.m_j1_before, columns["m_j1"])
+    assert "j1_pt_before" not in source.schema
+
+
+def test_whole_numbers_and_angles_stay_what_they_are(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    size = 4000
+
+    def sample(rate: float, shift: float) -> Arrays:
+        phi = (random.vonmises(shift, 2.0, size) + 0.0).astype(np.float32)
+        return {"n": random.poisson(rate, size).astype(np.int32), "phi": phi, "x": random.normal(shift, 1.0, size)}
+
+    source = _write(tmp_path / "a.root", sample(3.0, 0.0))
+    target = _write(tmp_path / "b.root", sample(5.0, 0.5))
+    columns = {"phi": {"kind": "cyclic", "period": 2 * np.pi}}
+    model = _train(tmp_path / "run", source, target, representation={"kind": "table", "columns": columns})
+    _apply(model, source, tmp_path / "c.root")
+    events, true = _read(tmp_path / "c.root"), _read(target)
+    assert str(events.n.type).endswith("int32")
+    assert set(np.unique(events.n)) <= set(range(20))
+    assert float(np.mean(events.n)) == pytest.approx(float(np.mean(true.n)), abs=0.15)
+    assert float(np.max(np.abs(events.phi))) <= np.pi + 1e-5
+    assert ks_2samp(events.phi, true.phi).pvalue > 0.01
+
+
+def test_events_beyond_the_training_are_refused_kept_or_morphed_and_always_flagged(moved: Any, tmp_path: Path) -> None:
+    model, _, _ = moved
+    columns = _columns(QCD, 200)
+    columns["m_j1"][7] = 9e4
+    strange = _write(tmp_path / "strange.root", columns)
+    with pytest.raises(InputFileError, match=r"1 of 200 events .* 'm_j1'"):
+        _apply(model, strange, tmp_path / "no.root", policy="refuse")
+    assert not (tmp_path / "no.root").exists()
+    kept = _apply(model, strange, tmp_path / "kept.root", policy="keep")
+    events = _read(tmp_path / "kept.root")
+    assert (kept.outside, kept.unmoved) == (1, 1)
+    assert np.flatnonzero(events.morph_outside).tolist() == [7]
+    assert events.m_j1[7] == columns["m_j1"][7]
+    assert events.morph_distance[7] == 0
+    _apply(model, strange, tmp_path / "all.root", policy="morph")
+    events = _read(tmp_path / "all.root")
+    assert events.m_j1[7] < 1e4  # no value leaves the range that was seen
+    assert np.flatnonzero(events.morph_outside).tolist() == [7]
+
+
+def test_events_that_the_cut_leaves_out_are_copied(tmp_path: Path) -> None:
+    cut = {"source": {"files": [str(QCD)], "cut": "m_jj > heavy", "define": {"heavy": "2700 + 0 * m_jj"}}}
+    model = _train(tmp_path / "run", QCD, HARD, columns=FEATURES, **cut)
+    summary = _apply(model, QCD, tmp_path / "out.root")
+    events, before = _read(tmp_path / "out.root"), _read(QCD)
+    light = np.asarray(before.m_jj) <= 2700
+    assert summary.outside == light.sum() > 0
+    assert np.array_equal(events.m_j1[light], before.m_j1[light])
+    assert np.mean(np.asarray(events.m_j1 != before.m_j1)[~light]) > 0.99
+
+
+def test_events_can_be_given_other_conditions(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+
+    def sample(scale: float, size: int = 6000) -> Arrays:
+        mass = random.uniform(1.0, 2.0, size)
+        return {"m": mass, "x": random.normal(scale * mass, 0.4)}
+
+    source, target = _write(tmp_path / "a.root", sample(2.0)), _write(tmp_path / "b.root", sample(3.0))
+    given = {"representation": {"kind": "table", "conditions": ["m"]}, "options": {"quantile": {"bins": 20}}}
+    model = _train(tmp_path / "run", source, target, columns=["x"], **given)
+    _apply(model, source, tmp_path / "own.root")
+    own = _read(tmp_path / "own.root")
+    assert np.array_equal(own.m, _read(source).m)
+    assert float(np.mean(own.x - 3 * own.m)) == pytest.approx(0, abs=0.05)
+    wanted = SetConditions([parse_law("m=1.5")], model)
+    _apply(model, source, tmp_path / "set.root", wanted=wanted, old_values=True)
+    there = _read(tmp_path / "set.root")
+    assert set(np.unique(there.m)) == {1.5}
+    assert float(np.mean(there.x)) == pytest.approx(4.5, abs=0.05)
+    assert np.array_equal(there.m_before, own.m)
+    heavy = _write(tmp_path / "heavy.root", {"m": random.uniform(1.9, 1.99, 50)})
+    _apply(model, source, tmp_path / "from.root", wanted=DrawnFromFile(open_events(str(heavy)), model))
+    assert float(np.mean(_read(tmp_path / "from.root").x)) == pytest.approx(3 * 1.945, abs=0.1)
+    with pytest.raises(HepgenError, match=r"outside the range of the training, 1\S* to 1.99"):
+        SetConditions([parse_law("m=2.5")], model)
+    with pytest.raises(UsageError, match="no condition"):
+        SetConditions([parse_law("x=2.5")], model)
+
+
+def test_weights_of_the_target_count(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    source = _write(tmp_path / "a.root", {"x": random.normal(0, 1, 4000)})
+    values = np.concatenate([random.normal(-1, 0.5, 4000), random.normal(1, 0.5, 4000), random.normal(-1, 0.5, 4000)])
+    weight = np.repeat([0.5, 1.0, -0.5], 4000)  # the negative weights take away what the first part says
+    target = _write(tmp_path / "b.root", {"x": values, "w": weight})
+    model = _train(tmp_path / "run", source, target, columns=["x"], target={"files": [str(target)], "weight": "w"})
+    _apply(model, source, tmp_path / "c.root")
+    assert float(np.mean(_read(tmp_path / "c.root").x)) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_closure_test_moves_within_its_statistics(tmp_path: Path) -> None:
+    model = _train(tmp_path / "run", QCD, HARD, columns=FEATURES, closure=True)
+    _apply(model, QCD, tmp_path / "out.root")
+    events, before = _read(tmp_path / "out.root"), _read(QCD)
+    for name in FEATURES:
+        shift = np.mean(np.asarray(events[name]) - np.asarray(before[name])) / np.std(before[name])
+        assert abs(shift) < 4 * np.sqrt(4 / len(before))
+
+
+def _scaled(name: str, factor: float) -> Callable[[Arrays], Arrays]:
+    return lambda columns: {**columns, name: columns[name] * np.float32(factor)}
+
+
+WRONG: list[tuple[str, Callable[[Arrays], Arrays], dict[str, Any], str]] = [
+    ("a column less", lambda c: {n: v for n, v in c.items() if n != "m_j1"}, {"columns": ["*"]}, "no column m_j1"),
+    ("other units", _scaled("m_j1", 1e5), {}, r"'m_j1' has nothing in common .*in the source.*in the target"),
+    ("weights of zero", lambda c: {**c, "w": np.zeros(len(c["m_jj"]))}, {"weight": "w"}, "weights .*positive"),
+    ("too few", lambda c: {n: v[:90] for n, v in c.items()}, {}, "the target has 83 training events"),
+    (
+        "conditions apart", lambda c: {**c, "m_jj": c["m_jj"] + 1e4},
+        {"representation": {"kind": "table", "conditions": ["m_jj"]}}, "'m_jj' has nothing in common",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "change", "more", "message"), WRONG, ids=[one[0] for one in WRONG])
+def test_two_samples_that_do_not_go_together(
+    label: str, change: Callable[[Arrays], Arrays], more: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    del label
+    target = _write(tmp_path / "b.root", change(_columns(HARD)))
+    given = {"columns": FEATURES, **more}
+    if weight := given.pop("weight", None):
+        given["target"] = {"files": [str(target)], "weight": weight}
+    with pytest.raises(InputFileError, match=message):
+        _train(tmp_path / "run", QCD, target, **given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_units_that_differ_are_refused(tmp_path: Path) -> None:
+    from hepgen.events.schema import Column, Schema
+    from hepgen.events.writer import create_writer
+
+    files = []
+    for name, unit in (("a", "GeV"), ("b", "MeV")):
+        files.append(tmp_path / f"{name}.h5")
+        with create_writer(files[-1], Schema((Column("pt", "float64", unit=unit),))) as writer:
+            writer.write(ak.Array({"pt": np.random.default_rng(0).normal(size=500)}))
+    with pytest.raises(InputFileError, match="'pt' is in GeV in the source and in MeV in the target"):
+        _train(tmp_path / "run", *files)
+
+
+def test_a_morph_and_a_surrogate_are_not_taken_for_each_other(moved: Any) -> None:
+    _, folder, _ = moved
+    with pytest.raises(ModelError, match="task 'morph': it generates no events"):
+        Surrogate.load(folder / "run")
+    with pytest.raises(ModelError, match="task 'generate'"):
+        MorphModel.load(Path(__file__).parents[2] / "models" / "ttbar")
+
+
+def test_showers_are_moved_by_the_same_recipe(tmp_path: Path) -> None:
+    """Photons whose response is 5 % too low and smeared, moved onto the right ones."""
+    import h5py
+
+    with h5py.File(DATA / "photons.hdf5") as file:
+        columns = {name: file[name][:] for name in ("incident_energies", "showers")}
+    random = np.random.default_rng(0)
+    factor = 0.95 * random.lognormal(0, 0.03, (len(columns["showers"]), 1))
+    with h5py.File(tmp_path / "wrong.hdf5", "w") as file:
+        file["incident_energies"] = columns["incident_energies"]
+        file["showers"] = columns["showers"] * factor
+    representation = {"kind": "calorimeter", "binning": str(DATA / "binning_photons.xml")}
+    model = _train(tmp_path / "run", tmp_path / "wrong.hdf5", DATA / "photons.hdf5", representation=representation)
+    _apply(model, tmp_path / "wrong.hdf5", tmp_path / "right.hdf5")
+    with h5py.File(tmp_path / "right.hdf5") as file:
+        made, energies = file["showers"][:], file["incident_energies"][:]
+    assert np.array_equal(energies, columns["incident_energies"])
+    assert made.min() >= 0
+    ratio = (made.sum(1) / energies[:, 0]).mean() / (columns["showers"].sum(1) / energies[:, 0]).mean()
+    assert ratio == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_stores_and_applies(method: str, tmp_path: Path) -> None:
+    """The contract: what is trained is what is loaded, and every event comes back, finite, in its place."""
+    few = {name: values[:600] for name, values in _columns(HARD).items()}
+    target = _write(tmp_path / "b.root", few)
+    source = _write(tmp_path / "a.root", _columns(QCD, 600))
+    given = {"kind": "table", "conditions": ["m_jj"]}
+    model = _train(
+        tmp_path / "run", source, target, columns=FEATURES, method=method, representation=given,
+        options={"quantile": {"bins": 3}},
+    )  # fmt: skip
+    loaded = MorphModel.load(tmp_path / "run")
+    for name, tensor in model.method.state_dict().items():
+        assert np.array_equal(tensor, loaded.method.state_dict()[name])
+    first = _apply(model, source, tmp_path / "one.root")
+    _apply(loaded, source, tmp_path / "two.root")
+    one, two, before = (_read(path) for path in (tmp_path / "one.root", tmp_path / "two.root", source))
+    assert one.to_list() == two.to_list()
+    assert first.events == len(one) == len(before)
+    assert np.array_equal(one.m_jj, before.m_jj)
+    assert np.array_equal(one.j1_phi, before.j1_phi)
+    if not METHODS[method].weights:
+        for name in FEATURES:
+            assert np.isfinite(np.asarray(one[name])).all()
+            assert one[name].type == before[name].type
+    else:
+        assert np.isfinite(np.asarray(one.morph_weight)).all()
+        assert np.array_equal(one.m_j1, before.m_j1)
