@@ -96,7 +96,8 @@ class Forest(nn.Module):
         for _ in range(self._depth):
             goes_left = x.gather(1, feature[place]) <= threshold[place]
             place = first + torch.where(goes_left, left[place], right[place])
-        return value[place].double().sum(1) + self.baseline.double()
+        total: Tensor = value[place].double().sum(1)
+        return total + self.baseline.double()
 
 
 def below(threshold: FloatArray) -> NDArray[np.float32]:

@@ -74,7 +74,7 @@ class DecorrelationOptions(Part):
     """Number of splines, one after the other."""
     hidden: list[int] = Field([64, 64], min_length=1)
     """Widths of the hidden layers of the networks that choose the splines from the protected columns."""
-    bins: int = Field(16, ge=2)
+    bins: int = Field(8, ge=2)
     """Number of bins of each spline."""
     bound: float = Field(5.0, gt=0)
     """The splines act on [-bound, bound] of the standardised discriminant; outside, the map is the identity."""

@@ -76,7 +76,7 @@ class BoostedWeights(Reweighting):
                 )
             sides.append((features, weight))
         grow = self._by_histograms if self.options.engine == "sklearn" else self._by_hep_ml
-        self.forest = grow(*sides, random)
+        self.forest = grow(sides[0], sides[1], random)
 
     def log_ratio(self, x: Tensor, condition: Tensor) -> Tensor:
         ratio: Tensor = self.forest(torch.cat([x, condition], 1))
