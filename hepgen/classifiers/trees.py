@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 
 from hepgen.classifiers.base import Array, FloatArray, LabelledEvents
+from hepgen.classifiers.forest import Forest, Tree
 from hepgen.errors import UsageError
 
 
 @dataclass(frozen=True)
 class TreeOptions:
-    """Options of scikit-learn's ``HistGradientBoostingClassifier``."""
+    """Options of scikit-learn's ``HistGradientBoostingClassifier``; ``l2`` is its ``l2_regularization``."""
 
     rounds: int = 300
     learning_rate: float = 0.1
     leaves: int = 31
     min_leaf: int = 40
     patience: int = 20
+    depth: int | None = None
+    l2: float = 0.0
 
 
 class BoostedTrees:
@@ -52,6 +55,8 @@ class BoostedTrees:
             max_iter=self.options.rounds,
             learning_rate=self.options.learning_rate,
             max_leaf_nodes=self.options.leaves,
+            max_depth=self.options.depth,
+            l2_regularization=self.options.l2,
             min_samples_leaf=self.options.min_leaf,
             early_stopping=True,
             n_iter_no_change=self.options.patience,
@@ -75,6 +80,32 @@ class BoostedTrees:
         if self._trees is None:
             raise UsageError("a classifier must be trained before it predicts")
         return np.asarray(self._trees.predict_proba(self._binned(features)), dtype=np.float64)
+
+    def forest(self) -> Forest:
+        """The log odds of label 1 against label 0, the only other one, as plain arrays of numbers.
+
+        Raises:
+            UsageError: before ``fit``, or with more labels than two.
+        """
+        if self._trees is None or len(self._trees.classes_) != 2:
+            raise UsageError("only trees that were trained on two labels have log odds")
+        # scikit-learn keeps its trees to itself; a test compares what comes of them with what it predicts.
+        trees = []
+        for (grown,) in self._trees._predictors:
+            nodes = grown.nodes
+            inner = nodes["is_leaf"] == 0
+            edges = [self._below(int(node["feature_idx"]), node["num_threshold"]) for node in nodes[inner]]
+            threshold = np.zeros(len(nodes))
+            threshold[inner] = edges
+            left, right = (np.where(inner, nodes[side].astype(np.int64), -1) for side in ("left", "right"))
+            trees.append(Tree(nodes["feature_idx"].astype(np.int64), threshold, left, right, nodes["value"]))
+        return Forest.of(trees, float(np.ravel(self._trees._baseline_prediction)[0]))
+
+    def _below(self, feature: int, bin_threshold: float) -> float:
+        """The largest value that lies in a bin at or below this threshold: just under the upper edge of the bin."""
+        edges = self._edges[feature]
+        last = int(min(np.floor(bin_threshold), len(edges)))  # infinite where only what is missing goes right
+        return float(np.nextafter(edges[last], -np.inf)) if last < len(edges) else np.inf
 
     def _binned(self, features: Array) -> FloatArray:
         """Number of the quantile bin of each value, nan where it is missing.

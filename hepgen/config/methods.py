@@ -6,11 +6,11 @@ A new method is one module in ``hepgen/morphing/``, its options below, and one l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
-from hepgen.config.families import OptionsByFamily
+from hepgen.config.families import Activation, OptionsByFamily
 from hepgen.config.part import Part
 from hepgen.errors import ConfigError, suggest
 
@@ -22,6 +22,68 @@ class QuantileOptions(Part):
     """Number of quantiles that are stored; between them the map is linear."""
     bins: int = Field(10, ge=1)
     """Number of bins of equal content of the first condition, each with a map of its own, interpolated between centres."""
+
+
+Ratio = Literal["joint", "conditional", "parametrised"]
+
+
+class ClassifierOptions(Part):
+    """Weights by networks that tell the samples apart (DCTR, arXiv 1907.08209)."""
+
+    hidden: list[int] = Field([128, 128, 128], min_length=1)
+    """Widths of the hidden layers."""
+    activation: Activation = "silu"
+    """Activation function."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout, in training only; it fades with the learning rate."""
+    ensemble: int = Field(1, ge=1)
+    """Number of networks, trained side by side from different starts; their log ratios are averaged."""
+    bound: float = Field(10.0, gt=0)
+    """Log ratios lie within this distance of 0, smoothly: where weights of both signs cancel, no ratio grows without end."""
+    ratio: Ratio = "joint"
+    """joint: of features and conditions, the source's conditions become the target's too; conditional: of features at
+    their condition, the conditions stay as they are; parametrised: the source knows no condition, and is reweighted to
+    the one that is asked for (arXiv 1907.08209)."""
+
+
+class BoostedOptions(Part):
+    """Weights by boosted trees: of hep_ml (arXiv 1608.05806), or scikit-learn's."""
+
+    engine: Literal["sklearn", "hep_ml"] = "sklearn"
+    """sklearn: histogram trees on the log loss, stopped where a tenth of the events that is kept aside shows no gain;
+    hep_ml: trees on the symmetrised chi2 (GBReweighter), all of them kept, no negative weights; it wants `pip install 'hepgen[hep_ml]'`."""
+    trees: int | None = Field(None, ge=1)
+    """Number of trees, at most; not set: 500 (sklearn), 40 (hep_ml)."""
+    learning_rate: float | None = Field(None, gt=0, le=1)
+    """Share of a tree's values that is taken; not set: 0.1 (sklearn), 0.2 (hep_ml)."""
+    depth: int = Field(3, ge=1, le=12)
+    """Largest depth of a tree."""
+    min_leaf: int = Field(200, ge=1)
+    """Fewest events of a leaf."""
+    regularisation: float | None = Field(None, ge=0)
+    """sklearn: L2 penalty of a leaf's value; hep_ml: events that are added to either sample in each leaf; not set: 50
+    (sklearn), 5 (hep_ml)."""
+    patience: int = Field(20, ge=1)
+    """sklearn: trees without a gain after which the training stops."""
+
+
+class DecorrelationOptions(Part):
+    """Decorrelation of a discriminant from protected columns by a conditional flow (arXiv 2211.02486)."""
+
+    layers: int = Field(2, ge=1)
+    """Number of splines, one after the other."""
+    hidden: list[int] = Field([64, 64], min_length=1)
+    """Widths of the hidden layers of the networks that choose the splines from the protected columns."""
+    bins: int = Field(8, ge=2)
+    """Number of bins of each spline."""
+    bound: float = Field(5.0, gt=0)
+    """The splines act on [-bound, bound] of the standardised discriminant; outside, the map is the identity."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout, in training only; it fades with the learning rate."""
+    activation: Activation = "silu"
+    """Activation function."""
+    output: Literal["uniform", "normal"] = "uniform"
+    """Law of the decorrelated discriminant on the events that train: uniform on (0, 1), or standard normal."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +113,20 @@ METHODS: dict[str, MorphMethod] = {
             "hepgen.morphing.quantile:QuantileMorph",
             QuantileOptions,
             "quantile morph of each column by itself: seconds to fit, knows no correlations",
+        ),
+        MorphMethod(
+            "classifier",
+            "hepgen.morphing.classifier:ClassifierWeights",
+            ClassifierOptions,
+            "weights by a network that tells the samples apart (DCTR, arXiv 1907.08209); no event moves",
+            weights=True,
+        ),
+        MorphMethod(
+            "boosted",
+            "hepgen.morphing.boosted:BoostedWeights",
+            BoostedOptions,
+            "weights by boosted trees (scikit-learn's, or hep_ml's reweighter): minutes to fit; no event moves",
+            weights=True,
         ),
     )
 }
