@@ -12,6 +12,8 @@ from pydantic_core import PydanticUndefined
 
 from hepgen.config.data import DataRecipe, SplitRecipe
 from hepgen.config.families import FAMILIES
+from hepgen.config.methods import METHODS
+from hepgen.config.morph import MorphRecipe, SideRecipe, WeightsRecipe
 from hepgen.config.part import Part
 from hepgen.config.recipe import Recipe, SamplingRecipe, StageRecipe, TrainingRecipe
 from hepgen.config.representation import CalorimeterRecipe, ColumnOptions, TableRecipe
@@ -70,6 +72,15 @@ SECTIONS: tuple[tuple[str, str, type[Part]], ...] = (
     ("training", "", TrainingRecipe),
     ("sampling", "", SamplingRecipe),
 )
+MORPH: tuple[tuple[str, str, type[Part]], ...] = (
+    (
+        "The recipe of a morph",
+        "`split`, `representation` and `training` are those above. What it does: [morphing.md](morphing.md).",
+        MorphRecipe,
+    ),
+    ("source, target", "", SideRecipe),
+    ("weights", "", WeightsRecipe),
+)
 
 
 def kind_of(annotation: Any) -> str:
@@ -115,6 +126,7 @@ def table(model: type[Part]) -> str:
     for name, field in model.model_fields.items():
         meaning = (
             (field.description or "")
+            .replace("\n", " ")
             .replace("|", "\\|")
             .replace("<objects>_*", "`objects`_\\*")
             .replace("Jet_*", "`Jet_*`")
@@ -136,6 +148,13 @@ def page() -> str:
     parts += [
         f"## options.{name}\n\n{summary(family.options)}\n\n{table(family.options)}\n"
         for name, family in FAMILIES.items()
+    ]
+    parts += [
+        f"## {title}\n\n{summary(model)} {text}".rstrip() + f"\n\n{table(model)}\n" for title, text, model in MORPH
+    ]
+    parts += [
+        f"## method: {name}\n\n{summary(method.options)}\n\n{table(method.options)}\n"
+        for name, method in METHODS.items()
     ]
     return "\n".join(parts)
 

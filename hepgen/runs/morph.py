@@ -19,6 +19,7 @@ from hepgen.errors import ConfigError
 from hepgen.events.source import EventSource
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import Method, Reweighting, build_method
+from hepgen.morphing.closure import closure_of
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.ranges import ranges_of
 from hepgen.morphing.space import JoinedSpace
@@ -182,6 +183,11 @@ def train_morph(
         representation, method.to(chosen), options, source.learned, plain,
         session.content, facts,
     )  # fmt: skip
+    if recipe.closure:
+        closure = closure_of(model, sides["source"].train, session.seed)
+        model.facts["closure"] = closure.to_dict()
+        for line in closure.words():
+            watcher.message(line)
     model.save(folder.model)
     for pair in caches.values():
         for cache in pair:

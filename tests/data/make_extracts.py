@@ -120,6 +120,8 @@ def main(data: Path) -> None:
     for name in ("binning_photons.xml", "binning_electrons.xml"):
         shutil.copyfile(data / "calo" / name, HERE / name)
     extract_tree(data / "events/ttbar_train.root", HERE / "ttbar.root", "events", 1500)
+    for name, rows in (("dijets_qcd", 3000), ("dijets_qcd_hard", 2000)):
+        extract_tree(data / f"events/{name}.root", HERE / f"{name}.root", "events", rows)
     extract_tree(data / "real/open-data-example.root", HERE / "muons.root", "Events", 1000)
     extract_tree(data / "real/nanoAOD_2015_CMS_Open_Data_ttbar.root", HERE / "nanoaod.root", "Events", 10)
     extract_tree(data / "real/uproot-HZZ.root", HERE / "hzz.root", "events", 200)

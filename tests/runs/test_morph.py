@@ -18,6 +18,7 @@ from hepgen.config.morph import MorphRecipe
 from hepgen.errors import HepgenError, InputFileError, ModelError, UsageError
 from hepgen.events.reader import open_events
 from hepgen.morphing.apply import MorphSummary, morph_to_file
+from hepgen.morphing.closure import closure_of
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.wanted import DrawnFromFile, SetConditions
 from hepgen.runs.morph import train_morph
@@ -216,12 +217,21 @@ def test_weights_of_the_target_count(tmp_path: Path) -> None:
 
 
 def test_a_closure_test_moves_within_its_statistics(tmp_path: Path) -> None:
-    model = _train(tmp_path / "run", QCD, HARD, columns=FEATURES, closure=True)
-    _apply(model, QCD, tmp_path / "out.root")
-    events, before = _read(tmp_path / "out.root"), _read(QCD)
-    for name in FEATURES:
-        shift = np.mean(np.asarray(events[name]) - np.asarray(before[name])) / np.std(before[name])
-        assert abs(shift) < 4 * np.sqrt(4 / len(before))
+    model = _train(tmp_path / "run", QCD, tmp_path / "never_read.root", columns=FEATURES, closure=True)
+    found = MorphModel.load(tmp_path / "run").facts["closure"]
+    assert found == model.facts["closure"]
+    assert found["holds"]
+    assert set(found["shifts"]) == set(FEATURES)
+    assert 0 < found["distance"] < 0.2
+
+
+def test_a_closure_test_sees_a_method_that_moves_too_much(tmp_path: Path) -> None:
+    """A map that was learned between two different samples, taken for one of two halves."""
+    target = _write(tmp_path / "b.root", _scaled("m_j1", 1.1)(_columns(HARD)))
+    model = _train(tmp_path / "run", QCD, target, columns=FEATURES)
+    found = closure_of(model, open_events(str(QCD)), 1)
+    assert not found.holds
+    assert "MORE than its statistics" in found.words()[1]
 
 
 def _scaled(name: str, factor: float) -> Callable[[Arrays], Arrays]:

@@ -1,0 +1,102 @@
+"""The closure test: what a method moves where there is nothing to move."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from hepgen.events.source import EventSource
+from hepgen.morphing.apply import OLD, WEIGHT, Morphing
+from hepgen.morphing.model import MorphModel
+
+LARGE = 3.0
+"""Standard deviations above which a shift is more than the statistics of the two halves explain."""
+
+
+@dataclass
+class Closure:
+    """What a map between two halves of one sample did to the first.
+
+    Attributes:
+        events: of the half that was moved, as many as were looked at.
+        distance: mean distance of a move, in widths of the features; NaN for weights.
+        shifts: by column, the change of its mean in units of its statistical error with two such halves.
+    """
+
+    events: int
+    distance: float
+    shifts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The column whose mean is shifted most, and by how many standard deviations."""
+        return max(self.shifts.items(), key=lambda one: abs(one[1]), default=("", 0.0))
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing moved by more than its statistics."""
+        return all(abs(value) <= LARGE for value in self.shifts.values())
+
+    def words(self) -> list[str]:
+        """What to say of it."""
+        name, worst = self.worst
+        moved = [] if math.isnan(self.distance) else [f"mean distance {self.distance:.3g} widths of the features"]
+        if name:
+            moved.append(f"largest shift of a mean: {name}, {worst:+.1f} standard deviations")
+        verdict = "no more than its statistics" if self.holds else "MORE than its statistics"
+        return [f"closure, one half of the source onto the other: {'; '.join(moved)}", f"it moves {verdict}"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        distance = None if math.isnan(self.distance) else self.distance
+        return {"events": self.events, "distance": distance, "shifts": self.shifts, "holds": self.holds}
+
+
+def closure_of(model: MorphModel, half: EventSource, seed: int, *, most: int = 100_000) -> Closure:
+    """Apply a map that was learned between two halves of a sample to the first half.
+
+    A mean that was learned from n events on either side fluctuates by sqrt(2 / n) of the column's width, whatever the
+    method; a method that moves it by more adds something of its own.
+
+    Args:
+        model: trained with ``closure: true``.
+        half: the events that it was trained to move.
+        seed: of random numbers.
+        most: events to look at.
+    """
+    morphing = Morphing(model, half, seed=seed, old_values=model.moves, policy="morph")
+    names = [
+        one.name for one in half.schema
+        if one.name in model.moved and not one.jagged and not one.shape
+    ]  # fmt: skip
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+    old: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+    weights: list[NDArray[np.float64]] = []
+    for batch in morphing.batches():
+        for name in names:
+            found[name].append(_numbers(batch, name))
+            old[name].append(_numbers(batch, name + OLD) if model.moves else found[name][-1])
+        weights.append(_numbers(batch, WEIGHT) if not model.moves else np.ones(len(batch)))
+        if morphing.events >= most:
+            break
+    weight = np.concatenate(weights) if weights else np.ones(0)
+    shifts = {name: _shift(np.concatenate(old[name]), np.concatenate(found[name]), weight) for name in names}
+    return Closure(morphing.events, morphing.distance, shifts)
+
+
+def _numbers(batch: ak.Array, name: str) -> NDArray[np.float64]:
+    return np.asarray(batch[name], dtype=np.float64)
+
+
+def _shift(before: NDArray[np.float64], after: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    """Change of a mean over its statistical error, from values (events,) and new weights; missing values do not count."""
+    there = np.isfinite(before) & np.isfinite(after)
+    if there.sum() < 2 or before[there].std() == 0:
+        return 0.0
+    change = np.average(after[there], weights=weight[there]) - before[there].mean()
+    return float(change / (before[there].std() * math.sqrt(2 / there.sum())))
