@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
-from hepgen.config.families import Activation, OptionsByFamily
+from hepgen.config.families import Activation, CouplingOptions, OptionsByFamily
 from hepgen.config.part import Part
 from hepgen.errors import ConfigError, suggest
 
@@ -86,6 +86,66 @@ class DecorrelationOptions(Part):
     """Law of the decorrelated discriminant on the events that train: uniform on (0, 1), or standard normal."""
 
 
+class BaseOptions(CouplingOptions):
+    """The density of a sample: a coupling flow."""
+
+    layers: int = Field(8, ge=1)
+    """Number of coupling layers."""
+    hidden: list[int] = Field([128, 128], min_length=1)
+    """Widths of the hidden layers of each coupling network."""
+
+
+class TopOptions(CouplingOptions):
+    """The map from sample to sample: a coupling flow."""
+
+    layers: int = Field(8, ge=1)
+    """Number of coupling layers."""
+    hidden: list[int] = Field([64, 64], min_length=1)
+    """Widths of the hidden layers of each coupling network."""
+
+
+class MapOptions(Part):
+    """An invertible map between two samples."""
+
+    top: TopOptions = Field(default_factory=TopOptions)
+    """Sizes of the map."""
+    condition: Literal["same", "delta", "concatenated"] = "same"
+    """What the map sees: the condition of an event, which it keeps; or the difference of the condition that is wanted and
+    the one that it has; or both of them."""
+    identity: bool = True
+    """Whether the map starts as the identity, or near it at random."""
+    penalty: Literal["none", "l1", "l2"] = "l2"
+    """How far events move is penalised: the sum over features of the distance (l1), of its square (l2), or not."""
+    penalty_weight: float = Field(0.1, ge=0)
+    """Weight of the penalty, in units of the loss for each unit of the standardised features."""
+    penalty_fades: bool = True
+    """Whether the penalty fades with the learning rate, so that it chooses the map and in the end distorts nothing."""
+
+
+class FlowsForFlowsOptions(MapOptions):
+    """A flow between the samples, trained under flows of the samples (arXiv 2211.02487, 2309.06472)."""
+
+    variant: Literal["two_way", "unidirectional", "base_transfer"] = "two_way"
+    """Trained in both directions; in one, under a density of the source alone; or no map but two densities end to end."""
+    base: BaseOptions = Field(default_factory=BaseOptions)
+    """Sizes of the densities."""
+
+
+class SinkhornOptions(MapOptions):
+    """An invertible map trained by a transport distance between batches (CURTAINs, arXiv 2203.09470)."""
+
+    penalty: Literal["none", "l1", "l2"] = "none"
+    """How far events move is penalised: the sum over features of the distance (l1), of its square (l2), or not."""
+    penalty_weight: float = Field(0.01, ge=0)
+    """Weight of the penalty, in units of the loss for each unit of the standardised features."""
+    two_way: bool = True
+    """Whether the target moved back is compared with the source too, which takes twice the time."""
+    blur: float = Field(0.1, gt=0)
+    """Length, in standardised features, below which differences are blurred: the root of the entropy."""
+    condition_scale: float = Field(2.0, ge=0)
+    """What a difference of the conditions counts, against one of the features, where batches are compared."""
+
+
 @dataclass(frozen=True)
 class MorphMethod:
     """A method of morphing.
@@ -127,6 +187,18 @@ METHODS: dict[str, MorphMethod] = {
             BoostedOptions,
             "weights by boosted trees (scikit-learn's, or hep_ml's reweighter): minutes to fit; no event moves",
             weights=True,
+        ),
+        MorphMethod(
+            "flows_for_flows",
+            "hepgen.morphing.flows_for_flows:FlowsForFlows",
+            FlowsForFlowsOptions,
+            "flows for flows: an invertible map trained by maximum likelihood under flows of the samples",
+        ),
+        MorphMethod(
+            "sinkhorn",
+            "hepgen.morphing.sinkhorn:SinkhornMap",
+            SinkhornOptions,
+            "invertible map trained by a transport distance between batches: no densities, no negative weights",
         ),
     )
 }

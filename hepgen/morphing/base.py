@@ -98,6 +98,17 @@ def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     return values.mean() if weight is None else (values * weight).mean()
 
 
+def two_samples(batch: StageBatch) -> tuple[StageBatch, StageBatch]:
+    """Source and target of a batch of training.
+
+    Raises:
+        UsageError: if the batch is of one sample only.
+    """
+    if batch.source is None:
+        raise UsageError("a morph is trained on two samples, this batch is of one", hint="train on PairBatches")
+    return batch.source, batch
+
+
 def build_method(name: str, features: int, conditions: int, options: Mapping[str, Any]) -> Method:
     """An untrained method of ``hepgen.config.methods``.
 

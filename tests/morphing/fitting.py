@@ -30,12 +30,14 @@ def fit_method(
     """``fit``, then so many steps of each phase; the losses of the objective that comes last."""
     random = np.random.default_rng(seed)
     method.fit(source, target, random)
+    method.train()
     objectives = method.objectives()
     losses: list[float] = []
     for phase in sorted({objective.phase for objective in objectives}):
         now = [objective for objective in objectives if objective.phase == phase]
         optimizers = [build_optimizer(objective, rate, 0.0) for objective in now]
         for step in range(steps):
+            method.anneal(schedule(step, steps, 0.02))
             for objective, optimizer in zip(now, optimizers, strict=True):
                 set_rate(optimizer, schedule(step, steps, 0.02))
                 for _ in range(objective.steps):
@@ -43,7 +45,8 @@ def fit_method(
                     batch = dataclasses.replace(rows_of(target, two), source=rows_of(source, one))
                     loss = objective.loss(batch, draw(random, objective.noise, size))
                     optimizer.zero_grad()
-                    loss.backward()
+                    loss.backward(inputs=objective.parameters)
                     optimizer.step()
                     losses.append(loss.item())
+    method.eval()
     return losses
