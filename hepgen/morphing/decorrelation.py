@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hepgen.config.families import CouplingOptions
 from hepgen.errors import ConfigError
 from hepgen.generators.base import Objective, StageBatch, Trainable
-from hepgen.generators.coupling import SplineCoupling
+from hepgen.generators.coupling_layers import SplineCoupling
 
 if TYPE_CHECKING:
     from hepgen.config.methods import DecorrelationOptions
