@@ -109,8 +109,9 @@ def test_the_penalty_is_what_it_says() -> None:
         steps = [method(x, none, none, NOTHING) - x, method.inverse(batch.x, none, none, NOTHING) - batch.x]
     first = 0.5 * sum(step.abs().sum(1).mean().item() for step in steps)
     second = 0.5 * sum(step.square().sum(1).mean().item() for step in steps)
-    assert losses["l1"] - losses["none"] == pytest.approx(first, rel=1e-3) > 0
-    assert losses["l2"] - losses["none"] == pytest.approx(second, rel=1e-3) > 0
+    assert first > 0.01
+    assert losses["l1"] - losses["none"] == pytest.approx(first, rel=1e-2)
+    assert losses["l2"] - losses["none"] == pytest.approx(second, rel=1e-2)
     assert losses["l2, late"] - losses["none"] == pytest.approx(0.1 * second, rel=1e-2)
 
 
