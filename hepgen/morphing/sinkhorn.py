@@ -83,13 +83,14 @@ class SinkhornMap(Transport):
         if not keeps:
             weight = other_weight = _product(sample.weight, other.weight)
         scale = self.options.condition_scale
-        distance = sinkhorn_divergence(
-            torch.cat([moved, scale * here], dim=1),
-            torch.cat([other.x, scale * there], dim=1),
-            weight,
-            other_weight,
-            epsilon=self.options.blur**2,
-        )
+        with torch.autocast(moved.device.type, enabled=False):  # differences of large costs want all digits
+            distance = sinkhorn_divergence(
+                torch.cat([moved, scale * here], dim=1),
+                torch.cat([other.x, scale * there], dim=1),
+                weight,
+                other_weight,
+                epsilon=self.options.blur**2,
+            )
         return distance + weighted_mean(self.map.penalty(sample.x, moved), sample.weight)
 
 

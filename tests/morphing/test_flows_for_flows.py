@@ -78,19 +78,16 @@ def test_one_normal_goes_to_another_with_little_more_movement_than_must_be(featu
 
 
 def test_densities_end_to_end_move_events_further() -> None:
-    centre = torch.zeros(2)
-    source = centre, torch.tensor([[1.0, 0.9], [0.9, 1.0]])
-    target = centre, torch.tensor([[1.0, -0.9], [-0.9, 1.0]])
-    x, true = normal_sample(*source, 5000, 3), normal_sample(*target, 5000, 4)
-    further = {}
+    """Two samples of one law of four lumps: nothing has to move."""
+    random = torch.Generator().manual_seed(8)
+    corners = torch.randint(2, (12_000, 2), generator=random) * 2.0 - 1
+    x, y = (0.9 * corners + 0.25 * torch.randn(12_000, 2, generator=random)).split(6000)
+    movement = {}
     for variant in ("two_way", "base_transfer"):
         method = method_of(2, variant=variant)
-        samples = [sample_of(normal_sample(*law, 10_000, seed)) for seed, law in enumerate((source, target))]
-        fit_method(method, samples[0], samples[1], 150, rate=1e-2)
-        made = moved(method, x)
-        assert distance(made, true) < 0.02
-        further[variant] = moved_by(x, made) / moved_by(x, optimal_map(x, source, target))
-    assert further["two_way"] < 1.1 < further["base_transfer"]
+        fit_method(method, sample_of(x), sample_of(y), 100, rate=1e-2)
+        movement[variant] = moved_by(x, moved(method, x))
+    assert movement["two_way"] < 0.7 * movement["base_transfer"]
 
 
 def test_the_penalty_is_what_it_says() -> None:
@@ -109,8 +106,9 @@ def test_the_penalty_is_what_it_says() -> None:
         steps = [method(x, none, none, NOTHING) - x, method.inverse(batch.x, none, none, NOTHING) - batch.x]
     first = 0.5 * sum(step.abs().sum(1).mean().item() for step in steps)
     second = 0.5 * sum(step.square().sum(1).mean().item() for step in steps)
-    assert losses["l1"] - losses["none"] == pytest.approx(first, rel=1e-3) > 0
-    assert losses["l2"] - losses["none"] == pytest.approx(second, rel=1e-3) > 0
+    assert first > 0.01
+    assert losses["l1"] - losses["none"] == pytest.approx(first, rel=1e-2)
+    assert losses["l2"] - losses["none"] == pytest.approx(second, rel=1e-2)
     assert losses["l2, late"] - losses["none"] == pytest.approx(0.1 * second, rel=1e-2)
 
 
@@ -138,8 +136,8 @@ def test_one_lump_becomes_four() -> None:
     method = method_of(2)
     fit_method(method, sample_of(source[:8000]), sample_of(target[:8000]), 250, rate=1e-2)
     before, after = told_apart(source[8000:], target[8000:]), told_apart(moved(method, source[8000:]), target[8000:])
-    assert before > 0.7
-    assert after < 0.56
+    assert before > 0.8
+    assert after < 0.64
 
 
 def rotated(x: Tensor, angle: Tensor) -> Tensor:
@@ -203,15 +201,15 @@ def test_a_map_that_keeps_conditions_refuses_another_one() -> None:
 def test_the_inverse_leads_back(seed: int, features: int, variant: str, condition: str) -> None:
     torch.manual_seed(seed)
     options = FlowsForFlowsOptions.model_validate(SMALL | {"variant": variant, "condition": condition})
-    method = FlowsForFlows(features, 1, options)
+    method = FlowsForFlows(features, 1, options).double()
     for module in method.modules():
         if isinstance(module, SplineCoupling):
             module.randomise()
-    x, here = 2 * torch.randn(64, features), torch.randn(64, 1)
-    there = here if condition == "same" else torch.randn(64, 1)
+    x, here = 2 * torch.randn(64, features, dtype=torch.float64), torch.randn(64, 1, dtype=torch.float64)
+    there = here if condition == "same" else torch.randn(64, 1, dtype=torch.float64)
     y = method(x, here, there, NOTHING)
     assert variant == "base_transfer" or (y - x).abs().max() > 1e-3
-    torch.testing.assert_close(method.inverse(y, there, here, NOTHING), x, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(method.inverse(y, there, here, NOTHING), x, atol=1e-6, rtol=0)
 
 
 def test_weights_count_and_may_be_negative() -> None:
