@@ -44,6 +44,9 @@ class ClassifierOptions(Part):
     """joint: of features and conditions, the source's conditions become the target's too; conditional: of features at
     their condition, the conditions stay as they are; parametrised: the source knows no condition, and is reweighted to
     the one that is asked for (arXiv 1907.08209)."""
+    linear: bool = False
+    """Log ratios are linear in the conditions at fixed features: what carries weights that were learned at some values
+    (events of four and five jets) to others (six jets)."""
 
 
 class BoostedOptions(Part):

@@ -93,15 +93,29 @@ def test_conditions_are_reweighted_or_left_alone() -> None:
 def test_an_ensemble_is_the_mean_of_its_members() -> None:
     method = _fitted(shifted(5000, -0.3, 0), shifted(5000, 0.3, 1), 100, ensemble=3)
     x = shifted(100, 0.0, 2).x
-    members = method._members(method.networks, x)
+    members = method._members(method.networks, x, x[:, :0])
     assert members.shape == (3, 100)
     assert members.std(0).max() > 0
     torch.testing.assert_close(_ratio(method, x), members.mean(0).detach())
 
 
+def test_weights_learned_at_few_jets_go_on_to_more() -> None:
+    jets = torch.tensor([-1.0, 0.0, 1.0]).repeat(15_000)[:, None]
+    source, target = (StageBatch(shifted(45_000, 0.0, seed, 1).x, jets) for seed in (0, 1))
+    target.x = target.x + 0.25 * target.condition
+    for ratio in ("joint", "conditional"):
+        method = _fitted(source, target, 400, linear=True, ratio=ratio)
+        x = torch.tensor([[-1.0], [1.0]])
+        for more in (-1.0, 2.0):  # two was never seen
+            low, high = _ratio(method, x, torch.full_like(x, more)).tolist()
+            assert (high - low) / 2 == pytest.approx(0.25 * more, abs=0.08)
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match="'conditional' needs conditions"):
         ClassifierWeights(2, 0, ClassifierOptions(ratio="conditional"))
+    with pytest.raises(ConfigError, match="linear"):
+        ClassifierWeights(2, 0, ClassifierOptions(linear=True))
     method = ClassifierWeights(2, 0, ClassifierOptions(hidden=[4]))
     with pytest.raises(ModelError, match="two samples"):
         method.objectives()[0].loss(shifted(10, 0.0, 0), {})
