@@ -14,19 +14,16 @@ columns (of both samples together) and in the latent space of the method.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
-import torch
+from morph_cells import LIMIT, run
 from morph_methods import VARIANTS
 from morph_problems import PROBLEMS, Places, Problem, Samples, Table
 from morph_scores import auc_and_error, distances, effective, matching_weights, movement, widths
@@ -35,7 +32,6 @@ from morph_toys import FloatArray
 
 from hepgen.config.load import parse_recipe
 from hepgen.config.morph import MorphRecipe
-from hepgen.errors import HepgenError
 from hepgen.events.reader import open_events
 from hepgen.events.schema import schema_of
 from hepgen.events.source import record
@@ -47,11 +43,9 @@ NOTHING = "nothing"
 JUDGED, APPLIED = 6000, 50_000
 """Events a side that are judged, and events that are morphed, the same ones again and again, which tells the rate."""
 
-BUDGET, LIMIT = 60.0, 120.0
-
 
 @dataclass(frozen=True)
-class Cell:
+class MorphCell:
     """One measurement."""
 
     problem: str
@@ -63,14 +57,14 @@ class Cell:
         return f"{self.problem}/{self.method}/{self.seed}"
 
 
-def cells(seeds: int) -> Iterator[Cell]:
+def cells(seeds: int) -> Iterator[MorphCell]:
     """Every cell; those of methods that this version does not have are left out."""
     for seed in range(seeds):
         for problem, what in PROBLEMS.items():
-            yield Cell(problem, NOTHING, seed)
+            yield MorphCell(problem, NOTHING, seed)
             for name, variant in VARIANTS.items():
                 if variant.there and (what.conditions or not variant.conditional):
-                    yield Cell(problem, name, seed)
+                    yield MorphCell(problem, name, seed)
 
 
 @dataclass(frozen=True)
@@ -205,59 +199,16 @@ def with_morph(
     return found
 
 
-def measure(cell: Cell, places: Places, budget: float) -> dict[str, Any]:
-    """One line of the output."""
-    begun = time.perf_counter()
+def measure(cell: MorphCell, places: Places, budget: float) -> dict[str, Any]:
+    """What is written of a cell."""
     problem = PROBLEMS[cell.problem]
     samples = problem.make(cell.seed, places)
     halves = Halves.of(samples)
     if cell.method == NOTHING:
-        found = without_morph(problem, halves, cell.seed)
-    else:
-        found = with_morph(problem, samples, halves, cell.method, cell.seed, budget)
-    return {"cell": cell.name, **vars(cell), **found, "seconds": time.perf_counter() - begun}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", "-o", type=Path, required=True, help="lines of JSON, one a cell")
-    parser.add_argument("--data", type=Path, help="folder with events/ and jets/, for problems of real data")
-    parser.add_argument("--work", type=Path, help="folder where the numbers of jets are kept")
-    parser.add_argument("--cells", default="*", help="PROBLEM/METHOD/SEED, a glob")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of training of each cell")
-    parser.add_argument("--list", action="store_true", help="say which cells there are, and which are made")
-    parser.add_argument("--table", action="store_true", help="print what is made as tables of markdown")
-    arguments = parser.parse_args()
-    lines = arguments.output.read_text(encoding="utf-8").splitlines() if arguments.output.exists() else []
-    made = {line["cell"]: line for line in map(json.loads, lines)}
-    chosen = [cell for cell in cells(arguments.seeds) if fnmatch(cell.name, arguments.cells)]
-    if arguments.table:
-        print_tables([line for name, line in made.items() if arguments.cells == "*" or fnmatch(name, arguments.cells)])
-        return
-    if arguments.list:
-        for cell in chosen:
-            print("made" if cell.name in made else "    ", cell.name)
-        for name in sorted({f"{name} ({one.method})" for name, one in VARIANTS.items() if not one.there}):
-            print("this version has no", name)
-        return
-    torch.set_num_threads(1)
-    failed = 0
-    for cell in chosen:
-        if cell.name in made:
-            continue
-        try:
-            line = measure(cell, Places(arguments.data, arguments.work), arguments.budget)
-        except HepgenError as error:
-            failed += 1
-            print(f"{cell.name}: {error}", flush=True)
-            continue
-        with arguments.output.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        print(f"{cell.name}: {line['seconds']:.0f} s", flush=True)
-    if failed:
-        raise SystemExit(f"{failed} cells failed")
+        return without_morph(problem, halves, cell.seed)
+    return with_morph(problem, samples, halves, cell.method, cell.seed, budget)
 
 
 if __name__ == "__main__":
-    main()
+    absent = sorted(f"{name} ({one.method})" for name, one in VARIANTS.items() if not one.there)
+    run(__doc__, cells, measure, print_tables, seeds=1, missing=absent)
