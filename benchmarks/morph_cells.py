@@ -1,0 +1,91 @@
+"""A benchmark cell by cell: each finished one is a line of JSON, and is not made again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from morph_problems import Places
+
+from hepgen.errors import HepgenError
+
+BUDGET, LIMIT = 60.0, 120.0
+"""Seconds of training of a cell, and seconds after which it is given up."""
+
+Line = dict[str, Any]
+
+
+class Cell(Protocol):
+    """One measurement, which its name says all of."""
+
+    @property
+    def name(self) -> str: ...
+
+
+C = TypeVar("C", bound=Cell)
+
+
+def run(
+    description: str | None,
+    cells: Callable[[int], Iterable[C]],
+    measure: Callable[[C, Places, float], Line],
+    tables: Callable[[Sequence[Line]], None],
+    *,
+    seeds: int,
+    missing: Iterable[str] = (),
+) -> None:
+    """The command line of such a benchmark.
+
+    Args:
+        cells: all of them, for so many seeds.
+        measure: makes one, with so many seconds of training.
+        tables: prints lines as tables.
+        seeds: by default.
+        missing: what this version cannot make, in words.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", "-o", type=Path, required=True, help="lines of JSON, one a cell")
+    parser.add_argument("--data", type=Path, help="folder with events/ and jets/, for real data")
+    parser.add_argument("--work", type=Path, help="folder where the numbers of jets are kept")
+    parser.add_argument("--cells", default="*", help="names of cells as --list prints them, a glob")
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of training of each cell")
+    parser.add_argument("--list", action="store_true", help="say which cells there are, and which are made")
+    parser.add_argument("--table", action="store_true", help="print what is made as tables of markdown")
+    arguments = parser.parse_args()
+    lines = arguments.output.read_text(encoding="utf-8").splitlines() if arguments.output.exists() else []
+    made = {line["cell"]: line for line in map(json.loads, lines)}
+    if arguments.table:
+        tables([line for name, line in made.items() if fnmatch(name, arguments.cells)])
+        return
+    chosen = [cell for cell in cells(arguments.seeds) if fnmatch(cell.name, arguments.cells)]
+    if arguments.list:
+        for cell in chosen:
+            print("made" if cell.name in made else "    ", cell.name)
+        for words in missing:
+            print("this version has no", words)
+        return
+    torch.set_num_threads(1)
+    failed = 0
+    for cell in chosen:
+        if cell.name in made:
+            continue
+        begun = time.perf_counter()
+        try:
+            found = measure(cell, Places(arguments.data, arguments.work), arguments.budget)
+        except HepgenError as error:
+            failed += 1
+            print(f"{cell.name}: {error}", flush=True)
+            continue
+        seconds = time.perf_counter() - begun
+        with arguments.output.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"cell": cell.name, **vars(cell), **found, "seconds": seconds}) + "\n")
+        print(f"{cell.name}: {seconds:.0f} s", flush=True)
+    if failed:
+        raise SystemExit(f"{failed} cells failed")
