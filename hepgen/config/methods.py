@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, create_model
 
-from hepgen.config.families import Activation, CouplingOptions, OptionsByFamily
+from hepgen.config.families import Activation, CouplingOptions, OptionsByFamily, VelocityOptions
 from hepgen.config.part import Part
 from hepgen.errors import ConfigError, suggest
 
@@ -149,6 +149,53 @@ class SinkhornOptions(MapOptions):
     """What a difference of the conditions counts, against one of the features, where batches are compared."""
 
 
+class MatchingMorphOptions(VelocityOptions):
+    """Flow matching between two samples, minibatch optimal transport (arXiv 2302.00482)."""
+
+    layers: int = Field(3, ge=1)
+    """Number of residual blocks."""
+    hidden: int = Field(64, ge=1)
+    """Width of each layer."""
+    coupling: Literal["optimal_transport", "independent"] = "optimal_transport"
+    """Pairs of a batch: of least movement, or at random; negative weights take the latter."""
+    pairing: int | None = Field(None, ge=2)
+    """Events of a batch that are paired at a time, which takes more than the square; not set: 64, 256 with conditions."""
+    condition_cost: float = Field(100.0, ge=0)
+    """Cost of a difference of the conditions in a pair, against the mean square difference of the features."""
+    change_condition: bool = False
+    """Whether events may be asked for another condition on their way out; pairs of all conditions are then learned."""
+    bridge: float = Field(0.0, ge=0)
+    """Width of the noise around a path halfway, times 2; 0: straight paths."""
+    solver: Literal["euler", "midpoint", "heun"] = "midpoint"
+    """Solver of the flow; a step takes one network evaluation (euler) or two (midpoint, heun)."""
+    steps: int = Field(4, ge=1)
+    """Number of steps of the solver; may be changed after the training."""
+
+
+class OptimalTransportOptions(Part):
+    """Exact optimal transport of at most so many events, and the movement of its neighbours for any other event."""
+
+    events: int = Field(4000, ge=2)
+    """Number of events of each sample that are used; time and memory grow faster than its square."""
+    neighbours: int = Field(8, ge=1)
+    """Number of events of the source whose movement an event takes part in."""
+    condition_cost: float = Field(100.0, ge=0)
+    """Cost of a difference of the conditions, against the mean square difference of the features."""
+
+
+class NoisingOptions(VelocityOptions):
+    """A flow from noise to the target (Drapes, arXiv 2312.10130), begun at noise or at events that are partly noise."""
+
+    layers: int = Field(3, ge=1)
+    """Number of residual blocks."""
+    start: float = Field(1.0, gt=0, le=1)
+    """Share of the way to noise that an event goes before it comes back; 1: pure noise, nothing of the event is left."""
+    solver: Literal["euler", "midpoint", "heun"] = "midpoint"
+    """Solver of the flow; a step takes one network evaluation (euler) or two (midpoint, heun)."""
+    steps: int = Field(10, ge=1)
+    """Number of steps of the solver from noise to events, fewer from what is partly noise; may be changed later."""
+
+
 @dataclass(frozen=True)
 class MorphMethod:
     """A method of morphing.
@@ -202,6 +249,24 @@ METHODS: dict[str, MorphMethod] = {
             "hepgen.morphing.sinkhorn:SinkhornMap",
             SinkhornOptions,
             "invertible map trained by a transport distance between batches: no densities, no negative weights",
+        ),
+        MorphMethod(
+            "matching",
+            "hepgen.morphing.matching:MatchingMorph",
+            MatchingMorphOptions,
+            "flow matching between the samples, pairs of least movement: no likelihood needed, near the shortest way",
+        ),
+        MorphMethod(
+            "optimal_transport",
+            "hepgen.morphing.optimal_transport:OptimalTransport",
+            OptimalTransportOptions,
+            "exact optimal transport of a few thousand events, neighbours move alike: seconds to fit, small samples",
+        ),
+        MorphMethod(
+            "noising",
+            "hepgen.morphing.noising:Noising",
+            NoisingOptions,
+            "events partly or wholly turned to noise, and back as events of the target at the condition asked for",
         ),
     )
 }
