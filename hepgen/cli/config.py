@@ -82,7 +82,8 @@ def _list(known: Mapping[str, Family | MorphMethod], as_json: bool) -> None:
     for name, one in known.items():
         sink.data(f"{name}: {one.description}")
         for option, value in options[name].items():
-            sink.data(f"  {option} = {json.dumps(value)}: {one.options.model_fields[option].description}")
+            meaning = " ".join((one.options.model_fields[option].description or "").split())
+            sink.data(f"  {option} = {json.dumps(value)}: {meaning}")
 
 
 for _command in (schema, show, families, methods):
