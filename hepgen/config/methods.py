@@ -45,8 +45,8 @@ class ClassifierOptions(Part):
     their condition, the conditions stay as they are; parametrised: the source knows no condition, and is reweighted to
     the one that is asked for (arXiv 1907.08209)."""
     linear: bool = False
-    """Log ratios are linear in the conditions at fixed features: what carries weights that were learned at some values
-    (events of four and five jets) to others (six jets)."""
+    """Log ratios are linear in the conditions, as the representation gives them, at fixed features. A table gives them as
+    standard normal and holds them at the ends of what the training saw: beyond, weights are those of the end."""
 
 
 class BoostedOptions(Part):
