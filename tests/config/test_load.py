@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hepgen.config.families import FAMILIES
 from hepgen.config.load import apply_sets, dump_recipe, load_recipe, parse_recipe, schema, split_set
+from hepgen.config.morph import MorphRecipe
 from hepgen.config.yaml import format_yaml, parse_yaml
 from hepgen.errors import ConfigError
 
@@ -48,9 +49,10 @@ def refused(raw: dict[str, object]) -> ConfigError:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_valid_and_survives_being_written(path: Path) -> None:
     recipe = load_recipe(path)
-    assert recipe.name == path.stem
+    assert path.stem in {recipe.name, f"morph_{recipe.name}"}
     assert parse_recipe(parse_yaml(dump_recipe(recipe))) == recipe.resolved()
-    assert recipe.data.files, "a recipe names its files"
+    sides = [recipe.source, recipe.target] if isinstance(recipe, MorphRecipe) else [recipe.data]
+    assert all(side.files for side in sides), "a recipe names its files"
 
 
 def test_recipes_for_every_supported_data_set_are_shipped() -> None:
