@@ -21,8 +21,8 @@ EVENTS = 12_000
 CONDITION = "condition"
 SIX = ("m_jj", "m_j1", "delta_m", "tau21_1", "tau21_2", "delta_R")
 JET = ("jet_pt", "jet_mass", "multiplicity", "girth", "dispersion", "tau21")
-WRONG_SCALE = {"m_jj": 1.02, "m_j1": 1.15, "delta_m": 1.1, "tau21_1": 1.1, "tau21_2": 1.1, "delta_R": 1.02}
-WRONG_WIDTH = {"m_jj": 0.03, "m_j1": 0.1, "delta_m": 0.1, "tau21_1": 0.15, "tau21_2": 0.15, "delta_R": 0.05}
+WRONG_SCALE = {"m_jj": 1.03, "m_j1": 1.25, "delta_m": 1.15, "tau21_1": 1.2, "tau21_2": 1.2, "delta_R": 1.05}
+WRONG_WIDTH = {"m_jj": 0.04, "m_j1": 0.15, "delta_m": 0.15, "tau21_1": 0.2, "tau21_2": 0.2, "delta_R": 0.08}
 
 Table = dict[str, NDArray[Any]]
 """Columns by name, (events,) each; of whole numbers where they are counts."""
