@@ -24,6 +24,7 @@ from hepgen.events.objects import ExplodedSource, explode
 from hepgen.events.reader import open_events
 from hepgen.events.schema import Schema, is_identity
 from hepgen.events.select import select_events
+from hepgen.events.showers import find_showers
 from hepgen.events.source import EventSource
 from hepgen.events.split import SplitRule, split_source
 from hepgen.physics.binning import Binning
@@ -94,7 +95,9 @@ class Judge:
         data = self.recipe.data if self.recipe is not None else None
         tree = data.tree if data is not None else None
         source: EventSource = open_events(inputs, tree=tree, memory=memory)
-        check_voxels(source.schema, self.binning, str(inputs))
+        own = self.recipe.representation if self.recipe is not None else None
+        named = own.voxels if isinstance(own, CalorimeterRecipe) else find_showers(source.schema, self.binning)[0]
+        check_voxels(source.schema, self.binning, str(inputs), named)
         if data is None:
             return source
         missing = {name: text for name, text in data.computed.items() if name not in source.schema}
@@ -202,12 +205,13 @@ class Judge:
         if isinstance(own, CalorimeterRecipe):
             return {
                 "kind": "calorimeter", "binning": self.binning, "energy": own.energy, "voxels": own.voxels,
-                "conditions": own.conditions, "threshold": own.threshold or None,
+                "conditions": own.conditions, "threshold": own.threshold or None, "energy_unit": own.energy_unit,
             }  # fmt: skip
         if (kind or found) == "calorimeter":
             if self.binning is None:
                 raise UsageError("showers are judged on their binning", hint="give --model, --recipe or --binning")
-            return {"kind": "calorimeter", "binning": self.binning}
+            voxels, energy = find_showers(reference, self.binning)
+            return {"kind": "calorimeter", "binning": self.binning, "voxels": voxels, "energy": energy}
         data = self.recipe.data if self.recipe is not None else None
         conditions = [
             *(own.conditions if isinstance(own, TableRecipe) else ()),
