@@ -5,7 +5,7 @@ The cost grows linearly with the number of constituents (arXiv:2301.08128; with 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -132,9 +132,10 @@ class EpicLayers(nn.Module):
         """The same in two passes over the constituents a layer, beside its products."""
         events, points, hidden = start.shape
         latent = event.shape[1]
+        layers = cast("list[EpicLayer]", list(self.layers))
         slope = np.float32(SLOPE)
         there = np.ones((events, points), dtype=bool) if mask is None else mask.numpy()
-        found = torch.cat([pooled(start, mask, self.layers[0].sum_scale), event, *_given(context)], 1)
+        found = torch.cat([pooled(start, mask, layers[0].sum_scale), event, *_given(context)], 1)
         tells, near = start.new_empty(events, hidden), torch.empty_like(start)
         flat, near_flat = start.reshape(-1, hidden).clone(), near.view(-1, hidden)
         x = flat.view(start.shape)
@@ -145,7 +146,7 @@ class EpicLayers(nn.Module):
         def part(values: slice) -> slice:
             return slice(values.start * events // size, values.stop * events // size)
 
-        for layer in self.layers:
+        for layer in layers:
             weight = layer.point_in.weight
             if events <= _FEW_EVENTS:
                 event_step(
