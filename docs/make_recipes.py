@@ -54,7 +54,7 @@ generator: coupling
 - Columns under `derived` are computed from generated ones. Each of those may be nearly right and a mass made of six of them
   visibly wrong: `sampling: {unweight: true}` accepts rows of a table by a fitted chance that gives every column, derived
   ones too, its distribution, at the price of a few draws per row.
-- Energies are in MeV for calorimeters; tables keep the units of their file.
+- Energies are in MeV for calorimeters, where neither the file nor `energy_unit` says otherwise; tables keep the units of their file.
 """
 
 SECTIONS: tuple[tuple[str, str, type[Part]], ...] = (

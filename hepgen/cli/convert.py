@@ -17,7 +17,7 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="OUT.root, or OUT.h5, OUT.hdf5.")],
     common: Common,
     to: Annotated[
-        Literal["jetnet", "calochallenge", "par04", "ttree", "rntuple"],
+        Literal["jetnet", "calochallenge", "par04", "ttree", "rntuple", "images"],
         own("--to", "Layout of the output.", env=False),
     ],
     particles: Annotated[
@@ -28,7 +28,8 @@ def convert(
         str | None, own("--cut", 'Events to keep, e.g. "abs(jet_pdgid) == 6".', env=False, metavar="EXPRESSION")
     ] = None,
     binning: Annotated[
-        Path | None, own("--binning", "Binning of the voxels, for par04 and calochallenge.", metavar="XML|YAML")
+        Path | None,
+        own("--binning", "Binning of the voxels, for par04 and calochallenge; pixels of images.", metavar="XML|YAML"),
     ] = None,
     unit: Annotated[
         Literal["eV", "keV", "MeV", "GeV", "TeV"] | None,
@@ -53,7 +54,8 @@ def convert(
     geometry = read_binning(binning) if binning is not None else None
     grid = regular_grid(geometry) if geometry is not None else None
     events = open_events(source, memory=common.batch_memory, grid=grid)
-    check_voxels(events.schema, geometry, source)
+    if to != "images":
+        check_voxels(events.schema, geometry, source)
     display = sink.progress(unit="events")
     with StopFlag() as stop:
 

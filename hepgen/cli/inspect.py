@@ -37,6 +37,7 @@ def inspect(
     """
     from hepgen.events.locate import locate
     from hepgen.events.reader import list_trees
+    from hepgen.events.showers import find_showers
     from hepgen.events.summary import describe
     from hepgen.representations.geometry import check_voxels, read_binning
 
@@ -48,7 +49,7 @@ def inspect(
     trees = list_trees(first.path)
     sources = open_trees(files, [name for name, _, _ in trees], common.batch_memory, every=not config)
     for source in sources:
-        check_voxels(source.schema, geometry, first.path)
+        check_voxels(source.schema, geometry, first.path, find_showers(source.schema, geometry)[0])
     display = sink.progress(unit="events")
     described = [describe(source, lambda done, total: display.update("reading", done, total)) for source in sources]
     sink.close_display()
@@ -57,12 +58,13 @@ def inspect(
         from hepgen.events.reader import open_events
 
         target = describe(open_events(morph_to, memory=common.batch_memory))
-        sink.data(propose_morph(files, morph_to, described[0], target, str(binning) if binning else None))
+        place = str(binning) if binning else None
+        sink.data(propose_morph(files, morph_to, described[0], target, place, geometry))
     elif config:
         from hepgen.cli.propose import propose_recipe
 
         chosen = described[0].schema.tree if len(trees) > 1 and first.tree is None else None
-        sink.data(propose_recipe(files, described[0], str(binning) if binning else None, chosen))
+        sink.data(propose_recipe(files, described[0], str(binning) if binning else None, chosen, geometry))
     elif as_json:
         found = {one.schema.tree: one.result() for one in described}
         listed = [{"name": name, "kind": kind, "entries": n, **found.get(name, {})} for name, kind, n in trees]
@@ -148,14 +150,22 @@ def range_text(summary: ColumnSummary) -> str:
 
 def print_binning(sink: Output, geometry: Binning | None) -> None:
     """One line per layer."""
+    from hepgen.physics.binning import Layer, PixelLayer
+
     if geometry is None:
         return
-    rows = []
-    for layer in geometry.layers:
-        counts = (layer.id, layer.num_alpha, layer.num_r, layer.num_voxels)
-        rows.append([*map(str, counts), f"{layer.r_edges[0]:g}", f"{layer.r_edges[-1]:g}"])
-    sink.table(
-        f"binning {geometry.particle}: {geometry.num_voxels} voxels in {len(geometry.layers)} layers",
-        ["layer", "alpha bins", "r bins", "voxels", "r from", "r to / mm"],
-        rows,
-    )
+    kinds = {"alpha": ("r", Layer), "x": ("y", PixelLayer)}
+    for first, (second, kind) in kinds.items():
+        rows = []
+        for layer in geometry.layers:
+            if isinstance(layer, kind):
+                edges = layer.r_edges if isinstance(layer, Layer) else layer.y_edges
+                counts = (layer.id, *layer.shape, layer.num_voxels)
+                rows.append([*map(str, counts), f"{edges[0]:g}", f"{edges[-1]:g}"])
+        unit = f" / {geometry.length_unit}" if geometry.length_unit else ""
+        if rows:
+            sink.table(
+                f"binning{' ' * bool(geometry.particle)}{geometry.particle}: {geometry.num_voxels} voxels in {len(geometry.layers)} layers",
+                ["layer", f"{first} bins", f"{second} bins", "voxels", f"{second} from", f"{second} to{unit}"],
+                rows,
+            )

@@ -15,16 +15,17 @@ from hepgen.cli.recipes import read_recipe
 from hepgen.config.load import AnyRecipe, parse_recipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
-from hepgen.config.representation import CalorimeterRecipe, TableRecipe
+from hepgen.config.representation import CalorimeterRecipe, CloudRecipe, TableRecipe
 from hepgen.errors import UsageError
 from hepgen.evaluation.generators import GENERATED
 from hepgen.evaluation.jet_layouts import columns_of_jets
-from hepgen.events.jets import find_jets
+from hepgen.events.jets import JetColumns, find_jets
 from hepgen.events.locate import locate
 from hepgen.events.objects import ExplodedSource, explode
 from hepgen.events.reader import open_events
 from hepgen.events.schema import Schema, is_identity
 from hepgen.events.select import select_events
+from hepgen.events.showers import find_showers
 from hepgen.events.source import EventSource
 from hepgen.events.split import SplitRule, split_source
 from hepgen.morphing.model import MorphModel
@@ -117,7 +118,9 @@ class Judge:
         data = self.recipe.data if self.recipe is not None else None
         tree = data.tree if data is not None else None
         source: EventSource = open_events(inputs, tree=tree, memory=memory)
-        check_voxels(source.schema, self.binning, str(inputs))
+        own = self.recipe.representation if self.recipe is not None else None
+        named = own.voxels if isinstance(own, CalorimeterRecipe) else find_showers(source.schema, self.binning)[0]
+        check_voxels(source.schema, self.binning, str(inputs), named)
         if data is None:
             return source
         missing = {name: text for name, text in data.computed.items() if name not in source.schema}
@@ -221,16 +224,18 @@ class Judge:
         if kind is not None and kind != found and "calorimeter" in {kind, found} and self.recipe is not None:
             raise UsageError(f"the recipe is of a {found}, not of the kind '{kind}'", where="--kind")
         if (kind or found) == "jets":
-            return {"kind": "jets", "jets": columns_of_jets(reference)}
+            jets = columns_of_jets(reference)
+            return {"kind": "jets", "jets": jets, "conditions": self._conditions_of_jets(jets, reference, generated)}
         if isinstance(own, CalorimeterRecipe):
             return {
                 "kind": "calorimeter", "binning": self.binning, "energy": own.energy, "voxels": own.voxels,
-                "conditions": own.conditions, "threshold": own.threshold or None,
+                "conditions": own.conditions, "threshold": own.threshold or None, "energy_unit": own.energy_unit,
             }  # fmt: skip
         if (kind or found) == "calorimeter":
             if self.binning is None:
                 raise UsageError("showers are judged on their binning", hint="give --model, --recipe or --binning")
-            return {"kind": "calorimeter", "binning": self.binning}
+            voxels, energy = find_showers(reference, self.binning)
+            return {"kind": "calorimeter", "binning": self.binning, "voxels": voxels, "energy": energy}
         data = self.recipe.data if self.recipe is not None else None
         conditions = [
             *(own.conditions if isinstance(own, TableRecipe) else ()),
@@ -251,6 +256,25 @@ class Judge:
                 name.removeprefix(LAW): name for name in reference.names if name.startswith(LAW) and name in generated
             },
         }  # fmt: skip
+
+    def _conditions_of_jets(self, jets: JetColumns, reference: Schema, generated: Schema) -> list[str]:
+        """The numbers of a jet that its recipe is conditioned on, beside its pt, which always is one.
+
+        Example:
+            >>> from hepgen.events.schema import Column
+            >>> schema = Schema((Column("jet_type", "int32"), Column("jet_pt", "float32")))
+            >>> recipe = Recipe.model_validate({
+            ...     "name": "jets", "data": {"files": ["a.root"]}, "generator": "matching",
+            ...     "representation": {"kind": "particle_cloud", "conditions": ["jet_type", "multiplicity"]},
+            ... })
+            >>> Judge(recipe)._conditions_of_jets(JetColumns(jet_pt="jet_pt"), schema, schema)
+            ['jet_pt', 'jet_type']
+        """
+        own = self.recipe.representation if self.recipe is not None else None
+        wanted = own.conditions if isinstance(own, CloudRecipe) else []
+        both = [one.name for one in reference if not (one.jagged or one.shape) and one.name in generated]
+        named = [name for name in wanted if name in both and not generated[name].jagged]
+        return list(dict.fromkeys([*filter(None, [jets.jet_pt]), *named])) if named else []
 
 
 def named_files(texts: Sequence[str]) -> dict[str, str]:

@@ -15,7 +15,9 @@ from hepgen.errors import UsageError
 from hepgen.events.candidates import find_links
 from hepgen.events.jets import find_jets
 from hepgen.events.schema import Column, Schema, is_identity
+from hepgen.events.showers import energy_unit, find_showers
 from hepgen.events.summary import ColumnSummary, Description
+from hepgen.physics.binning import Binning
 
 _NUMBERS_OF_EVENTS = {"run", "luminosityblock", "lumi", "lumiblock", "event", "eventnumber", "runnumber", "evt"}
 _MANY_ELEMENTS = 64
@@ -24,7 +26,9 @@ _FEW_COLUMNS = 3
 _FEW_TYPES = 16
 
 
-def propose_recipe(files: Sequence[str], described: Description, binning: str | None, tree: str | None) -> str:
+def propose_recipe(
+    files: Sequence[str], described: Description, binning: str | None, tree: str | None, geometry: Binning | None = None
+) -> str:
     """The text of a recipe that ``hepgen train`` accepts as it is.
 
     Args:
@@ -32,6 +36,7 @@ def propose_recipe(files: Sequence[str], described: Description, binning: str | 
         described: what one pass over them found.
         binning: path of the binning of a calorimeter, where one was given.
         tree: the tree that was chosen, where the file has several.
+        geometry: what stands in the binning.
 
     Raises:
         UsageError: if these are showers and no binning was given, or there is no column to learn.
@@ -42,7 +47,7 @@ def propose_recipe(files: Sequence[str], described: Description, binning: str | 
         data["tree"] = tree
     stem = re.split(r"\.\w+(?=:|$)", Path(files[0].lstrip("@")).name)[0]
     if is_shower(schema, binning):
-        representation, notes = calorimeter(schema, binning), ["energies in MeV, lengths in mm"]
+        representation, notes = calorimeter(schema, binning, geometry), units_of(schema, geometry)
     elif find_jets(schema) is not None:
         return write_recipe(stem, *_jets(described, data))
     else:
@@ -57,7 +62,7 @@ def propose_recipe(files: Sequence[str], described: Description, binning: str | 
 
 def is_shower(schema: Schema, binning: str | None) -> bool:
     """Whether these are showers in voxels."""
-    return schema.convention in {"calochallenge", "par04"} or (binning is not None and "voxel_energy" in schema)
+    return schema.convention in {"calochallenge", "par04"} or binning is not None
 
 
 def write_recipe(stem: str, content: dict[str, Any], notes: Sequence[str]) -> str:
@@ -69,21 +74,34 @@ def write_recipe(stem: str, content: dict[str, Any], notes: Sequence[str]) -> st
     return "".join(f"# {line}\n" for line in head) + format_yaml(recipe)
 
 
-def calorimeter(schema: Schema, binning: str | None) -> dict[str, Any]:
+def units_of(schema: Schema, geometry: Binning | None) -> list[str]:
+    """The units of showers, as a note."""
+    voxels, energy = find_showers(schema, geometry)
+    length = "mm" if geometry is None else geometry.length_unit
+    return [f"energies in {energy_unit(schema, voxels, energy, None)}" + (f", lengths in {length}" if length else "")]
+
+
+def calorimeter(schema: Schema, binning: str | None, geometry: Binning | None) -> dict[str, Any]:
+    """What a recipe says of showers, or of images."""
     if binning is None:
         raise UsageError(
             "a recipe for showers needs the binning, which the file does not hold",
             where=f"tree '{schema.tree}' ({schema.convention})",
             hint="give --binning with the XML of the CaloChallenge schema, or a YAML of layers, r_edges and num_alpha",
         )
+    voxels, energy = find_showers(schema, geometry)
     further = [
         column.name
         for column in schema
-        if column.name not in {"incident_energy", "voxel_energy", "SimTime"}
+        if column.name not in {voxels, energy, "SimTime"}
         and not (column.jagged or column.shape)
         and not numbers_events(column)
     ]
     representation: dict[str, Any] = {"kind": "calorimeter", "binning": str(Path(binning).absolute())}
+    if voxels != "voxel_energy":
+        representation["voxels"] = voxels
+    if energy != "incident_energy":
+        representation["energy"] = energy
     return {**representation, "conditions": further} if further else representation
 
 

@@ -6,15 +6,21 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hepgen.cli.propose import WEIGHTS, absolute, calorimeter, is_shower, write_recipe
+from hepgen.cli.propose import WEIGHTS, absolute, calorimeter, is_shower, numbers_events, units_of, write_recipe
 from hepgen.errors import UsageError
 from hepgen.events.summary import ColumnSummary, Description
+from hepgen.physics.binning import Binning
 
 METHOD = "flows_for_flows"
 
 
 def propose_morph(
-    source: Sequence[str], target: Sequence[str], ours: Description, theirs: Description, binning: str | None
+    source: Sequence[str],
+    target: Sequence[str],
+    ours: Description,
+    theirs: Description,
+    binning: str | None,
+    geometry: Binning | None = None,
 ) -> str:
     """The text of a recipe with ``task: morph`` that ``hepgen train`` accepts as it is.
 
@@ -22,6 +28,7 @@ def propose_morph(
         source, target: the inputs as they were given; written as absolute paths.
         ours, theirs: what one pass over them found.
         binning: path of the binning of a calorimeter, where one was given.
+        geometry: what stands in it.
 
     Raises:
         UsageError: if the two have no column in common that could be moved.
@@ -37,8 +44,8 @@ def propose_morph(
     notes = [f"`hepgen config methods` lists what can stand in the place of {METHOD}"]
     content: dict[str, Any] = {"task": "morph", **sides}
     if is_shower(ours.schema, binning):
-        content["representation"] = calorimeter(ours.schema, binning)
-        notes.append("events keep their incident energy; energies in MeV, lengths in mm")
+        content["representation"] = calorimeter(ours.schema, binning, geometry)
+        notes += ["events keep their incident energy", *units_of(ours.schema, geometry)]
         return write_recipe("morph", {**content, "method": "matching"}, notes)
     other = {one.column.name: one for one in theirs.columns}
     taken = [one.column.name for one in ours.columns if _moves(one, other.get(one.column.name))]
@@ -61,8 +68,6 @@ def _moves(one: ColumnSummary, other: ColumnSummary | None) -> bool:
     """Whether a column is a number an event that both samples have and that varies in both."""
     if other is None or one.column.jagged or one.column.shape or other.column.jagged or other.column.shape:
         return False
-    from hepgen.cli.propose import numbers_events
-
     if numbers_events(one.column) or one.column.name in WEIGHTS:
         return False
     return all(math.isfinite(side.low) and side.low < side.high for side in (one, other))

@@ -11,22 +11,24 @@ from hepgen.config.part import Part
 
 
 class CalorimeterRecipe(Part):
-    """Calorimeter showers: voxels of any layered, cylindrical binning."""
+    """Calorimeter showers and other images: voxels of any layered binning, rings or pixels."""
 
     kind: Literal["calorimeter"]
     """calorimeter"""
     binning: str | dict[str, Any]
-    """Binning: an XML of the CaloChallenge schema or a YAML, relative to the recipe, or the binning itself. In mm."""
+    """Binning: an XML of the CaloChallenge schema or a YAML, relative to the recipe, or the binning itself."""
     particle: str | None = None
     """Name of the particle in the XML, where it holds several."""
-    energy: str = "incident_energy"
-    """Column of the incident energy, in MeV."""
+    energy: str | None = "incident_energy"
+    """Column of the incident energy, or of what stands for it (jet_pt); null: none, the sum of the voxels is learned."""
     voxels: str = "voxel_energy"
-    """Column of the voxel energies, in MeV, shape (events, voxels)."""
+    """Column of the voxel energies, shape (events, voxels), or (events, x, y) for pixels."""
+    energy_unit: Literal["eV", "keV", "MeV", "GeV", "TeV"] | None = None
+    """Unit of the energies, where the file does not say it; MeV if not set."""
     conditions: Names = []
     """Further columns that a shower is conditioned on, besides the incident energy."""
     threshold: float = Field(0.0, ge=0)
-    """A voxel below this energy, in MeV, is 0."""
+    """A voxel below this energy, in the unit of the voxels, is 0."""
     layer_noise: float = Field(0.2, ge=0, le=1)
     """In training, the hit voxels of a layer are scaled up by a common factor of at most exp(layer_noise)."""
     augment: list[Literal["rotation", "reflection"]] = []

@@ -122,7 +122,7 @@ def check_content(reference: Pool, generated: Pool, source: EventSource) -> None
             raise InputFileError(
                 f"{100 * share:.0f} % of the events of the {name}: {EMPTY}",
                 where=_place(source) if name != "reference" else "the reference",
-                hint="energies are in MeV, as is the threshold; which unit has the file?",
+                hint="energies are in MeV where file and recipe say nothing else, as is the threshold; which unit has the file?",
             )
 
 

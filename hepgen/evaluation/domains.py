@@ -14,6 +14,7 @@ from hepgen.evaluation.protocols import Protocol
 from hepgen.evaluation.showers import ShowerDomain
 from hepgen.events.jets import JetColumns
 from hepgen.events.schema import Schema
+from hepgen.events.showers import energy_unit as unit_of_energies
 from hepgen.physics.binning import Binning
 
 KINDS = ("calorimeter", "jets", "table")
@@ -25,7 +26,7 @@ def domain_of_kind(
     work: Protocol,
     *,
     binning: Binning | None = None,
-    energy: str = "incident_energy",
+    energy: str | None = "incident_energy",
     voxels: str = "voxel_energy",
     conditions: Sequence[str] = (),
     columns: Sequence[str] | None = None,
@@ -34,6 +35,7 @@ def domain_of_kind(
     laws: Mapping[str, str] | None = None,
     jets: JetColumns | None = None,
     common: CommonJets | None = None,
+    energy_unit: str | None = None,
     device: str = "cpu",
 ) -> Domain:
     """The domain of a kind of events; the arguments are those of `hepgen.evaluation.run.evaluate`.
@@ -57,6 +59,7 @@ def domain_of_kind(
             conditions=tuple(conditions),
             weight=weight,
             threshold=threshold or 0.0,
+            unit=unit_of_energies(schema, voxels, energy, energy_unit),
             official=work.official,
             network=replace(work.network, device=device),
             trees=work.trees,

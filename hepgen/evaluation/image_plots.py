@@ -60,9 +60,10 @@ def draw_image(image: ShowerImage, folder: Path) -> bytes:
         for panel, (title, rows), scale in zip(panels, shown.items(), scales, strict=True):
             meshes.append(_fill(panel, image, rows, **scale))
             panel.set_title(title, fontsize="medium", pad=14)
-            (_polar_axes if image.polar else _layer_axes)(panel, image)
+            (_polar_axes if image.polar else _pixel_axes if image.pixels else _layer_axes)(panel, image)
         left = figure.colorbar(meshes[0], cax=figure.add_subplot(grid[0, 2]))
-        left.set_label("mean energy density [MeV/mm$^2$]", fontsize="small", loc="center")
+        words = "mean energy of a pixel" if image.pixels else "mean energy density"
+        left.set_label(f"{words} [{image.unit}]", fontsize="small", loc="center")
         ticks = [0.5, 0.7, 1.0, 1.4, 2.0]
         right = figure.colorbar(meshes[2], cax=figure.add_subplot(grid[0, 5]), extend="both", ticks=ticks)
         right.ax.set_yticklabels([f"{tick:g}" for tick in ticks])
@@ -114,6 +115,8 @@ def _fill(panel: Any, image: ShowerImage, shown: list[FloatArray], **colors: Any
         width = rows[0][0].high - rows[0][0].low
         pieces = max(int(np.ceil(width / FINEST_ANGLE)), 1) if image.polar else 1
         spans = np.linspace(rows[0][0].low, rows[-1][0].high, len(rows) * pieces + 1)
+        if image.pixels:
+            spans = np.array([*(row.low for row, _ in rows), rows[-1][0].high])
         cells = np.repeat(np.stack([values for _, values in rows], axis=1), pieces, axis=1)
         # in polar images all rings are equally wide on paper, else the core of the shower would be a dot
         places = np.arange(len(r_edges)) if image.polar else np.array(r_edges)
@@ -129,7 +132,19 @@ def _polar_axes(panel: Any, image: ShowerImage) -> None:
     panel.set_rgrids(places, [f"{edges[place]:g}" for place in places], angle=65.0, fontsize="x-small", bbox=LABEL_BOX)
     panel.set_thetagrids([0, 90, 180, 270], ["0", r"$\pi/2$", r"$\pi$", r"$-\pi/2$"], fontsize="x-small")
     panel.grid(visible=False)
-    panel.set_xlabel("radius in mm, rings drawn equally wide", fontsize="x-small", loc="center")
+    panel.set_xlabel(f"radius in {image.length_unit}, rings drawn equally wide", fontsize="x-small", loc="center")
+
+
+def _pixel_axes(panel: Any, image: ShowerImage) -> None:
+    """x to the right, y upwards, as far as the pixels go."""
+    unit = f" [{image.length_unit}]" if image.length_unit else ""
+    panel.set_xlim(image.rows[0].low, image.rows[-1].high)
+    panel.set_ylim(image.rows[0].r_edges[0], image.rows[0].r_edges[-1])
+    panel.set_xlabel(f"x{unit}", fontsize="small", loc="center")
+    if panel.get_subplotspec().is_first_col():
+        panel.set_ylabel(f"y{unit}", fontsize="small", loc="center")
+    else:
+        panel.tick_params(labelleft=False)
 
 
 def _layer_axes(panel: Any, image: ShowerImage) -> None:
@@ -148,6 +163,6 @@ def _layer_axes(panel: Any, image: ShowerImage) -> None:
         panel.set_yticks([0.0, *decades], ["0", *(f"{value:g}" for value in decades)])
     panel.set_ylim(0.0 if min(row.r_edges[0] for row in image.rows) >= 0 else None, outer)
     if panel.get_subplotspec().is_first_col():
-        panel.set_ylabel("radius [mm]", fontsize="small", loc="center")
+        panel.set_ylabel(f"radius [{image.length_unit}]", fontsize="small", loc="center")
     else:
         panel.tick_params(labelleft=False)

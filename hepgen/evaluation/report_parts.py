@@ -106,12 +106,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """Mean energy densities of both samples along the radius, at one layer or in one angular bin.
+    """Mean energy densities of both samples along the radius, at one layer or in one angular bin, or along y at one x.
 
     Attributes:
-        low, high: where the row lies: number of the layer -+ 0.5, or angles in rad.
-        r_edges: edges of its rings, mm; every layer may have its own.
-        reference, generated: mean over all showers in each ring, MeV/mm^2.
+        low, high: where the row lies: number of the layer -+ 0.5, angles in rad, or edges in x.
+        r_edges: edges of its rings, mm, or of its pixels in y; every layer may have its own.
+        reference, generated: mean over all showers in each ring, in the unit of the image.
         reference_error, generated_error: statistical errors.
     """
 
@@ -133,7 +133,9 @@ class ShowerImage:
         title: in words.
         rows: one for each layer or angular bin.
         polar: whether the rows are angles.
-        labels: of the rows, where they are layers.
+        labels: of the rows, where they are layers; none of pixels.
+        unit: of what is shown.
+        length_unit: of the edges.
     """
 
     name: str
@@ -141,6 +143,13 @@ class ShowerImage:
     rows: tuple[ImageRow, ...]
     polar: bool = False
     labels: tuple[str, ...] = ()
+    unit: str = "MeV/mm$^2$"
+    length_unit: str = "mm"
+
+    @property
+    def pixels(self) -> bool:
+        """Whether the rows are bins in x."""
+        return not self.polar and not self.labels
 
 
 @dataclass(frozen=True)

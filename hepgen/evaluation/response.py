@@ -118,9 +118,9 @@ def add_profile(
 
 
 def shower_curves(
-    reference: Pool, generated: Pool, bins: Sequence[ConditionBin], binning: Binning
+    reference: Pool, generated: Pool, bins: Sequence[ConditionBin], binning: Binning, x_label: str
 ) -> tuple[Curve, ...]:
-    """The layer profile, and mean and width of the response against incident energy."""
+    """The layer profile, and mean and width of the response against incident energy, of bins where there is one."""
 
     def points(pool: Pool) -> tuple[tuple[float, ...], tuple[float, ...]]:
         values = _fractions(pool, binning)
@@ -143,7 +143,7 @@ def shower_curves(
             curves.append(
                 Curve(
                     f"response_{name}",
-                    "incident energy [MeV]",
+                    x_label,
                     words,
                     x,
                     reference=tuple(value for value, _ in true),

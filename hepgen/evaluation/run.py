@@ -32,7 +32,7 @@ def evaluate(
     *,
     kind: str,
     binning: Binning | None = None,
-    energy: str = "incident_energy",
+    energy: str | None = "incident_energy",
     voxels: str = "voxel_energy",
     conditions: Sequence[str] = (),
     columns: Sequence[str] | None = None,
@@ -47,6 +47,7 @@ def evaluate(
     memory: int = 1 << 30,
     laws: Mapping[str, str] | None = None,
     jets: JetColumns | None = None,
+    energy_unit: str | None = None,
     device: str = "cpu",
     settings: Protocol | None = None,
     progress: Watcher | None = None,
@@ -63,11 +64,11 @@ def evaluate(
         generated: events of the surrogate.
         kind: ``calorimeter``, ``jets`` or ``table``.
         binning: of a calorimeter.
-        energy, voxels: columns of a calorimeter.
+        energy, voxels: columns of a calorimeter; without ``energy`` the sum of the voxels stands for it.
         conditions: further conditions of a calorimeter, all conditions of a table; of jets their pt where there is none.
         columns: of a table that are judged; all scalar ones where None.
         weight: column of event weights, in both samples.
-        threshold: MeV, voxels below it are set to 0 in both samples; None sets none.
+        threshold: in the unit of the energies; voxels below it are set to 0 in both samples; None sets none.
         protocol: ``fast`` or ``calochallenge``.
         quick: smaller networks, fewer splits.
         max_events: events a side of the classifiers.
@@ -76,6 +77,7 @@ def evaluate(
         also: samples of other generators by name: one training of all gives each its log-posterior (``logpost.NAME``).
         memory: bytes that the pools of raw events may take.
         laws: columns of a table that must agree with another column, such as a mass with what the momenta give.
+        energy_unit: of a calorimeter, where the file does not say it; MeV where nothing does.
         jets: columns of jets and their constituents, found by their names where None.
         device: where the networks of the classifiers run.
         settings: sizes and repeats in detail, instead of ``protocol``, ``quick`` and ``max_events``.
@@ -112,6 +114,7 @@ def evaluate(
         columns=columns,
         weight=weight,
         threshold=threshold,
+        energy_unit=energy_unit,
         device=device,
     )
     for which, source in (samples | generators).items():

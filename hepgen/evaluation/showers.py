@@ -1,4 +1,4 @@
-"""Calorimeter showers as the evaluation sees them."""
+"""Calorimeter showers, and other images, as the evaluation sees them."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class ShowerDomain:
 
     Args:
         binning: the readout.
-        energy: column of the incident energy, MeV.
-        voxels: column of the voxel energies, MeV.
+        energy: column of the incident energy; where None, the sum of the voxels stands for it.
+        voxels: column of the voxel energies.
         conditions: further conditions.
         weight: column of event weights.
-        threshold: voxels below it (MeV) are 0.
+        threshold: voxels below it are 0.
+        unit: of all energies.
         official: histogram bins and networks of the CaloChallenge instead of ours.
         network: the network of the tests; chosen by ``official`` where None.
         trees: the boosted trees of the test beside it.
@@ -54,25 +55,28 @@ class ShowerDomain:
         self,
         binning: Binning,
         *,
-        energy: str = "incident_energy",
+        energy: str | None = "incident_energy",
         voxels: str = "voxel_energy",
         conditions: tuple[str, ...] = (),
         weight: str | None = None,
         threshold: float = 0.0,
+        unit: str = "MeV",
         official: bool = False,
         network: NetworkOptions | None = None,
         trees: TreeOptions | None = None,
     ) -> None:
         self.binning = binning
         self.voxels = voxels
-        self.condition_names = (energy, *conditions)
+        self._energy = energy
+        self.condition_names = (energy or "sum of the voxels", *conditions)
         self.weight = weight
-        self.columns = (*self.condition_names, voxels, *((weight,) if weight else ()))
+        self.columns = (*((energy,) if energy else ()), *conditions, voxels, *((weight,) if weight else ()))
         self.threshold = threshold
+        self.unit = unit
         self.official = official
         self.network = network or (CALOCHALLENGE if official else NetworkOptions())
         self.trees = trees or TreeOptions()
-        self.spectrum = Observable("voxel_energy", "voxel energy", "MeV", log=True)
+        self.spectrum = Observable("voxel_energy", "voxel energy", unit, log=True)
 
     @property
     def raw_bytes(self) -> int:
@@ -86,19 +90,22 @@ class ShowerDomain:
         layers = self.binning.layers
         angular = [layers[index] for index in angular_layers(self.binning)]
         edges = tuple(np.linspace(0.5, 1.5, 101)) if official else None
+        length = self.binning.length_unit
         found = [Observable("response", "E_tot / E_inc", edges=edges)]
-        found += [Observable(f"energy.{x.id}", f"energy in layer {x.id}", "MeV", log=True) for x in layers]
+        if self._energy is None:
+            found = [Observable("total_energy", "sum of the voxels", self.unit, log=True)]
+        found += [Observable(f"energy.{x.id}", f"energy in layer {x.id}", self.unit, log=True) for x in layers]
         found += [Observable(f"sparsity.{x.id}", f"sparsity of layer {x.id}") for x in layers]
-        found += [Observable(f"center_r.{x.id}", f"centre in r, layer {x.id}", "mm") for x in layers]
-        found += [Observable(f"width_r.{x.id}", f"width in r, layer {x.id}", "mm") for x in layers]
+        found += [Observable(f"center_r.{x.id}", f"centre in r, layer {x.id}", length) for x in layers]
+        found += [Observable(f"width_r.{x.id}", f"width in r, layer {x.id}", length) for x in layers]
         for quantity, word in (("center", "centre"), ("width", "width")):
             for axis in ("eta", "phi"):
                 found += [
                     Observable(
                         f"{quantity}_{axis}.{x.id}",
                         f"{word} in {axis}, layer {x.id}",
-                        "mm",
-                        edges=_official_edges(quantity, x.r_edges[-1]) if official else None,
+                        length,
+                        edges=_official_edges(quantity, x.reach) if official else None,
                     )
                     for x in angular
                 ]
@@ -116,20 +123,26 @@ class ShowerDomain:
             InputFileError: if the number of voxels is not that of the binning.
         """
         values = np.asarray(ak.to_numpy(batch[self.voxels]))
+        values = values.reshape(len(values), -1) if values.ndim > 2 else values
         if values.ndim != 2 or values.shape[1] != self.binning.num_voxels:
             raise InputFileError(
                 f"showers have {values.shape[1:]} voxels, the binning has {self.binning.num_voxels}",
                 where=f"column '{self.voxels}'",
                 hint="give the binning file that belongs to the showers with --recipe or --model",
             )
-        names = self.condition_names
-        conditions = np.stack([ak.to_numpy(batch[name]).reshape(-1).astype(np.float64) for name in names], axis=1)
         finite = np.asarray(np.isfinite(values).all(axis=1))
-        valid = np.asarray(np.isfinite(conditions).all(axis=1) & (conditions[:, 0] > 0))
         with np.errstate(invalid="ignore"):
             weights, wrong = weights_of(batch, self.weight)
             negative = np.asarray((values < 0).any(axis=1))
             raw = apply_threshold(values, self.threshold).astype(np.float32)
+        total = raw.sum(axis=1, dtype=np.float64)
+        incident = (
+            [np.where(total > 0, total, 1.0)] if self._energy is None else []
+        )  # of an empty image, for logarithms
+        names = self.condition_names[len(incident) :]
+        given = [ak.to_numpy(batch[name]).reshape(-1).astype(np.float64) for name in names]
+        conditions = np.stack([*incident, *given], axis=1)
+        valid = np.asarray(np.isfinite(conditions).all(axis=1) & (conditions[:, 0] > 0))
         return Events(
             raw=raw,
             conditions=conditions,
@@ -149,7 +162,7 @@ class ShowerDomain:
         features = shower_features(raw, conditions[:, 0], self.binning)
         return np.concatenate(
             [
-                features.response[:, None],
+                (features.response if self._energy is not None else features.total_energy)[:, None],
                 features.layer_energy,
                 features.sparsity,
                 features.center_r,
@@ -164,7 +177,7 @@ class ShowerDomain:
 
     def distance_features(self, raw: Array, conditions: FloatArray) -> FloatArray:
         """The challenge's high-level features."""
-        return high_level_features(shower_features(raw, conditions[:, 0], self.binning))
+        return high_level_features(shower_features(raw, conditions[:, 0], self.binning), self.binning.position_scale)
 
     def nearest_features(self, raw: Array, conditions: FloatArray) -> Array:
         """Low-level features, which see every voxel."""
@@ -202,18 +215,21 @@ class ShowerDomain:
         )
 
     def add_own(self, book: ScoreBook, compared: Compared) -> None:
-        """Response and layer profile."""
+        """Response and layer profile; no response where the sum of the voxels stands for the incident energy."""
         samples = book, compared.reference, compared.generated
-        add_response(*samples, energy_bins(compared.bins, compared.reference), compared.splits, compared.parts)
+        if self._energy is not None:
+            add_response(*samples, energy_bins(compared.bins, compared.reference), compared.splits, compared.parts)
         add_profile(*samples, self.binning, compared.splits, compared.parts)
 
     def curves(self, reference: Pool, generated: Pool, bins: Sequence[ConditionBin]) -> tuple[Curve, ...]:
         """The layer profile, and mean and width of the response against incident energy."""
-        return shower_curves(reference, generated, energy_bins(bins, reference), self.binning)
+        of_response = () if self._energy is None else energy_bins(bins, reference)
+        words = "incident energy" if self._energy == "incident_energy" else str(self._energy)
+        return shower_curves(reference, generated, of_response, self.binning, f"{words} [{self.unit}]")
 
     def images(self, reference: Pool, generated: Pool) -> tuple[ShowerImage, ...]:
         """The average shower."""
-        return shower_images(_weighted(reference), _weighted(generated), self.binning)
+        return shower_images(_weighted(reference), _weighted(generated), self.binning, self.unit)
 
     def _classifier(self) -> NetworkClassifier:
         return NetworkClassifier(self.network)
@@ -234,7 +250,7 @@ class ShowerDomain:
         exchanged between events far less well than boosted trees do.
         """
         showers = shower_features(raw, conditions[:, 0], self.binning)
-        features = high_level_features(showers)
+        features = high_level_features(showers, self.binning.position_scale)
         if not self.official:
             features = np.concatenate([features, showers.layer_energy / conditions[:, :1]], axis=1)
         return np.concatenate([features, self._further(conditions, features)], axis=1)

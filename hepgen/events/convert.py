@@ -16,6 +16,7 @@ import hepgen
 from hepgen.errors import InputFileError, ModelError, UsageError, suggest
 from hepgen.events.conversion import Conversion, to_root
 from hepgen.events.hdf5 import Grid
+from hepgen.events.images import to_images
 from hepgen.events.jetnet import DEFAULT_PARTICLES, class_cut, from_jetnet, jet_classes, to_jetnet
 from hepgen.events.jets import find_jets
 from hepgen.events.reader import FileSource
@@ -27,14 +28,17 @@ from hepgen.events.source import NumberedBatch, SourceBase, naming_entries, numb
 from hepgen.events.writer import create_writer
 from hepgen.physics.binning import Binning
 
-#: The format of each target.
-TARGETS = {"jetnet": "hdf5", "calochallenge": "hdf5", "par04": "hdf5", "ttree": "ttree", "rntuple": "rntuple"}
+#: The format of each target; that of images goes by the ending of the file.
+TARGETS = {
+    "jetnet": "hdf5", "calochallenge": "hdf5", "par04": "hdf5", "ttree": "ttree", "rntuple": "rntuple", "images": "",
+}  # fmt: skip
 _SUFFIXES = {"hdf5": (".h5", ".hdf5", ".hdf"), "ttree": (".root",), "rntuple": (".root",)}
+_SUFFIXES[""] = (".root", *_SUFFIXES["hdf5"])
 #: Options that only some targets know.
 _KNOWN_BY = {
     "--particles": ("jetnet",),
-    "--binning": ("calochallenge", "par04"),
-    "--unit": ("jetnet", "calochallenge", "par04"),
+    "--binning": ("calochallenge", "par04", "images"),
+    "--unit": ("jetnet", "calochallenge", "par04", "images"),
 }
 Watch = Callable[[int, int], None]
 
@@ -71,15 +75,19 @@ def plan_conversion(
     *,
     particles: int | None = None,
     grid: Grid | None = None,
+    binning: Binning | None = None,
+    format: str = "",
     unit: str = "",
 ) -> Conversion:
     """How events of a schema become those of a target.
 
     Args:
         schema: of the input.
-        target: ``jetnet``, ``calochallenge``, ``par04``, ``ttree`` or ``rntuple``.
+        target: ``jetnet``, ``calochallenge``, ``par04``, ``ttree``, ``rntuple`` or ``images``.
         particles: of JetNet, 30 where None.
         grid: cells (z, phi, r) of showers, for Par04.
+        binning: pixels of images.
+        format: of images, ``ttree`` or ``hdf5``.
         unit: of energies, where the file does not say it.
 
     Raises:
@@ -97,6 +105,8 @@ def plan_conversion(
         return to_calochallenge(schema, unit=unit)
     if target == "par04":
         return to_par04(schema, grid, unit=unit)
+    if target == "images":
+        return to_images(schema, binning, format or "ttree", unit)
     _format(target)
     jets = find_jets(schema)
     return from_jetnet(schema, target) if jets is not None and jets.features else to_root(schema, target)
@@ -122,7 +132,7 @@ def convert_file(
         path: the output, whose ending must fit the target.
         target, particles, unit: see `plan_conversion`.
         cut: an expression that chooses events.
-        binning: of showers.
+        binning: of showers, or the pixels of images.
         force: replace an existing file.
         drop_unwritable: leave out columns that the format cannot hold instead of refusing them.
         watch: called with the number of events that are done, and that of all; it may raise to stop.
@@ -134,9 +144,11 @@ def convert_file(
         OutputError: if the file system refuses.
     """
     _check_options(Path(path), target, {"--particles": particles, "--binning": binning, "--unit": unit})
+    format = TARGETS[target] or ("ttree" if Path(path).suffix.lower() == ".root" else "hdf5")
     conversion = plan_conversion(
-        source.schema, target, particles=particles, grid=_grid(source, binning, target), unit=unit
-    )
+        source.schema, target, particles=particles, grid=_grid(source, binning, target), unit=unit,
+        binning=binning, format=format,
+    )  # fmt: skip
     begun = time.perf_counter()
     chosen = select_events(_Watched(source, conversion, watch), cut=cut)
     lost: Counter[str] = Counter()
@@ -145,7 +157,7 @@ def convert_file(
     writer = create_writer(
         path,
         conversion.schema,
-        format=TARGETS[target],
+        format=format,
         force=force,
         drop_unwritable=drop_unwritable,
         keep_nonfinite=True,
@@ -206,11 +218,11 @@ def _grid(source: FileSource, binning: Binning | None, target: str) -> Grid | No
         InputFileError: if the two differ, or the binning has no regular grid and Par04 is to have one.
     """
     told = source.grid
-    if binning is None:
+    if binning is None or target == "images":
         return told
     grid = regular_grid(binning)
     if grid is None and target == "par04":
-        shapes = ", ".join(dict.fromkeys(f"{layer.num_alpha} x {layer.num_r}" for layer in binning.layers))
+        shapes = ", ".join(dict.fromkeys(" x ".join(map(str, layer.shape)) for layer in binning.layers))
         raise InputFileError(
             "the layers of the binning differ, and Par04 has one grid of r and phi for all",
             where=f"bins of alpha and r: {shapes}",

@@ -81,7 +81,7 @@ def to_jetnet(schema: Schema, *, particles: int = DEFAULT_PARTICLES, unit: str =
         )
 
     def apply(batch: NumberedBatch) -> Converted:
-        jets = _sound(read_jets(batch.events, columns))
+        jets = sound_jets(read_jets(batch.events, columns))
         table, features = jetnet_arrays(jets, particles)
         features[:, [0, 2]] *= factor
         beyond = int(np.maximum(jets.multiplicity - particles, 0).sum())
@@ -130,7 +130,7 @@ def from_jetnet(schema: Schema, format: str) -> Conversion:
     where = JetColumns(particles=PARTICLES, features=JETS, relative=True)
 
     def apply(batch: NumberedBatch) -> Converted:
-        jets = _sound(read_jets(batch.events, where))
+        jets = sound_jets(read_jets(batch.events, where))
         found = {column.name: batch.events[column.name] for column in further} | jet_lists(jets)
         numbers = ak.to_numpy(batch.events[JETS])[:, 3]
         words = "values of num_particles that are not the number of particles in the file"
@@ -228,7 +228,7 @@ def _pt(columns: JetColumns) -> str:
     return columns.jet_pt or columns.pt or columns.px
 
 
-def _sound(jets: Jets) -> Jets:
+def sound_jets(jets: Jets) -> Jets:
     """The jets themselves.
 
     Raises:

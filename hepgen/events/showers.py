@@ -18,7 +18,7 @@ from hepgen.events.conversion import Conversion, Converted, energy_factor, left_
 from hepgen.events.hdf5 import CALO_TREE, INCIDENT, SHOWERS, VOXELS, Grid, par04_cells
 from hepgen.events.schema import Column, Schema, is_identity
 from hepgen.events.source import Array, NumberedBatch, record
-from hepgen.physics.binning import Binning
+from hepgen.physics.binning import Binning, Layer
 
 
 def regular_grid(binning: Binning) -> Grid | None:
@@ -29,9 +29,9 @@ def regular_grid(binning: Binning) -> Grid | None:
         >>> regular_grid(Binning((Layer(0, (0.0, 5.0, 9.0), 4), Layer(1, (0.0, 5.0, 9.0), 4))))
         (2, 4, 2)
     """
-    first = binning.layers[0]
-    alike = all((layer.num_alpha, layer.r_edges) == (first.num_alpha, first.r_edges) for layer in binning.layers)
-    return (len(binning.layers), first.num_alpha, first.num_r) if alike else None
+    rings = [layer for layer in binning.layers if isinstance(layer, Layer)]
+    alike = len({(layer.num_alpha, layer.r_edges) for layer in rings}) == 1 and len(rings) == len(binning.layers)
+    return (len(rings), rings[0].num_alpha, rings[0].num_r) if alike else None
 
 
 def to_calochallenge(schema: Schema, *, unit: str = "") -> Conversion:
@@ -102,6 +102,62 @@ def holds_showers(schema: Schema) -> bool:
         return False
     energy, voxels = schema[INCIDENT], schema[VOXELS]
     return not energy.jagged and energy.shape in {(), (1,)} and not voxels.jagged and bool(voxels.shape)
+
+
+def find_showers(schema: Schema, binning: Binning | None) -> tuple[str, str | None]:
+    """The columns of voxels and of what stands for the incident energy, by their names, or by the size of a binning.
+
+    Args:
+        schema: of the events.
+        binning: of images whose column has any name; the incident energy is then the pt of the jet where there is one.
+
+    Raises:
+        InputFileError: if no column, or more than one, has the size of the binning.
+
+    Example:
+        >>> from hepgen.physics.binning import PixelLayer
+        >>> grid = Binning((PixelLayer(0, (0.0, 1.0, 2.0), (0.0, 1.0)),))
+        >>> find_showers(Schema((Column("pixels", "float32", (2, 1)), Column("jet_pt", "float32"))), grid)
+        ('pixels', 'jet_pt')
+    """
+    if VOXELS in schema or binning is None:
+        voxels = VOXELS
+    else:
+        images = [
+            one.name
+            for one in schema
+            if one.shape and not one.jagged and math.prod(one.shape) == binning.num_voxels and one.dtype.startswith("f")
+        ]
+        if len(images) != 1:
+            found = f"{len(images)} columns ({', '.join(images)})" if images else "no column"
+            raise InputFileError(
+                f"{found} of {binning.num_voxels} numbers, which the binning has voxels", where=f"tree '{schema.tree}'",
+                hint="name the column as representation.voxels in a recipe" if images else "give the binning of this file",
+            )  # fmt: skip
+        voxels = images[0]
+    scalars = {one.name for one in schema if not one.jagged and one.shape in {(), (1,)}}
+    return voxels, next((name for name in (INCIDENT, "jet_pt", "fatjet_pt", "pt") if name in scalars), None)
+
+
+def energy_unit(schema: Schema, voxels: str, energy: str | None, given: str | None) -> str:
+    """The unit of the energies: that of the file, else that of the recipe, else MeV.
+
+    Raises:
+        InputFileError: if the units of voxels and incident energy differ, from each other or from that of the recipe.
+
+    Example:
+        >>> energy_unit(Schema((Column("image", "float32", (4,)), Column("pt", "float32", unit="GeV"))), "image", "pt", None)
+        'GeV'
+    """
+    known = {name: schema[name].unit for name in (voxels, energy) if name is not None and schema[name].unit}
+    if given is not None:
+        known["energy_unit"] = given
+    if len(set(known.values())) > 1:
+        words = " and ".join(f"'{name}' in {unit}" for name, unit in known.items())
+        raise InputFileError(
+            f"{words}: not one unit", where=f"tree '{schema.tree}'", hint="bring both to one unit first"
+        )
+    return next(iter(known.values()), "MeV")
 
 
 def _checked(schema: Schema, target: str) -> Column:

@@ -1,6 +1,6 @@
-"""The voxels of a cylindrical calorimeter readout: layers, radial edges, angular bins.
+"""The voxels of a readout: layers of rings with radial edges and angular bins, or of pixels with edges in x and y.
 
-Voxels are numbered as in the CaloChallenge files: layer, then angle, then radius, the radius running fastest.
+Voxels are numbered layer by layer: by angle, then radius, as in the CaloChallenge files; pixels by x, then y.
 """
 
 from __future__ import annotations
@@ -13,48 +13,29 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepgen.errors import ConfigError, suggest
+from hepgen.physics.layers import AnyLayer, FloatArray, IntArray, Layer, PixelLayer, layer_from_dict
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+__all__ = ["Binning", "Layer", "PixelLayer"]
+
+POSITION_SCALE = 100.0
+"""mm; centres and widths are divided by it in the feature matrix of the classifiers."""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a readout.
-
-    Attributes:
-        id: number of the layer in the detector.
-        r_edges: radial bin edges in mm, ascending.
-        num_alpha: number of equal angular bins over the full circle.
-    """
-
-    id: int
-    r_edges: tuple[float, ...]
-    num_alpha: int
-
-    def __post_init__(self) -> None:
-        if len(self.r_edges) < 2 or any(b <= a for a, b in itertools.pairwise(self.r_edges)):
-            raise ConfigError("radial edges must ascend", where=f"layer {self.id}: {list(self.r_edges)}")
-        if self.num_alpha < 1:
-            raise ConfigError(f"a layer needs at least one angular bin, not {self.num_alpha}", where=f"layer {self.id}")
-
-    @property
-    def num_r(self) -> int:
-        return len(self.r_edges) - 1
-
-    @property
-    def num_voxels(self) -> int:
-        return self.num_r * self.num_alpha
+_KEYS = {"layers", "pixels", "particle", "length_unit"}
 
 
 @dataclass(frozen=True)
 class Binning:
     """A readout geometry: its layers in the order of the file, and the place of every voxel.
 
-    Arrays over voxels have shape (num_voxels,); lengths are in mm, angles in rad.
+    Arrays over voxels have shape (num_voxels,); lengths are in ``length_unit``, angles in rad.
+
+    Attributes:
+        layers: in the order of the file.
+        particle: that the binning is of, empty where that does not matter.
+        length_unit: of the edges; empty for those that have none, such as eta and phi.
 
     Example:
         >>> binning = Binning((Layer(0, (0.0, 5.0, 10.0), 1), Layer(1, (0.0, 2.0), 4)))
@@ -62,8 +43,9 @@ class Binning:
         (6, [0, 0, 1, 1, 1, 1])
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[AnyLayer, ...]
     particle: str = ""
+    length_unit: str = "mm"
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -109,36 +91,37 @@ class Binning:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any], *, where: str = "binning") -> Binning:
-        """The inverse of ``to_dict``; also what a YAML file may say: ``layers: [{r_edges: [...], num_alpha: 10}, ...]``.
+        """The inverse of ``to_dict``; also what a YAML file may say.
 
-        ``id`` may be left out, the layers are then numbered.
+        ``layers: [{r_edges: [...], num_alpha: 10}, ...]`` are rings, ``layers: [{x_edges: [...], y_edges: [...]}, ...]``
+        pixels, and ``pixels: {x_edges: ..., y_edges: ...}`` is one layer of these. Edges are a list, or
+        ``{bins: 25, low: -1.25, high: 1.25}``. ``id`` may be left out, the layers are then numbered.
 
         Raises:
             ConfigError: if a key is missing or unknown.
+
+        Example:
+            >>> axis = {"bins": 25, "low": -1.25, "high": 1.25}
+            >>> Binning.from_dict({"pixels": {"x_edges": axis, "y_edges": axis}, "length_unit": ""}).num_voxels
+            625
         """
-        known = {"id", "r_edges", "num_alpha"}
-        layers = []
-        if not isinstance(state.get("layers"), list):
-            raise ConfigError("a binning needs a list 'layers'", where=where)
-        for number, entry in enumerate(state["layers"]):
-            place = f"{where}: layer {number}"
-            if not isinstance(entry, Mapping):
-                raise ConfigError("a layer is a mapping with r_edges and num_alpha", where=place)
-            for key in entry:
-                if key not in known:
-                    raise ConfigError(f"unknown key '{key}'", where=place, hint=suggest(str(key), known))
-            if "r_edges" not in entry:
-                raise ConfigError("no 'r_edges'", where=place, hint="list the radial bin edges in mm")
-            try:
-                edges = tuple(float(edge) for edge in entry["r_edges"])
-                layers.append(Layer(int(entry.get("id", number)), edges, int(entry.get("num_alpha", 1))))
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"a bad number: {error}", where=place) from error
-        return cls(tuple(layers), particle=str(state.get("particle", "")))
+        for key in state:
+            if key not in _KEYS:
+                raise ConfigError(f"unknown key '{key}'", where=where, hint=suggest(str(key), _KEYS))
+        if "pixels" in state and "layers" not in state:
+            layers = [layer_from_dict(state["pixels"], 0, f"{where}: pixels")]
+            if not isinstance(layers[0], PixelLayer):
+                raise ConfigError("pixels have x_edges and y_edges", where=where)
+        elif isinstance(state.get("layers"), list) and "pixels" not in state:
+            layers = [layer_from_dict(entry, n, f"{where}: layer {n}") for n, entry in enumerate(state["layers"])]
+        else:
+            raise ConfigError("a binning needs a list 'layers', or 'pixels' for an image", where=where)
+        unit = state.get("length_unit", "mm")
+        return cls(tuple(layers), particle=str(state.get("particle", "")), length_unit=str(unit or ""))
 
     def to_dict(self) -> dict[str, Any]:
-        layers = [{"id": x.id, "r_edges": list(x.r_edges), "num_alpha": x.num_alpha} for x in self.layers]
-        return {"particle": self.particle, "layers": layers}
+        state = {"particle": self.particle, "layers": [layer.to_dict() for layer in self.layers]}
+        return state if self.length_unit == "mm" else {**state, "length_unit": self.length_unit}
 
     @property
     def num_layers(self) -> int:
@@ -160,62 +143,56 @@ class Binning:
         return np.repeat(np.arange(self.num_layers), [layer.num_voxels for layer in self.layers])
 
     @cached_property
-    def r_index(self) -> IntArray:
-        return np.concatenate([np.tile(np.arange(layer.num_r), layer.num_alpha) for layer in self.layers])
-
-    @cached_property
-    def alpha_index(self) -> IntArray:
-        return np.concatenate([np.repeat(np.arange(layer.num_alpha), layer.num_r) for layer in self.layers])
-
-    @cached_property
     def r_mid(self) -> FloatArray:
-        """Middle of the radial bin of each voxel, mm."""
-        mids = [(np.array(x.r_edges)[1:] + np.array(x.r_edges)[:-1]) / 2 for x in self.layers]
-        return np.concatenate([np.tile(mid, x.num_alpha) for mid, x in zip(mids, self.layers, strict=True)])
+        """Middle of the radial bin of each voxel, mm; of a pixel the distance of its middle from the origin."""
+        return np.concatenate([layer.centres()[0] for layer in self.layers])
 
     @cached_property
     def alpha_mid(self) -> FloatArray:
         """Middle of the angular bin of each voxel, rad in (-pi, pi)."""
-        parts = []
-        for layer in self.layers:
-            edges = np.linspace(-np.pi, np.pi, layer.num_alpha + 1)
-            parts.append(np.repeat((edges[1:] + edges[:-1]) / 2, layer.num_r))
-        return np.concatenate(parts)
+        return np.concatenate([layer.centres()[1] for layer in self.layers])
 
     @cached_property
     def eta(self) -> FloatArray:
-        """r cos(alpha) of each voxel, mm: what the CaloChallenge calls eta."""
+        """r cos(alpha) of each voxel, mm: what the CaloChallenge calls eta; x of a pixel."""
         return self.r_mid * np.cos(self.alpha_mid)
 
     @cached_property
     def phi(self) -> FloatArray:
-        """r sin(alpha) of each voxel, mm: what the CaloChallenge calls phi."""
+        """r sin(alpha) of each voxel, mm: what the CaloChallenge calls phi; y of a pixel."""
         return self.r_mid * np.sin(self.alpha_mid)
+
+    @property
+    def position_scale(self) -> float:
+        """What centres and widths are divided by for a classifier: 100 mm, and the reach of the grid in other units."""
+        return POSITION_SCALE if self.length_unit == "mm" else max(layer.reach for layer in self.layers)
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether a layer is one of pixels."""
+        return any(isinstance(layer, PixelLayer) for layer in self.layers)
 
     def rotation(self, steps: int, *, reflect: bool = False) -> IntArray:
         """Indices that turn every layer by steps/num_alpha of the circle times its own number of bins.
 
         ``voxels[:, binning.rotation(k)]`` is the shower turned by k bins of the layer with the fewest angular bins above
-        one; with ``reflect`` it is mirrored first. All angular bins must be multiples of that number.
+        one; with ``reflect`` it is mirrored first. All angular bins must be multiples of that number. Pixels have four of
+        them where the grid is a square about the origin, two where it is symmetric only.
 
         Raises:
-            ConfigError: if the layers have no common rotation.
+            ConfigError: if the layers have no common rotation, or pixels no reflection.
         """
-        orders = [layer.num_alpha for layer in self.layers if layer.num_alpha > 1]
-        smallest = min(orders, default=1)
+        orders = [layer.num_turns for layer in self.layers if layer.resolves_directions]
+        smallest = self.rotation_order
         if any(order % smallest for order in orders):
             raise ConfigError(f"layers with {orders} angular bins share no rotation", hint="leave 'augment' empty")
         parts = []
         for layer, part in zip(self.layers, self.layer_slices, strict=True):
-            index = np.arange(part.start, part.stop).reshape(layer.num_alpha, layer.num_r)
-            if reflect:
-                index = index[::-1]
-            if layer.num_alpha > 1:
-                index = np.roll(index, steps * layer.num_alpha // smallest, axis=0)
-            parts.append(index.ravel())
+            own = steps * layer.num_turns // smallest if layer.resolves_directions else 0
+            parts.append(part.start + layer.turned(own, reflect=reflect))
         return np.concatenate(parts)
 
     @property
     def rotation_order(self) -> int:
         """Number of distinct rotations that ``rotation`` knows."""
-        return min((layer.num_alpha for layer in self.layers if layer.num_alpha > 1), default=1)
+        return min((layer.num_turns for layer in self.layers if layer.resolves_directions), default=1)

@@ -1,6 +1,6 @@
 """Shower observables as the CaloChallenge defines them: pure functions of voxel arrays and a binning.
 
-Arrays of voxels have shape (events, voxels), energies in MeV, positions in mm. The definitions are those of the
+Arrays of voxels have shape (events, voxels), energies in MeV, positions in mm, unless the binning and the file say otherwise. The definitions are those of the
 challenge's ``HighLevelFeatures`` (arXiv 2410.21611), written anew.
 """
 
@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hepgen.errors import UsageError
-from hepgen.physics.binning import Binning
+from hepgen.physics.binning import POSITION_SCALE, Binning
 
 FloatArray = NDArray[np.float64]
-
-POSITION_SCALE = 100.0
-"""mm; centres and widths are divided by it in the feature matrix of the classifiers."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,8 @@ def apply_threshold(voxels: ArrayLike, threshold: float) -> FloatArray:
 
 
 def angular_layers(binning: Binning) -> tuple[int, ...]:
-    """Indices (not ids) of the layers with more than one angular bin."""
-    return tuple(index for index, layer in enumerate(binning.layers) if layer.num_alpha > 1)
+    """Indices (not ids) of the layers with more than one angular bin, and of those of pixels."""
+    return tuple(index for index, layer in enumerate(binning.layers) if layer.resolves_directions)
 
 
 def layer_energies(voxels: ArrayLike, binning: Binning) -> FloatArray:
@@ -141,24 +138,24 @@ def shower_features(voxels: ArrayLike, incident_energy: ArrayLike, binning: Binn
     )
 
 
-def high_level_features(showers: ShowerFeatures) -> FloatArray:
+def high_level_features(showers: ShowerFeatures, position_scale: float = POSITION_SCALE) -> FloatArray:
     """The input of the challenge's high-level classifier, (events, features).
 
     log10 E_inc, log10(E_l + 1e-8), EC_eta, EC_phi, width_eta, width_phi, log10(E_tot + 1e-8), sparsity, EC_r, width_r,
-    lengths in units of 100 mm: 30 columns for data set 1 photons, 46 for pions, 362 for data sets 2 and 3.
+    lengths in units of 100 mm (``position_scale``): 30 columns for data set 1 photons, 46 for pions, 362 for data sets 2 and 3.
     """
     return np.concatenate(
         [
             np.log10(showers.incident_energy)[:, None],
             np.log10(showers.layer_energy + 1e-8),
-            showers.center_eta / POSITION_SCALE,
-            showers.center_phi / POSITION_SCALE,
-            showers.width_eta / POSITION_SCALE,
-            showers.width_phi / POSITION_SCALE,
+            showers.center_eta / position_scale,
+            showers.center_phi / position_scale,
+            showers.width_eta / position_scale,
+            showers.width_phi / position_scale,
             np.log10(showers.total_energy + 1e-8)[:, None],
             showers.sparsity,
-            showers.center_r / POSITION_SCALE,
-            showers.width_r / POSITION_SCALE,
+            showers.center_r / position_scale,
+            showers.width_r / position_scale,
         ],
         axis=1,
     )

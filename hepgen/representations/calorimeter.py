@@ -1,4 +1,4 @@
-"""Calorimeter showers as tensors: layer energies first, then the voxels of each layer."""
+"""Calorimeter showers and other images as tensors: layer energies first, then the voxels of each layer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hepgen.errors import ConfigError, InputFileError, RowError
+from hepgen.errors import ConfigError, RowError
 from hepgen.events.schema import Schema
+from hepgen.events.showers import energy_unit
 from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces, pieces
 from hepgen.physics.binning import Binning
 from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
+from hepgen.representations.geometry import check_voxels
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
 from hepgen.representations.shower_shapes import ShowerShapes
 
@@ -25,7 +27,7 @@ _STILL = 0.95
 
 
 class CalorimeterRepresentation(Vectors):
-    """Voxels of any layered, cylindrical readout, conditioned on the incident energy and further columns.
+    """Voxels of any layered readout, rings or pixels, conditioned on the incident energy and further columns.
 
     Two stages, as in CaloFlow (arXiv:2106.05285): ``energies`` are the u-variables of the layers, ``shapes`` the voxels
     given the layer energies. Both are logarithms, standardised with a mean and a width that follow the incident energy.
@@ -34,9 +36,13 @@ class CalorimeterRepresentation(Vectors):
     hit voxels of a layer are lifted by a common random factor in training, without which they would lie on a surface of
     no volume that a density can only chase.
 
+    A jet image (arXiv:1701.05927) is one layer of pixels; what stands for its incident energy is any column, such as the pt
+    of the jet. Without one the sum of the voxels is learned as it is: u_0 is the logarithm of the sum itself.
+
     Attributes:
         binning: the readout.
-        threshold: energy in MeV below which a voxel is 0; the smallest voxel of the training sample where the recipe
+        energy_unit: of the voxels and the incident energy.
+        threshold: energy in that unit below which a voxel is 0; the smallest voxel of the training sample where the recipe
             names none.
         layer_noise: largest logarithm of that common factor.
     """
@@ -44,12 +50,15 @@ class CalorimeterRepresentation(Vectors):
     kind: ClassVar[str] = "calorimeter"
 
     def __init__(
-        self, binning: Binning, *, energy: str = "incident_energy", voxels: str = "voxel_energy",
+        self, binning: Binning, *, energy: str | None = "incident_energy", voxels: str = "voxel_energy",
         conditions: tuple[str, ...] = (), threshold: float = 0.0, layer_noise: float = 0.2, augment: tuple[str, ...] = (),
+        shape: tuple[int, ...] = (), energy_unit: str = "MeV",
     ) -> None:  # fmt: skip
         self.binning = binning
         self.threshold = threshold
         self.layer_noise = layer_noise
+        self.energy_unit = energy_unit
+        self._shape = shape or (binning.num_voxels,)  # of an event in the file
         self._energy, self._voxels, self._extra, self._augment = energy, voxels, conditions, augment
         self._shapes = ShowerShapes(binning)
         self._scales: FittedScales | None = None
@@ -67,13 +76,10 @@ class CalorimeterRepresentation(Vectors):
         self = cls(
             binning, energy=options["energy"], voxels=options["voxels"], conditions=tuple(options["conditions"]),
             threshold=options["threshold"], layer_noise=options["layer_noise"], augment=tuple(options["augment"]),
+            shape=schema[options["voxels"]].shape,
         )  # fmt: skip
-        shape = schema[self._voxels].shape
-        if shape != (binning.num_voxels,):
-            raise InputFileError(
-                f"'{self._voxels}' has shape {shape}, but the binning has {binning.num_voxels} voxels",
-                where=f"tree '{schema.tree}'", hint="is this the binning of these showers?",
-            )  # fmt: skip
+        check_voxels(schema, binning, f"tree '{schema.tree}'", self._voxels)
+        self.energy_unit = energy_unit(schema, self._voxels, self._energy, options.get("energy_unit"))
         for name in self.condition_names:
             column = schema[name]
             if column.jagged or column.shape:
@@ -108,7 +114,17 @@ class CalorimeterRepresentation(Vectors):
 
     @property
     def condition_names(self) -> tuple[str, ...]:
-        return (self._energy, *self._extra)
+        return self._extra if self._energy is None else (self._energy, *self._extra)
+
+    @property
+    def has_incident(self) -> bool:
+        """Whether the first condition is an incident energy."""
+        return self._energy is not None
+
+    def incident(self, tensors: Tensors) -> Tensor:
+        """(events,), 1 everywhere where no column stands for it."""
+        condition = tensors["condition"]
+        return condition[:, 0] if self.has_incident else condition.new_ones(len(condition))
 
     @property
     def validity(self) -> tuple[ConditionRange, ...]:
@@ -134,24 +150,25 @@ class CalorimeterRepresentation(Vectors):
         fit.finish()
 
     def pack(self, batch: ak.Array) -> Tensors:
-        """``condition`` (events, conditions) and ``voxels`` (events, voxels), MeV; voxels below the threshold are 0.
+        """``condition`` (events, conditions) and ``voxels`` (events, voxels); voxels below the threshold are 0.
 
         Raises:
             RowError: if a voxel or a condition is not finite, a voxel negative, or an incident energy not positive.
         """
-        voxels = torch.from_numpy(np.asarray(ak.to_numpy(batch[self._voxels]), dtype=np.float32))
+        voxels = torch.from_numpy(np.asarray(ak.to_numpy(batch[self._voxels]), dtype=np.float32)).flatten(1)
         columns = [np.asarray(ak.to_numpy(batch[name]), dtype=np.float32) for name in self.condition_names]
-        condition = torch.from_numpy(np.stack(columns, 1))
+        condition = torch.from_numpy(np.stack(columns, 1)) if columns else torch.empty(len(voxels), 0)
         _refuse(~torch.isfinite(voxels).all(1), f"a '{self._voxels}' that is not finite")
         _refuse((voxels < 0).any(1), f"a negative '{self._voxels}'")
         for place, name in enumerate(self.condition_names):
             _refuse(~torch.isfinite(condition[:, place]), f"a '{name}' that is not finite")
-        _refuse(condition[:, 0] <= 0, f"a '{self._energy}' that is not positive")
+        _refuse(self.incident({"condition": condition}) <= 0, f"a '{self._energy}' that is not positive")
         return {"condition": condition, "voxels": voxels * (voxels >= self.threshold)}
 
     def unpack(self, tensors: Tensors) -> ak.Array:
         columns = {name: tensors["condition"][:, place].numpy() for place, name in enumerate(self.condition_names)}
-        return ak.zip({**columns, self._voxels: ak.from_numpy(tensors["voxels"].numpy())}, depth_limit=1)
+        voxels = tensors["voxels"].numpy().reshape(-1, *self._shape)
+        return ak.zip({**columns, self._voxels: ak.from_numpy(voxels, regulararray=True)}, depth_limit=1)
 
     def encode(self, tensors: Tensors) -> Tensors:
         return {"condition": tensors["condition"], "voxels": tensors["voxels"]}
@@ -173,7 +190,7 @@ class CalorimeterRepresentation(Vectors):
         """Features before they are standardised: log u_0, logit u_i, or the log of voxels over the threshold."""
         if stage == "energies":
             energies = self._dequantised(self.layer_energies(cached["voxels"]), noise)
-            return to_fractions(energies, cached["condition"][:, 0])
+            return to_fractions(energies, self.incident(cached))
         voxels, layers = noise.split([self.binning.num_voxels, self.binning.num_layers], 1)
         values = cached["voxels"]
         lifted: Tensor = (self.layer_noise * layers)[:, self._layer_of_voxel.to(layers.device)] * (values > 0)
@@ -185,13 +202,13 @@ class CalorimeterRepresentation(Vectors):
 
     def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
         raw = self.raw_features(stage, cached, noise)
-        x = self.scales.features[stage].forward(raw, cached["condition"][:, 0].log())
+        x = self.scales.features[stage].forward(raw, self.incident(cached).log())
         return x, self.stage_condition(stage, cached)
 
     def observables(self, stage: str, x: Tensor, cached: Tensors) -> Tensor:
         if stage != "shapes":
             return x[:, :0]
-        log_incident = cached["condition"][:, 0].log()
+        log_incident = self.incident(cached).log()
         raw = self.scales.features[stage].inverse(x.clamp(-_FARTHEST, _FARTHEST), log_incident)
         found = self.scales.observables.forward(self._shapes(raw), log_incident)
         return found.clamp(-_FARTHEST, _FARTHEST)
@@ -201,7 +218,7 @@ class CalorimeterRepresentation(Vectors):
         return self._shapes(raw)
 
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
-        scale = self.scales.features[stage].log_abs_det(cached["condition"][:, 0].log())
+        scale = self.scales.features[stage].log_abs_det(self.incident(cached).log())
         values = self.layer_energies(cached["voxels"]) if stage == "energies" else cached["voxels"]
         return scale - self._dequantised(values, noise[:, : values.shape[1]]).log().sum(1)
 
@@ -220,11 +237,11 @@ class CalorimeterRepresentation(Vectors):
         if energies is None:
             energies = self.layer_energies(tensors["voxels"])
         logs = (energies.clamp(min=self.threshold) / self.threshold).log()
-        return torch.cat([logs, energies / tensors["condition"][:, :1]], 1)
+        return torch.cat([logs, energies / self.incident(tensors).unsqueeze(1)], 1)
 
     def decode(self, stage: str, x: Tensor, tensors: Tensors, noise: Tensor) -> Tensors:
         del noise
-        incident = tensors["condition"][:, 0]
+        incident = self.incident(tensors)
         raw = self.scales.features[stage].inverse(x.clamp(-_FARTHEST, _FARTHEST), incident.log())
         if stage == "energies":
             energies = from_fractions(raw, incident)
@@ -234,11 +251,11 @@ class CalorimeterRepresentation(Vectors):
         return {**tensors, "voxels": voxels}
 
     def hits(self, batch: ak.Array) -> dict[str, ak.Array]:
-        """The voxels above 0 as hits: jagged columns of one length per event, lengths in mm, angles in rad.
+        """The voxels above 0 as hits: jagged columns of one length per event, lengths in the unit of the binning, angles in rad.
 
         ``hit_z`` is the number of the layer: a binning says nothing of the depth in mm.
         """
-        voxels = np.asarray(ak.to_numpy(batch[self._voxels]))
+        voxels = np.asarray(ak.to_numpy(batch[self._voxels])).reshape(len(batch), -1)
         event, voxel = np.nonzero(voxels)
         counts = np.bincount(event, minlength=len(voxels))
         layer = self.binning.layer_of_voxel[voxel]
@@ -254,11 +271,17 @@ class CalorimeterRepresentation(Vectors):
         }
         return {name: ak.unflatten(values, counts) for name, values in flat.items()}
 
+    @property
+    def hit_units(self) -> dict[str, str]:
+        """Units of the columns of ``hits``, where they have one."""
+        length = self.binning.length_unit
+        return {"hit_energy": self.energy_unit, "hit_alpha": "rad", "hit_r": length, "hit_x": length, "hit_y": length}
+
     def state(self) -> dict[str, Any]:
         return {
             "kind": self.kind, "binning": self.binning.to_dict(), "energy": self._energy, "voxels": self._voxels,
             "conditions": list(self._extra), "threshold": self.threshold, "layer_noise": self.layer_noise, "augment": list(self._augment),
-            "scales": self.scales.state(),
+            "scales": self.scales.state(), "shape": list(self._shape), "energy_unit": self.energy_unit,
         }  # fmt: skip
 
     @classmethod
@@ -266,6 +289,7 @@ class CalorimeterRepresentation(Vectors):
         self = cls(
             Binning.from_dict(state["binning"]), energy=state["energy"], voxels=state["voxels"],
             conditions=tuple(state["conditions"]), threshold=state["threshold"], layer_noise=state["layer_noise"], augment=tuple(state["augment"]),
+            shape=tuple(state.get("shape", ())), energy_unit=state.get("energy_unit", "MeV"),
         )  # fmt: skip
         self._scales = FittedScales.from_state(state["scales"])
         return self

@@ -99,16 +99,18 @@ class CalorimeterFit:
     def survey(self, tensors: Tensors) -> None:
         """First pass: ranges of the conditions and the smallest voxel above 0."""
         condition = tensors["condition"].double().numpy()
-        self._sample.update(np.log(condition[:, :1]))
         self._distinct.update(condition)
-        self._moments.update(np.concatenate([np.log(condition[:, :1]), condition[:, 1:]], 1))
+        if self._representation.has_incident:
+            condition = np.concatenate([np.log(condition[:, :1]), condition[:, 1:]], 1)
+            self._sample.update(condition[:, :1])
+        self._moments.update(condition)
         voxels = tensors["voxels"]
         hit = voxels[voxels > 0]
         if len(hit):
             self._smallest = min(self._smallest, float(hit.min()))
 
     def begin(self) -> tuple[float, FittedScales]:
-        """The threshold in MeV, and scales that still lack what the second pass finds.
+        """The threshold, and scales that still lack what the second pass finds.
 
         Raises:
             InputFileError: if there is no event, or no energy in any voxel.
@@ -119,14 +121,25 @@ class CalorimeterFit:
         if not np.isfinite(self._smallest):
             raise InputFileError("every voxel of every shower is 0", hint="is the threshold above all energies?")
         low, high = result.low.copy(), result.high.copy()
-        low[0], high[0] = np.exp(low[0]), np.exp(high[0])
+        energetic = self._representation.has_incident
+        if energetic:
+            low[0], high[0] = np.exp(low[0]), np.exp(high[0])
         validity = []
         for place, (name, distinct) in enumerate(zip(self._names, self._distinct.result(), strict=True)):
             values = None if distinct is None else tuple(float(value) for value in distinct.values)
             edges = (float(low[place]), float(high[place])) if values is None else (values[0], values[-1])
-            validity.append(ConditionRange(name, *edges, unit="MeV" if place == 0 else "", values=values))
-        energies = self._distinct.result()[0]
-        if energies is not None and len(energies.values) <= _MAX_KNOTS:
+            validity.append(
+                ConditionRange(
+                    name,
+                    *edges,
+                    unit=self._representation.energy_unit if energetic and place == 0 else "",
+                    values=values,
+                )
+            )
+        energies = self._distinct.result()[0] if energetic else None
+        if not energetic:
+            knots = np.zeros(1)
+        elif energies is not None and len(energies.values) <= _MAX_KNOTS:
             knots = np.log(energies.values)
         else:
             knots = np.unique(self._sample.quantiles(0, np.linspace(0, 1, _QUANTILE_KNOTS)))
@@ -136,7 +149,7 @@ class CalorimeterFit:
         unit = Affine(torch.zeros(1), torch.ones(1))
         return threshold, FittedScales(
             tuple(validity),
-            Affine.of(self._moments, log_first=True),
+            Affine.of(self._moments, log_first=energetic),
             unit,
             features,
             ConditionalStandardise(knots.tolist()),
@@ -145,13 +158,14 @@ class CalorimeterFit:
     def update(self, cached: Tensors) -> None:
         """Second pass: moments of the features at each incident energy, with noise drawn in a fixed order."""
         scales, events = self._representation.scales, len(cached["condition"])
+        log_incident = self._representation.incident(cached).log()
         for stage in self._representation.stages:
             noise = torch.rand(events, stage.noise, generator=self._random)
             raw = self._representation.raw_features(stage.name, cached, noise)
-            scales.features[stage.name].update(raw, cached["condition"][:, 0].log())
+            scales.features[stage.name].update(raw, log_incident)
             if stage.observables:  # which are for those who learn exact values as such
                 raw = self._representation.raw_features(stage.name, cached, torch.full_like(noise, stage.still))
-                scales.observables.update(self._representation.raw_observables(raw), cached["condition"][:, 0].log())
+                scales.observables.update(self._representation.raw_observables(raw), log_incident)
         self._layers.update(self._representation.layer_terms(cached).double().numpy())
 
     def finish(self) -> None:

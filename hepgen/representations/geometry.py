@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from hepgen.errors import ConfigError, InputFileError, suggest_or_list
+from hepgen.events.hdf5 import VOXELS
 from hepgen.events.schema import Schema
 from hepgen.physics.binning import Binning
 
@@ -47,18 +48,37 @@ def read_binning(source: str | Path | Mapping[str, Any], particle: str | None = 
     return Binning.from_dict(state, where=str(path))
 
 
-def check_voxels(schema: Schema, geometry: Binning | None, where: str) -> None:
-    """Refuse a binning that has another number of voxels than the showers.
+def check_voxels(schema: Schema, geometry: Binning | None, where: str, voxels: str = VOXELS) -> None:
+    """Refuse a binning that has another number of voxels than the showers, or pixels of an image in another order.
+
+    Args:
+        schema: of the events.
+        geometry: the binning, where there is one.
+        where: the file, for messages.
+        voxels: the column.
 
     Raises:
         InputFileError: with both numbers.
+
+    Example:
+        >>> from hepgen.events.schema import Column
+        >>> grid = read_binning({"pixels": {"x_edges": [0, 1, 2], "y_edges": [0, 1]}})
+        >>> check_voxels(Schema((Column("image", "float32", (1, 2)),)), grid, "jets.root", "image")
+        Traceback (most recent call last):
+        hepgen.errors.InputFileError: 'image' has shape (1, 2), the binning 2 x 1 pixels (jets.root): ...
     """
-    if geometry is None or "voxel_energy" not in schema:
+    if geometry is None or voxels not in schema:
         return
-    voxels = math.prod(schema["voxel_energy"].shape)
-    if voxels != geometry.num_voxels:
+    shape = schema[voxels].shape
+    if schema[voxels].jagged or math.prod(shape) != geometry.num_voxels:
+        found = "lists" if schema[voxels].jagged else f"{math.prod(shape)} voxels"
         raise InputFileError(
-            f"the showers have {voxels} voxels, the binning has {geometry.num_voxels}",
-            where=where,
-            hint="give the binning of this file",
-        )
+            f"the showers have {found}, the binning has {geometry.num_voxels} voxels",
+            where=f"'{voxels}' of {where}", hint="give the binning of this file",
+        )  # fmt: skip
+    for layer in geometry.layers if geometry.has_pixels else ():
+        if len(shape) > 1 and shape[-2:] != layer.shape:
+            raise InputFileError(
+                f"'{voxels}' has shape {shape}, the binning {' x '.join(map(str, layer.shape))} pixels",
+                where=where, hint="the first axis of an image is x, the second y",
+            )  # fmt: skip

@@ -9,7 +9,7 @@ from hepgen.physics.binning import Binning
 
 # How sharp the threshold is that a derivative goes through: a voxel counts from about 0.8 to 1.2 of it on.
 _SHARPNESS = 6.0
-_SMALLEST_AREA = 1e-2  # mm2
+_SMALLEST_AREA = 1e-2  # mm2, or of the smallest pixel
 _SMALLEST_SHARE = 1e-6
 _SMALLEST_SUM = 1e-3  # thresholds
 
@@ -35,7 +35,8 @@ class ShowerShapes:
         self._parts = binning.layer_slices
         places = {"r": binning.r_mid, "eta": binning.eta, "phi": binning.phi}
         self._places = {name: torch.from_numpy(values).float() for name, values in places.items()}
-        self._axes = [("r", "eta", "phi") if layer.num_alpha > 1 else ("r",) for layer in binning.layers]
+        self._axes = [("r", "eta", "phi") if layer.resolves_directions else ("r",) for layer in binning.layers]
+        self._smallest = [_SMALLEST_AREA * layer.finest_area for layer in binning.layers]
         sizes = [part.stop - part.start for part in self._parts]
         self.count = sum(1 if size == 1 else 2 + 2 * len(axes) for size, axes in zip(sizes, self._axes, strict=True))
 
@@ -46,7 +47,7 @@ class ShowerShapes:
         """
         above = torch.nn.functional.softplus(logs.exp() - 1, beta=_SHARPNESS)
         found = []
-        for part, axes in zip(self._parts, self._axes, strict=True):
+        for part, axes, smallest in zip(self._parts, self._axes, self._smallest, strict=True):
             found.append((_SHARPNESS * logs[:, part]).sigmoid().mean(1))
             if part.stop - part.start == 1:
                 continue
@@ -55,5 +56,5 @@ class ShowerShapes:
             for axis in axes:
                 place = self._places[axis][part].to(logs)
                 centre = share @ place
-                found += [centre, (share @ place.square() - centre * centre).clamp(min=_SMALLEST_AREA).sqrt()]
+                found += [centre, (share @ place.square() - centre * centre).clamp(min=smallest).sqrt()]
         return torch.stack(found, 1)

@@ -132,7 +132,7 @@ def _chosen(recipe: Recipe, schema: Schema) -> Schema:
     data = recipe.data
     if isinstance(recipe.representation, CalorimeterRecipe):
         wanted = recipe.representation
-        patterns = [wanted.energy, wanted.voxels, *wanted.conditions]
+        patterns = [*filter(None, [wanted.energy]), wanted.voxels, *wanted.conditions]
     else:
         patterns = data.columns
     try:

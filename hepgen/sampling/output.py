@@ -20,7 +20,6 @@ from hepgen.sampling.seeds import event_numbers, run_number
 from hepgen.surrogate.surrogate import Surrogate
 
 _HIT_TYPES = {"hit_layer": "int32"}
-_HIT_UNITS = {"hit_energy": "MeV", "hit_r": "mm", "hit_alpha": "rad", "hit_x": "mm", "hit_y": "mm"}
 _HITS = ("hit_energy", "hit_layer", "hit_r", "hit_alpha", "hit_x", "hit_y", "hit_z")
 
 
@@ -95,9 +94,9 @@ class OutputColumns:
             schema = as_root_tree(schema, kept)
         columns = [*schema, *kept.values()]
         if self._hits_of is not None:
+            units = getattr(self._surrogate.representation, "hit_units", {})
             columns += [
-                Column(name, _HIT_TYPES.get(name, "float32"), (), True, _HIT_UNITS.get(name, ""), "nhit")
-                for name in _HITS
+                Column(name, _HIT_TYPES.get(name, "float32"), (), True, units.get(name, ""), "nhit") for name in _HITS
             ]
         return dataclasses.replace(schema.replace(columns), format=format)
 

@@ -9,6 +9,7 @@ import pytest
 from extracts import DATA, SMALL
 
 from hepgen.classifiers.sets import SetOptions
+from hepgen.classifiers.trees import TreeOptions
 from hepgen.errors import InputFileError, UsageError
 from hepgen.evaluation.run import evaluate
 from hepgen.events.reader import open_events
@@ -76,3 +77,21 @@ def test_where_no_jets_are_found_the_names_are_said():
     source = open_events(DATA / "ttbar.root")
     with pytest.raises(UsageError, match="no jets with constituents"):
         evaluate(source, source, kind="jets")
+
+
+def with_permuted(source, name):
+    """The same jets with one of their numbers dealt out anew among them."""
+    events = ak.concatenate(list(source.batches()))
+    dealt = events[name][np.random.default_rng(3).permutation(len(events))]
+    columns = {one: dealt if one == name else events[one] for one in events.fields}
+    return MemorySource(ak.zip(columns, depth_limit=1), source.schema)
+
+
+@pytest.mark.parametrize("name", ["jet_pdgid", "jet_pt"])
+def test_jets_whose_condition_was_shuffled_are_seen(name):
+    reference, generated = halves()
+    work = replace(WORK, folds=5, trees=TreeOptions(rounds=60, leaves=8, min_leaf=5))
+    own = {**OPTIONS, "settings": work, "conditions": [name]}
+    score = evaluate(reference, with_permuted(generated, name), **own).scores["auc_high"]
+    assert score.z > 3
+    assert not evaluate(reference, generated, **own).scores["auc_high"].differs(3)

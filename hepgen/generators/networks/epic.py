@@ -5,14 +5,21 @@ The cost grows linearly with the number of constituents (arXiv:2301.08128; with 
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from hepgen.generators.networks.epic_kernel import closed, event_step, told
+from hepgen.generators.tiles import for_each_tile
+
 SLOPE = 0.01
 SUM_SCALE = 0.01
 _MANY_ROWS = 256
+_FEW_EVENTS = 4
 
 
 def pooled(x: Tensor, mask: Tensor | None = None, sum_scale: float = SUM_SCALE) -> Tensor:
@@ -106,6 +113,8 @@ class EpicLayers(nn.Module):
         self, x: Tensor, event: Tensor, context: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Constituents (events, N, hidden) and event (events, latent) to the same."""
+        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
+            return self._compiled(x, event, context, mask)
         start, start_event = x, event
         inference = torch.is_inference_mode_enabled()
         room = torch.empty_like(x).view(-1, x.shape[2]) if inference else None
@@ -116,6 +125,51 @@ class EpicLayers(nn.Module):
             x = x.add_(start) if inference else x + start
             event = event + start_event
         return x, event
+
+    def _compiled(
+        self, start: Tensor, event: Tensor, context: Tensor | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The same in two passes over the constituents a layer, beside its products."""
+        events, points, hidden = start.shape
+        latent = event.shape[1]
+        layers = cast("list[EpicLayer]", list(self.layers))
+        slope = np.float32(SLOPE)
+        there = np.ones((events, points), dtype=bool) if mask is None else mask.numpy()
+        found = torch.cat([pooled(start, mask, layers[0].sum_scale), event, *_given(context)], 1)
+        tells, near = start.new_empty(events, hidden), torch.empty_like(start)
+        flat, near_flat = start.reshape(-1, hidden).clone(), near.view(-1, hidden)
+        x = flat.view(start.shape)
+        arrays = [one.numpy() for one in (x, near, found, tells, start, event)]
+        x_, near_, found_, tells_, start_, event_ = arrays
+        size = start.numel()
+
+        def part(values: slice) -> slice:
+            return slice(values.start * events // size, values.stop * events // size)
+
+        for layer in layers:
+            weight = layer.point_in.weight
+            if events <= _FEW_EVENTS:
+                event_step(
+                    found_, *_arrays(layer.event_in), *_arrays(layer.event_out), weight.detach().numpy()[:, hidden:],
+                    layer.point_in.bias.detach().numpy(), event_, slope, tells_,
+                )  # fmt: skip
+            else:
+                now, known = found[:, 2 * hidden : 2 * hidden + latent], found[:, 2 * hidden :]
+                between = _activate(_linear(_activate(_linear(found, layer.event_in)), layer.event_out) + now)
+                now.copy_(between)
+                torch.addmm(layer.point_in.bias, known, weight[:, hidden:].t(), out=tells)
+                now.add_(event)
+            torch.mm(flat, _turned(weight[:, :hidden], len(flat)), out=near_flat)
+            for_each_tile(lambda values: told(near_[part(values)], tells_[part(values)], slope), size)
+            flat.addmm_(near_flat, _turned(layer.point_out.weight, len(flat)))
+            bias, scale = layer.point_out.bias.detach().numpy(), np.float32(layer.sum_scale)
+
+            def close(values: slice, bias: Any = bias, scale: Any = scale) -> None:
+                rows = part(values)
+                closed(x_[rows], bias, start_[rows], there[rows], slope, scale, found_[rows])
+
+            for_each_tile(close, size)
+        return x, found[:, 2 * hidden : 2 * hidden + latent]
 
 
 class EpicNetwork(nn.Module):
@@ -191,6 +245,11 @@ def _turned(weight: Tensor, rows: int) -> Tensor:
     """The transposed weight; copied where so many rows are multiplied that a product by rows in order pays for it."""
     turned = weight.t()
     return turned.contiguous() if rows >= _MANY_ROWS and torch.is_inference_mode_enabled() else turned
+
+
+def _arrays(layer: nn.Linear) -> tuple[Any, Any]:
+    """Weight and bias, for compiled functions."""
+    return layer.weight.detach().numpy(), layer.bias.detach().numpy()
 
 
 def _given(context: Tensor | None) -> tuple[Tensor, ...]:
