@@ -87,11 +87,10 @@ def with_permuted(source, name):
     return MemorySource(ak.zip(columns, depth_limit=1), source.schema)
 
 
-@pytest.mark.parametrize("name", ["jet_pdgid", "jet_pt"])
-def test_jets_whose_condition_was_shuffled_are_seen(name):
+def test_jets_whose_pt_was_shuffled_are_seen():
     reference, generated = halves()
     work = replace(WORK, folds=5, trees=TreeOptions(rounds=60, leaves=8, min_leaf=5))
-    own = {**OPTIONS, "settings": work, "conditions": [name]}
-    score = evaluate(reference, with_permuted(generated, name), **own).scores["auc_high"]
+    own = {**OPTIONS, "settings": work, "conditions": ["jet_pt"]}
+    score = evaluate(reference, with_permuted(generated, "jet_pt"), **own).scores["auc_high"]
     assert score.z > 3
     assert not evaluate(reference, generated, **own).scores["auc_high"].differs(3)
