@@ -115,4 +115,4 @@ def test_the_evaluation_sees_images_that_are_shifted_by_a_pixel(energy: str | No
     names = set(found["same"].scores)
     assert ("separation.response" in names) == (energy is not None)
     separation = {name: report.scores["separation.center_eta.0"].value for name, report in found.items()}
-    assert separation["shifted"] > 5 * separation["same"]
+    assert separation["shifted"] > 0.9 > 3 * separation["same"]
