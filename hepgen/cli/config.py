@@ -25,7 +25,9 @@ app = typer.Typer(
 
 def schema(
     common: Common,
-    task: Annotated[Literal["generate", "morph"], own("--task", "Task of the recipe.", env=False)] = "generate",
+    task: Annotated[
+        Literal["generate", "morph", "decorrelate"], own("--task", "Task of the recipe.", env=False)
+    ] = "generate",
 ) -> None:
     """Print the JSON schema of a recipe: every key with its type, default, unit and meaning."""
     from hepgen.config.load import schema as recipe_schema

@@ -12,6 +12,7 @@ from typing import Any
 import hepgen
 from hepgen.cli.console import Output
 from hepgen.cli.recipes import read_recipe
+from hepgen.config.decorrelate import DecorrelateRecipe
 from hepgen.config.load import AnyRecipe, parse_recipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
@@ -37,7 +38,9 @@ from hepgen.surrogate.surrogate import Surrogate
 
 
 def generating(recipe: AnyRecipe) -> Recipe:
-    """The recipe by which events are read: of a morph that of its target."""
+    """The recipe by which events are read: of a morph that of its target, of a decorrelation that of its background."""
+    if isinstance(recipe, DecorrelateRecipe):
+        return recipe.opened()
     return recipe.side("target") if isinstance(recipe, MorphRecipe) else recipe
 
 

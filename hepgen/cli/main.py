@@ -15,7 +15,7 @@ from typing import NoReturn
 import typer
 from typer.main import get_command
 
-from hepgen.cli import config, convert, evaluate, inspect, morph, sample, train
+from hepgen.cli import config, convert, decorrelate, evaluate, inspect, morph, sample, train
 from hepgen.cli.console import output
 from hepgen.cli.options import Version, with_common
 from hepgen.errors import HepgenError, Interrupted, OutputError, UsageError
@@ -33,7 +33,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich's help costs as much time as everything else together, markdown and all
 )
-for _command in (inspect.inspect, convert.convert, train.train, sample.sample, morph.morph, evaluate.evaluate):
+for _command in (
+    inspect.inspect, convert.convert, train.train, sample.sample, morph.morph, decorrelate.decorrelate,
+    evaluate.evaluate,
+):  # fmt: skip
     app.command(_command.__name__)(with_common(_command))
 app.add_typer(config.app, name="config")
 

@@ -9,6 +9,7 @@ import awkward as ak
 
 from hepgen.cli.console import Output
 from hepgen.cli.quantities import format_duration, format_size
+from hepgen.config.decorrelate import DecorrelateRecipe
 from hepgen.config.load import AnyRecipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
@@ -16,8 +17,12 @@ from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.events.split import PARTS, split_source
 from hepgen.morphing.base import build_method
+from hepgen.morphing.decorrelate import SUFFIX
+from hepgen.morphing.decorrelation import Decorrelation
+from hepgen.morphing.scores import ScoreSpace
 from hepgen.morphing.space import JoinedSpace
 from hepgen.runs.data import batch_memory, open_data
+from hepgen.runs.decorrelate import open_background, part_of
 from hepgen.runs.morph import open_sides
 from hepgen.runs.pairs import ConcatenatedSource, refuse_strangers
 from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
@@ -51,9 +56,48 @@ class Head:
 
 def plan_of(recipe: AnyRecipe, *, memory: int, budget: float | None) -> dict[str, Any]:
     """The plan of a recipe of any task."""
+    if isinstance(recipe, DecorrelateRecipe):
+        return decorrelation_plan(recipe, memory=memory, budget=budget)
     if isinstance(recipe, MorphRecipe):
         return morph_plan(recipe, memory=memory, budget=budget)
     return training_plan(recipe, memory=memory, budget=budget)
+
+
+def decorrelation_plan(recipe: DecorrelateRecipe, *, memory: int, budget: float | None) -> dict[str, Any]:
+    """Open the background, fit the scales of the columns on a part of it, and build the flow.
+
+    Raises:
+        ConfigError, InputFileError: as the training would.
+    """
+    data = open_background(recipe, memory=batch_memory(memory), hashes=False)
+    counted = {part: part_of(recipe, data, part).num_events for part in PARTS}
+    head = Head(part_of(recipe, data, "train"), FITTED_EVENTS)
+    stage = ScoreSpace.fit(head, recipe.discriminants, recipe.protected).stage
+    flow = Decorrelation(stage.features, stage.conditions, recipe.options)
+    training = recipe.training
+    by_clock = budget is not None or (training.steps is None and training.epochs is None)
+    epochs = training.max_epochs if by_clock else training.epochs
+    most = None if epochs is None else training.steps_in(epochs, counted["train"])
+    seconds = (budget if budget is not None else DEFAULT_BUDGET) if by_clock else None
+    row = {
+        "stage": stage.name, "generator": "decorrelation", "features": stage.features,
+        "conditions": stage.conditions, "parameters": sum(one.numel() for one in flow.parameters()),
+        "steps": None if by_clock else training.steps or most, "most_steps": most if by_clock else None,
+        "seconds": seconds,
+    }  # fmt: skip
+    width = 4 * (2 * stage.features + stage.conditions)
+    names = [*recipe.discriminants, *recipe.protected]
+    return {
+        "name": recipe.name,
+        "files": [one["path"] for one in data.inputs],
+        "events": counted,
+        "objects": None,
+        "columns": names,
+        "output": [name + SUFFIX for name in recipe.discriminants],
+        "stages": [row],
+        "encoded_bytes": width * (counted["train"] + counted["validation"]),
+        "seconds": seconds,
+    }
 
 
 def morph_plan(recipe: MorphRecipe, *, memory: int, budget: float | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hepgen.config.decorrelate import DecorrelateRecipe
 from hepgen.config.load import AnyRecipe, load_recipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.errors import ConfigError
@@ -36,8 +37,10 @@ def read_recipe(path: Path, sets: Sequence[str] = (), *, data: Sequence[str] = (
 def _expressions(recipe: AnyRecipe) -> dict[str, str]:
     """Every expression of a recipe by its key, cuts first."""
     if not isinstance(recipe, MorphRecipe):
+        cut = {} if recipe.data.cut is None else {"data.cut": recipe.data.cut}
+        if isinstance(recipe, DecorrelateRecipe):
+            return {**cut, **{f"data.define.{name}": text for name, text in recipe.data.define.items()}}
         own = recipe.data
-        cut = {} if own.cut is None else {"data.cut": own.cut}
         return {**cut, **{own.key_of(name): text for name, text in own.computed.items()}}
     sides = {"source": recipe.source, "target": recipe.target}
     found = {f"{which}.cut": side.cut for which, side in sides.items() if side.cut is not None}

@@ -14,6 +14,7 @@ from hepgen.cli.quantities import format_duration, format_size
 from hepgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from hepgen.morphing.decorrelator import DecorrelationModel
     from hepgen.morphing.model import MorphModel
     from hepgen.surrogate.surrogate import Surrogate
 
@@ -50,7 +51,7 @@ def train(
     ] = False,
     as_json: Annotated[bool, own("--json", "Print the summary, or the plan of --dry-run, as JSON.")] = False,
 ) -> None:
-    """Train a surrogate, or a map between two samples.
+    """Train a surrogate, a map between two samples, or a decorrelation of scores.
 
     Example: hepgen train recipe.yaml -o run --budget 30m
     """
@@ -61,6 +62,7 @@ def train(
             "--resume goes on with a run, --force replaces it", where="hepgen train", hint="give one of them"
         )
     from hepgen.cli.recipes import read_recipe
+    from hepgen.config.decorrelate import DecorrelateRecipe
     from hepgen.config.morph import MorphRecipe
 
     sink = output()
@@ -82,8 +84,13 @@ def train(
         "budget": budget, "max_time": max_time, "resume": resume, "force": common.force, "seed": common.seed,
         "device": common.device, "threads": common.cores, "memory": common.memory, "progress": display,
     }  # fmt: skip
-    trained: MorphModel | Surrogate
-    if isinstance(loaded, MorphRecipe):
+    trained: DecorrelationModel | MorphModel | Surrogate
+    if isinstance(loaded, DecorrelateRecipe):
+        from hepgen.runs.decorrelate import train_decorrelation
+
+        trained = train_decorrelation(loaded, str(run), **options)
+        following = f"hepgen decorrelate {run} {loaded.data.files[0]} -o decorrelated.root"
+    elif isinstance(loaded, MorphRecipe):
         from hepgen.runs.morph import train_morph
 
         trained = train_morph(loaded, str(run), **options)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hepgen.config.decorrelate import DecorrelateRecipe
 from hepgen.config.messages import explain
 from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
@@ -16,9 +17,9 @@ from hepgen.config.yaml import format_yaml, key_lines, parse_yaml
 from hepgen.errors import ConfigError, suggest
 
 KeyPath = tuple[str, ...]
-AnyRecipe = Recipe | MorphRecipe
+AnyRecipe = Recipe | MorphRecipe | DecorrelateRecipe
 """A recipe of any task."""
-TASKS: dict[str, type[Recipe | MorphRecipe]] = {"generate": Recipe, "morph": MorphRecipe}
+TASKS: dict[str, type[AnyRecipe]] = {"generate": Recipe, "morph": MorphRecipe, "decorrelate": DecorrelateRecipe}
 _PATHS = {("data", "files"), ("source", "files"), ("target", "files"), ("representation", "binning")}
 
 
@@ -49,9 +50,9 @@ def load_recipe(path: str | Path, sets: Sequence[str] = (), *, data: Sequence[st
         )
     lines = {key: f"{path}, line {line}" for key, line in key_lines(text).items()}
     raw = apply_sets(resolve_paths(raw, path.absolute().parent), sets)
-    if data and raw.get("task", "generate") != "generate":
+    if data and raw.get("task") == "morph":
         raise ConfigError(
-            f"a recipe with task: {raw['task']} has no data.files to replace", where="--data",
+            "a recipe with task: morph has no data.files to replace", where="--data",
             hint="say --set source.files=[FILE] and --set target.files=[FILE]",
         )  # fmt: skip
     if data:

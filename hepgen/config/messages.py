@@ -35,6 +35,8 @@ _BOUNDS: dict[str, str] = {
 _REQUIRED: dict[str, str] = {
     "name": "name the surrogate, such as name: photons",
     "representation": "say what the events are: representation: {kind: table}, or {kind: calorimeter, binning: FILE}",
+    "discriminants": "name the scores to decorrelate, such as discriminants: [score]",
+    "protected": "name what the scores must not follow, such as protected: [m_jj]",
     "representation.binning": "name the XML (of the CaloChallenge schema) or YAML of the voxels: binning: FILE",
 }
 
@@ -84,7 +86,8 @@ def _describe(details: ErrorDetails) -> tuple[tuple[str, ...], str, str]:
         wanted = _WANTED.get(kind)
     if wanted is None:
         return path, f"{name}: {details['msg'].lower()}", ""
-    return path, f"{name} is {_shown(details['input'])}, it must be {wanted}", ""
+    hint = _REQUIRED.get(".".join(path), "") if kind == "too_short" else ""
+    return path, f"{name} is {_shown(details['input'])}, it must be {wanted}", hint
 
 
 def _shown(value: Any) -> str:

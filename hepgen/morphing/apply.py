@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,28 +15,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import hepgen
-from hepgen.errors import InputFileError, UsageError, suggest
+from hepgen.errors import InputFileError, UsageError
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import apply_derived
 from hepgen.events.source import EventSource
-from hepgen.events.writer import create_writer
 from hepgen.morphing.base import Reweighting, Transport
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.ranges import outside
+from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
 from hepgen.morphing.wanted import KeptConditions, Wanted
 from hepgen.morphing.weighting import WeightScale, WeightTally
 from hepgen.surrogate.provenance import peak_memory
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.seeds import draw, fresh_seed, stream, uniform
-from hepgen.training.signals import StopFlag
 
 DISTANCE, OUTSIDE, WEIGHT, OLD = "morph_distance", "morph_outside", "morph_weight", "_before"
 _ENCODE, _DECODE = 1, 2
 
 Policy = Literal["refuse", "keep", "morph"]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -143,23 +139,8 @@ class Morphing:
             )  # fmt: skip
         schema = self._source.schema
         weight = self.model.facts.get("weighting", {}).get("column")
-        for name in [*self.model.schema.names, *([weight] if weight else [])]:
-            if name not in schema:
-                raise InputFileError(
-                    f"no column '{name}', which the model needs", where=f"tree '{schema.tree}'",
-                    hint=suggest(name, schema.names),
-                )  # fmt: skip
-        for name in self.model.schema.names:
-            known, given = self.model.schema[name].unit, schema[name].unit
-            if known and given and known != given:
-                raise InputFileError(
-                    f"'{name}' is in {given}, the model was trained in {known}", where=f"tree '{schema.tree}'"
-                )
-            if (schema[name].shape, schema[name].jagged) != (
-                self.model.schema[name].shape,
-                self.model.schema[name].jagged,
-            ):
-                raise InputFileError(f"'{name}' has another shape than in the training", where=f"tree '{schema.tree}'")
+        require_columns([*self.model.schema.names, *([weight] if weight else [])], schema)
+        require_same_kind(self.model.schema, schema)
 
     def _schema(self) -> Schema:
         """Columns of the output: those of the source, and what is written beside them."""
@@ -173,13 +154,7 @@ class Morphing:
         else:
             new.append(Column(WEIGHT, "float64"))
         new.append(Column(OUTSIDE, "bool"))
-        for column in new:
-            if column.name in schema:
-                raise UsageError(
-                    f"the file has a column '{column.name}' already", where=f"tree '{schema.tree}'",
-                    hint="morph the file as it was before, or rename the column",
-                )  # fmt: skip
-        return schema.replace([*schema, *new])
+        return with_columns(schema, new, "morph the file as it was before, or rename the column")
 
     @cached_property
     def _recomputed(self) -> dict[str, Expression]:
@@ -215,7 +190,7 @@ class Morphing:
             strange = self._strange(batch)
             for name, flags in strange.items():
                 counts[name] = counts.get(name, 0) + int(flags.sum())
-            total += int(_any(strange, len(batch)).sum())
+            total += int(any_of(strange, len(batch)).sum())
             events += len(batch)
         if total:
             worst = max(counts, key=lambda name: counts[name])
@@ -233,7 +208,7 @@ class Morphing:
             yield self._block(block, batch)
 
     def _block(self, block: int, batch: ak.Array) -> ak.Array:
-        strange = _any(self._strange(batch), len(batch))
+        strange = any_of(self._strange(batch), len(batch))
         kept = strange if self._policy == "keep" else np.zeros(len(batch), dtype=bool)
         rows = np.flatnonzero(~kept)
         columns = {name: batch[name] for name in self._source.schema.names}
@@ -323,40 +298,6 @@ class Morphing:
         return WeightScale(math.inf if facts["log_most"] is None else facts["log_most"], facts["log_norm"])
 
 
-def _any(flags: Mapping[str, Flags], size: int) -> Flags:
-    found = np.zeros(size, dtype=bool)
-    for one in flags.values():
-        found |= one
-    return found
-
-
-def blocks(source: EventSource, size: int, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
-    """The events of a source in batches of exactly ``size``, the last one as it comes.
-
-    Example:
-        >>> from hepgen.events.schema import schema_of
-        >>> from hepgen.events.source import MemorySource
-        >>> events = ak.Array({"x": np.arange(7)})
-        >>> source = MemorySource(events, schema_of(events), batch_size=2)
-        >>> [batch.x.to_list() for batch in blocks(source, 3)]
-        [[0, 1, 2], [3, 4, 5], [6]]
-    """
-    waiting: list[ak.Array] = []
-    count = 0
-    for batch in source.batches(columns):
-        start = 0
-        while start < len(batch):
-            part = batch[start : start + size - count]
-            waiting.append(part)
-            count += len(part)
-            start += len(part)
-            if count == size:
-                yield waiting[0] if len(waiting) == 1 else ak.concatenate(waiting)
-                waiting, count = [], 0
-    if waiting:
-        yield waiting[0] if len(waiting) == 1 else ak.concatenate(waiting)
-
-
 def morph_to_file(
     model: MorphModel,
     source: EventSource,
@@ -380,33 +321,16 @@ def morph_to_file(
         UsageError, InputFileError, OutputError: see ``Morphing`` and ``create_writer``.
     """
     watcher = progress or Silent()
-    begun = time.perf_counter()
-    if threads is not None:
-        torch.set_num_threads(threads)
     morphing = Morphing(model, source, **options)
     if options.get("seed") is None:
         watcher.message(f"seed {morphing.seed}")
-    total = source.num_events
-    writer = create_writer(
-        path, morphing.schema, format=format, force=force, drop_unwritable=drop_unwritable, keep_nonfinite=True,
-        metadata={"seed": str(morphing.seed), "model_sha256": model.model_sha256},
+    events, seconds, notes = write_stream(
+        morphing.batches(), morphing.schema, path, verb="morph", total=source.num_events, seed=str(morphing.seed),
+        block_size=model.block_size, model_sha256=model.model_sha256, progress=watcher, format=format, force=force,
+        drop_unwritable=drop_unwritable, threads=threads,
     )  # fmt: skip
-    with StopFlag() as stop, writer:
-        for batch in morphing.batches():
-            writer.write(batch)
-            seconds = max(1e-9, time.perf_counter() - begun)
-            watcher.update("morph", morphing.events, total, math.nan, morphing.events / seconds)
-            stop.leave()
-        writer.add_run_record(
-            {
-                "events": morphing.events, "seed": str(morphing.seed), "first_block": 0,
-                "last_block": max(0, -(-morphing.events // model.block_size) - 1), "model_sha256": model.model_sha256,
-                "recipe": "", "version": hepgen.__version__, "complete": 1,
-            }
-        )  # fmt: skip
-    seconds = time.perf_counter() - begun
     return MorphSummary(
-        str(path), morphing.events, morphing.outside, morphing.unmoved, morphing.distance, morphing.effective,
-        morphing.seed, seconds, morphing.events / max(1e-9, seconds), peak_memory(),
-        (*writer.notes, *(() if model.moves else morphing.tally.doubts())),
+        str(path), events, morphing.outside, morphing.unmoved, morphing.distance, morphing.effective,
+        morphing.seed, seconds, events / max(1e-9, seconds), peak_memory(),
+        (*notes, *(() if model.moves else morphing.tally.doubts())),
     )  # fmt: skip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,20 +27,16 @@ from hepgen.representations.base import Representation
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.pairs import ConcatenatedSource, check_pair, halves, refuse_strangers
-from hepgen.runs.plan import DEFAULT_BUDGET, unfitted_representation
+from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
+from hepgen.runs.stages import length_of, seconds_of, settings_of, stage_runs
 from hepgen.training.batches import PairBatches, StageBatches, drawn_rows, source_number
 from hepgen.training.cache import EncodedCache, encode_source
-from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
-from hepgen.training.loop import StageRun
-from hepgen.training.metrics import MetricsLog
-from hepgen.training.plan import Plan, StagePlan, TimeLimit
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.seeds import INITIAL, TABLE, seed_torch, stream
-from hepgen.training.signals import StopFlag
-from hepgen.training.trainer import StageTrainer, TrainingSettings
+from hepgen.training.trainer import StageTrainer
 
 SIDES: tuple[Literal["source"], Literal["target"]] = ("source", "target")
 _NUMBER = {"target": 0, "source": source_number(0)}
@@ -141,31 +136,26 @@ def train_morph(
     seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
     method = build()
     steps: dict[str, int] = {}
-    try:
-        if method.objectives():
-            with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:
-                plan = Plan(folder.plan)
-                store = CheckpointStore(folder.checkpoints, watcher.message)
-                store.clean()
-                with StopFlag(None if max_time is None else begun + max_time) as stop:
-                    train, validation = (_pair(space, pair, caches, session.seed, chosen) for pair in (0, 1))
-                    if train is None:
-                        raise RuntimeError("a training part is never empty here")
-                    trainer = StageTrainer(
-                        0, stage, build, train, validation, _settings(recipe), seed=session.seed, device=chosen,
-                        message=watcher.message,
-                    )  # fmt: skip
-                    weights = StageRun(trainer, store, plan, metrics, stop, watcher).run(
-                        _wanted(recipe, budget, train.size, watcher)
-                    )
-                method.load_state_dict(weights, strict=False)
-                steps = {stage.name: plan.stages[stage.name].steps}
-        else:
-            watcher.message(f"fitting: {find_method(recipe.method).description}")
+    if method.objectives():
+        with stage_runs(folder, session, watcher, None if max_time is None else begun + max_time) as runs:
+            train, validation = (_pair(space, pair, caches, session.seed, chosen) for pair in (0, 1))
+            if train is None:
+                raise RuntimeError("a training part is never empty here")
+            trainer = StageTrainer(
+                0, stage, build, train, validation, settings_of(recipe.training), seed=session.seed, device=chosen,
+                message=watcher.message,
+            )  # fmt: skip
+            seconds = seconds_of(recipe.training, budget, watcher)
+            weights = runs.train(trainer, length_of(recipe.training, train.size, seconds))
+            method.load_state_dict(weights, strict=False)
+            steps = {stage.name: runs.plan.stages[stage.name].steps}
+    else:
+        watcher.message(f"fitting: {find_method(recipe.method).description}")
+        try:
             samples = {which: _sample(space, caches[which][0], method, which, session.seed) for which in SIDES}
             method.fit(samples["source"], samples["target"], stream(session.seed, TABLE, 1))
-    finally:
-        session.close()
+        finally:
+            session.close()
     session.content["training"].update(steps=steps, seconds=time.monotonic() - begun)
     folder.write_provenance(session.content)
     source = sides["source"].data
@@ -273,30 +263,6 @@ def _weighting(recipe: MorphRecipe, method: Reweighting, space: JoinedSpace, cac
     scale = fit_scale(logs, weight, quantile=chosen.quantile, most=chosen.most, total=total)
     log_most = scale.log_most if np.isfinite(scale.log_most) else None
     return {"log_most": log_most, "log_norm": scale.log_norm, "column": recipe.source.weight}
-
-
-def _settings(recipe: MorphRecipe) -> TrainingSettings:
-    return TrainingSettings(**{field.name: getattr(recipe.training, field.name) for field in fields(TrainingSettings)})
-
-
-def _wanted(
-    recipe: MorphRecipe, budget: float | None, events: int, watcher: Progress
-) -> Callable[[StageTrainer], StagePlan | TimeLimit]:
-    """How long the method is trained: by the clock, or by the recipe's steps or epochs of the target."""
-    training = recipe.training
-
-    def decide(trainer: StageTrainer) -> StagePlan | TimeLimit:
-        if budget is None and training.steps is not None:
-            return StagePlan(training.steps)
-        if budget is None and training.epochs is not None:
-            return StagePlan(training.steps_in(training.epochs, events, trainer.batches_per_step))
-        if budget is None:
-            watcher.message(f"neither --budget nor steps: training for {DEFAULT_BUDGET / 60:.0f} minutes")
-        most = training.max_epochs
-        limit = None if most is None else training.steps_in(most, events, trainer.batches_per_step)
-        return TimeLimit(DEFAULT_BUDGET if budget is None else budget, limit)
-
-    return decide
 
 
 def _ranges(data: RunData) -> dict[str, list[float]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +18,22 @@ from hepgen.representations.base import Representation, Stage, Tensors
 from hepgen.runs.data import RunData, batch_memory, open_data, with_units
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.heap import release_heap
-from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
+from hepgen.runs.plan import check_stages, unfitted_representation
 from hepgen.runs.scoring import physics_distance
 from hepgen.runs.session import Session
+from hepgen.runs.stages import length_of, seconds_of, settings_of, stage_runs
 from hepgen.runs.unweighting import fit_acceptance
 from hepgen.surrogate.bundle import read_bundle, write_bundle
 from hepgen.surrogate.surrogate import Part, Surrogate
 from hepgen.training.batches import StageBatches
 from hepgen.training.cache import WEIGHT, EncodedCache, encode_source
-from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
-from hepgen.training.loop import StageRun
-from hepgen.training.metrics import MetricsLog
-from hepgen.training.plan import Plan, StagePlan, TimeLimit, shares
+from hepgen.training.plan import Plan, shares
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.score import StageScore
 from hepgen.training.seeds import TABLE, stream
-from hepgen.training.signals import StopFlag
-from hepgen.training.trainer import StageTrainer, TrainingSettings
+from hepgen.training.trainer import StageTrainer
 
 TABLE_ROWS = 4096
 SCORED_EVENTS = 4000
@@ -97,37 +92,30 @@ def train_run(
         session.open(data.inputs)
         draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
         release_heap()
-    with MetricsLog(folder.metrics, folder.path / "tensorboard") as metrics:
-        try:
-            plan = Plan(folder.plan)
-            store = CheckpointStore(folder.checkpoints, watcher.message)
-            store.clean()
-            with StopFlag(None if max_time is None else begun + max_time) as stop:
-                for number, part in enumerate(draft.parts):
-                    stage = draft.representation.stages[number]
-                    train, validation = stage_batches(draft.representation, number, caches, session.seed, chosen)
-                    trainer = StageTrainer(
-                        number, stage, part.build, train, validation, _settings(recipe, part.stage), seed=session.seed,
-                        device=chosen, score=_score(draft, number, held_out, session.seed),
-                        names=_names(draft.representation, part.stage), message=watcher.message,
-                    )  # fmt: skip
-                    run = StageRun(trainer, store, plan, metrics, stop, watcher)
-                    wanted = _wanted(recipe, draft.representation.stages, number, budget, plan, caches[0].size, watcher)
-                    weights = run.run(wanted)
-                    generator = part.build()
-                    generator.load_state_dict(weights, strict=False)
-                    draft.generators[part.stage] = generator.eval().requires_grad_(False).to(chosen)
-                    if recipe.training_of(part.stage).calibrate:
-                        watcher.message(f"{part.stage}: calibrating the distributions of {part.features} features")
-                        draft.calibrations[part.stage] = trainer.calibration(generator)
-        finally:
-            session.close()
+    with stage_runs(folder, session, watcher, None if max_time is None else begun + max_time) as runs:
+        for number, part in enumerate(draft.parts):
+            stage = draft.representation.stages[number]
+            train, validation = stage_batches(draft.representation, number, caches, session.seed, chosen)
+            training = recipe.training_of(part.stage)
+            trainer = StageTrainer(
+                number, stage, part.build, train, validation, settings_of(training), seed=session.seed,
+                device=chosen, score=_score(draft, number, held_out, session.seed),
+                names=_names(draft.representation, part.stage), message=watcher.message,
+            )  # fmt: skip
+            seconds = _seconds(recipe, draft.representation.stages, number, budget, runs.plan, watcher)
+            weights = runs.train(trainer, length_of(training, caches[0].size, seconds))
+            generator = part.build()
+            generator.load_state_dict(weights, strict=False)
+            draft.generators[part.stage] = generator.eval().requires_grad_(False).to(chosen)
+            if training.calibrate:
+                watcher.message(f"{part.stage}: calibrating the distributions of {part.features} features")
+                draft.calibrations[part.stage] = trainer.calibration(generator)
     if recipe.sampling.unweight:
         watcher.message("fitting which events to accept")
         draft.acceptance = fit_acceptance(draft, data, session.seed)
         watcher.message(f"{100 * draft.acceptance.efficiency:.0f} % of the generated events are accepted")
-    session.content["training"]["steps"] = {name: stage.steps for name, stage in plan.stages.items()}
-    session.content["training"]["seconds"] = plan.spent
+    session.content["training"]["steps"] = {name: stage.steps for name, stage in runs.plan.stages.items()}
+    session.content["training"]["seconds"] = runs.plan.spent
     folder.write_provenance(session.content)
     draft.provenance = session.content
     draft.save(folder.model)
@@ -188,11 +176,6 @@ def _part(recipe: Recipe, stage: Stage) -> Part:
         stage.name, family, options, stage.features, stage.conditions,
         observables=stage.observables, points=stage.points,
     )  # fmt: skip
-
-
-def _settings(recipe: Recipe, stage: str) -> TrainingSettings:
-    given = recipe.training_of(stage)
-    return TrainingSettings(**{field.name: getattr(given, field.name) for field in fields(TrainingSettings)})
 
 
 def stage_batches(
@@ -259,36 +242,17 @@ def _score(draft: Surrogate, number: int, held_out: Tensors | None, seed: int) -
     return StageScore(draft.representation, part.stage, held_out, physics_distance, (seed, number))
 
 
-def _wanted(
-    recipe: Recipe,
-    stages: tuple[Stage, ...],
-    number: int,
-    budget: float | None,
-    plan: Plan,
-    events: int,
-    watcher: Progress,
-) -> Callable[[StageTrainer], StagePlan | TimeLimit]:
-    """How long a stage is trained: by the clock, or by the recipe's steps or epochs."""
+def _seconds(
+    recipe: Recipe, stages: tuple[Stage, ...], number: int, budget: float | None, plan: Plan, watcher: Progress
+) -> float | None:
+    """The part of the training time that a stage has; None where the recipe says its steps or epochs."""
     training = recipe.training_of(stages[number].name)
     if budget is None and (training.steps is not None or training.epochs is not None):
-
-        def by_recipe(trainer: StageTrainer) -> StagePlan:
-            if training.steps is not None:
-                return StagePlan(training.steps)
-            return StagePlan(training.steps_in(training.epochs or 1.0, events, trainer.batches_per_step))
-
-        return by_recipe
-    if budget is None and number == 0:
-        watcher.message(f"neither --budget nor steps: training for {DEFAULT_BUDGET / 60:.0f} minutes")
+        return None
+    total = seconds_of(training, budget, watcher if number == 0 else Silent())
     given = {one.name: recipe.stages[one.name].share for one in stages if one.name in recipe.stages}
     share = shares({one.name: one.size for one in stages}, {n: s for n, s in given.items() if s is not None})
-    left = (DEFAULT_BUDGET if budget is None else budget) - sum(plan.spent.values())
+    left = (total or 0.0) - sum(plan.spent.values())
     rest = sum(share[one.name] for one in stages[number:])
     # What earlier stages took too much or left over is shared out among the later ones.
-    seconds = max(0.0, left) * share[stages[number].name] / rest
-
-    def by_clock(trainer: StageTrainer) -> TimeLimit:
-        most = training.max_epochs
-        return TimeLimit(seconds, None if most is None else training.steps_in(most, events, trainer.batches_per_step))
-
-    return by_clock
+    return max(0.0, left) * share[stages[number].name] / rest

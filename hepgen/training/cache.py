@@ -10,20 +10,32 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import awkward as ak
 import numpy as np
 import torch
 
 from hepgen.errors import InputFileError, TrainingError
 from hepgen.events.source import EventSource, as_numbered, naming_entries, numbered_pieces
-from hepgen.representations.base import COUNT, Representation, Tensors
+from hepgen.representations.base import COUNT, Tensors
 from hepgen.training import ragged
 from hepgen.training.files import output_errors, write_atomic
 from hepgen.training.ragged import Constituents, Rows
 
 WEIGHT = "_weight"
 """Name of the column and of the cached tensor that hold the weights of events."""
+
+
+class Encoder(Protocol):
+    """What events are encoded by: a fitted representation, or what stands for one."""
+
+    @property
+    def ragged(self) -> tuple[str, ...]: ...
+
+    def pack(self, batch: ak.Array) -> Tensors: ...
+
+    def encode(self, tensors: Tensors) -> Tensors: ...
 
 
 class EncodedCache:
@@ -90,7 +102,7 @@ class EncodedCache:
 
 def encode_source(
     source: EventSource,
-    representation: Representation,
+    representation: Encoder,
     *,
     memory: int,
     path: Path,
@@ -194,7 +206,7 @@ def _note(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _encoded_batches(source: EventSource, representation: Representation) -> Iterator[tuple[Tensors, Tensors]]:
+def _encoded_batches(source: EventSource, representation: Encoder) -> Iterator[tuple[Tensors, Tensors]]:
     numbered = as_numbered(source)
     for piece in numbered_pieces(numbered):
         with naming_entries(numbered, piece):
