@@ -37,7 +37,7 @@ def moved(method: SinkhornMap, x: Tensor, condition: Tensor | None = None, wante
         return method(x, condition, condition if wanted is None else wanted, NOTHING)
 
 
-@pytest.mark.parametrize(("features", "two_way"), [(1, True), (1, False), (2, True)])
+@pytest.mark.parametrize(("features", "two_way"), [(1, False), (2, True)])
 def test_one_normal_goes_to_another_with_little_more_movement_than_must_be(features: int, two_way: bool) -> None:
     source, target = some_law(features, 11), some_law(features, 12)
     method = method_of(features, two_way=two_way)
@@ -50,13 +50,12 @@ def test_one_normal_goes_to_another_with_little_more_movement_than_must_be(featu
     assert 0.85 < moved_by(x, made) / moved_by(x, best) < 1.1
 
 
-@pytest.mark.parametrize("condition", ["delta", "concatenated"])
-def test_a_sample_is_moved_from_one_condition_to_another(condition: str) -> None:
+def test_a_sample_is_moved_from_one_condition_to_another() -> None:
     """Both sides are one sample, the two side-bands: the mean moves with the condition."""
     random = torch.Generator().manual_seed(5)
     c = torch.rand(10_000, 1, generator=random) * 2 - 1
     x = 0.4 * torch.randn(10_000, 1, generator=random) + c
-    method = method_of(1, 1, condition=condition)
+    method = method_of(1, 1, condition="delta")
     fit_method(method, sample_of(x, c), sample_of(x, c), 150, size=128, rate=1e-2)
     here, there = torch.full((2000, 1), -0.5), torch.full((2000, 1), 0.5)
     start = here + 0.4 * torch.randn(2000, 1, generator=random)
