@@ -125,6 +125,10 @@ def _unknown_family(name: str, value: Any, context: Mapping[str, Any]) -> tuple[
     return f"{name} is {_shown(value)}, which is no generator family", str(context["hint"])
 
 
+def _unknown_method(name: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{name} is {_shown(value)}, which is no morphing method", str(context["hint"])
+
+
 def _own_words(name: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     del value
     own = str(context["error"])
@@ -138,5 +142,6 @@ _SPECIAL: dict[str, Callable[[str, Any, Mapping[str, Any]], tuple[str, str]]] = 
     "union_tag_invalid": _one_of,
     "union_tag_not_found": _no_tag,
     "unknown_family": _unknown_family,
+    "unknown_method": _unknown_method,
     "value_error": _own_words,
 }

@@ -1,0 +1,89 @@
+"""A morph from the command line, from the first look at two files to the moved one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uproot
+
+
+def test_from_two_files_to_a_moved_one(call, data: Path, tmp_path: Path) -> None:
+    source, target = data / "dijets_qcd.root", data / "dijets_qcd_hard.root"
+    looked = call("inspect", source, "--morph-to", target, "--config")
+    assert looked.returncode == 0
+    (tmp_path / "recipe.yaml").write_text(looked.stdout)
+    sets = ("--set", "method=quantile")
+    plan = call("train", "recipe.yaml", "--dry-run", "--json", *sets)
+    assert json.loads(plan.stdout)["events"] == {"train": 4496, "validation": 504, "test": 0}
+    trained = call("train", "recipe.yaml", "-o", "run", "--seed", "1", *sets)
+    assert trained.returncode == 0
+    assert f"next: hepgen morph run {source} -o morphed.root" in trained.stderr
+    done = call("morph", "run", source, "-o", "moved.root", "--seed", "7", "--json")
+    assert done.returncode == 0
+    summary = json.loads(done.stdout)
+    assert (summary["events"], summary["outside"], summary["seed"]) == (3000, 0, "7")
+    assert 0.05 < summary["distance"] < 1
+    assert summary["effective"] is None
+    with uproot.open(tmp_path / "moved.root") as file:
+        assert file["events"].num_entries == 3000
+        assert float(np.mean(file["events"]["morph_distance"].array())) == pytest.approx(summary["distance"])
+    judged = call(
+        "evaluate", target, "moved.root", "--model", "run", "--quick", "--seed", "1", "-o", "report", "--json"
+    )
+    assert judged.returncode == 0
+    assert json.loads(judged.stdout)["scores"]["ks.max"]["value"] < 0.1
+
+
+REFUSED: list[tuple[tuple[Any, ...], int, str]] = [
+    (("morph", "nowhere", "a.root", "-o", "b.root"), 4, "no such model"),
+    (("morph", "{models}/ttbar", "{data}/ttbar.root", "-o", "b.root"), 4, "the task 'generate', not 'morph'"),
+    (("inspect", "{data}/dijets_qcd.root", "--morph-to", "{data}/dijets_qcd_hard.root"), 2, "add --config"),
+    (("inspect", "{data}/dijets_qcd.root", "--morph-to", "{data}/muons.root", "--config"), 2, "no column in common"),
+    (("train", "{configs}/morph_dijets.yaml", "-o", "r", "--data", "a.root"), 2, "--set source.files=[FILE]"),
+    (("train", "{configs}/morph_dijets.yaml", "-o", "r", "--set", "method=flow_for_flows"), 2, "did you mean"),
+    (("train", "{configs}/morph_dijets.yaml", "-o", "r", "--set", "source.cut=m_jj >"), 2, "source.cut"),
+    (("train", "{configs}/ttbar.yaml", "-o", "r", "--set", "task=morf"), 2, "did you mean 'morph'"),
+    (("train", "{configs}/ttbar.yaml", "-o", "r", "--closure"), 2, "closure"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"), REFUSED, ids=lambda one: " ".join(one)[-40:] if isinstance(one, tuple) else ""
+)
+def test_what_is_refused_says_why(call, data: Path, words: tuple[str, ...], code: int, message: str) -> None:
+    root = data.parents[1]
+    places = {"data": data, "models": root / "models", "configs": root / "configs"}
+    done = call(*(word.format(**places) for word in words))
+    assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+
+
+def test_seeds_make_the_same_file_and_cuts_leave_events_out(call, data: Path, tmp_path: Path) -> None:
+    recipe = f"""
+schema_version: 1
+task: morph
+name: m
+source: {{files: ["{data / "dijets_qcd.root"}"]}}
+target: {{files: ["{data / "dijets_qcd_hard.root"}"]}}
+columns: [m_j1, delta_m]
+representation: {{kind: table, conditions: [m_jj]}}
+method: boosted
+options: {{boosted: {{trees: 20}}}}
+"""
+    (tmp_path / "r.yaml").write_text(recipe)
+    assert call("train", "r.yaml", "-o", "run", "--seed", "1").returncode == 0
+    arguments = ("morph", "run", data / "dijets_qcd.root", "--cut", "m_jj > 3000", "--seed", "2")
+    for name in ("a.root", "b.root"):
+        done = call(*arguments, "-o", name)
+        assert done.returncode == 0
+    assert "morph_weight holds the weights: worth" in done.stderr
+    one, two = (uproot.open(tmp_path / name)["events"].arrays(library="np") for name in ("a.root", "b.root"))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert one["m_jj"].min() > 3000
+    assert one["morph_weight"].mean() == pytest.approx(1.0, abs=0.1)
+    refused = call(*arguments, "-o", "c.root", "--inverse")
+    assert refused.returncode == 2
+    assert "it has no inverse" in refused.stderr
