@@ -35,7 +35,8 @@ def test_from_two_files_to_a_moved_one(call, data: Path, tmp_path: Path) -> None
         "evaluate", target, "moved.root", "--model", "run", "--quick", "--seed", "1", "-o", "report", "--json"
     )
     assert judged.returncode == 0
-    assert json.loads(judged.stdout)["scores"]["ks.max"]["value"] < 0.1
+    worst = json.loads(judged.stdout)["scores"]["ks.max"]  # of the 200 events of the target that did not train
+    assert worst["value"] < 2 * worst["floor"]
 
 
 REFUSED: list[tuple[tuple[Any, ...], int, str]] = [
