@@ -11,8 +11,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from hepgen.config.data import DataRecipe, SplitRecipe
+from hepgen.config.decorrelate import BackgroundRecipe, DecorrelateRecipe
 from hepgen.config.families import FAMILIES
-from hepgen.config.methods import METHODS
+from hepgen.config.methods import METHODS, DecorrelationOptions
 from hepgen.config.morph import MorphRecipe, SideRecipe, WeightsRecipe
 from hepgen.config.part import Part
 from hepgen.config.recipe import Recipe, SamplingRecipe, StageRecipe, TrainingRecipe
@@ -80,6 +81,16 @@ MORPH: tuple[tuple[str, str, type[Part]], ...] = (
     ),
     ("source, target", "", SideRecipe),
     ("weights", "", WeightsRecipe),
+)
+
+DECORRELATE: tuple[tuple[str, str, type[Part]], ...] = (
+    (
+        "The recipe of a decorrelation",
+        "`split` and `training` are those above. What it does: [decorrelation.md](decorrelation.md).",
+        DecorrelateRecipe,
+    ),
+    ("data of a decorrelation", "", BackgroundRecipe),
+    ("options of a decorrelation", "", DecorrelationOptions),
 )
 
 
@@ -155,6 +166,10 @@ def page() -> str:
     parts += [
         f"## method: {name}\n\n{summary(method.options)}\n\n{table(method.options)}\n"
         for name, method in METHODS.items()
+    ]
+    parts += [
+        f"## {title}\n\n{summary(model)} {text}".rstrip() + f"\n\n{table(model)}\n"
+        for title, text, model in DECORRELATE
     ]
     return "\n".join(parts)
 

@@ -23,7 +23,7 @@ def options() -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("name", ["inspect", "convert", "train", "sample", "morph", "evaluate"])
+@pytest.mark.parametrize("name", ["inspect", "convert", "train", "sample", "morph", "decorrelate", "evaluate"])
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     text = PAGE.read_text()
     common = text[: text.index("## inspect")]

@@ -13,7 +13,8 @@ from hepgen.errors import InputFileError
 
 Values = NDArray[np.float64]
 
-KNOTS = 129
+MOST_KNOTS = 1025
+_PER_KNOT = 20  # events, where they are few
 _ATOM = 2e-3  # share of the events from which on a repeated value is an atom
 _FEWEST = 10  # times that it occurs at least
 _REACH = 1e-12  # of the span: how close to an atom the continuum begins
@@ -61,7 +62,7 @@ class MonotoneNormal:
         lower = upper - share
         edge = 0.5 / len(values)
         atom = (share > _ATOM) & (counts >= _FEWEST)
-        grid = ndtr(np.linspace(ndtri(edge), -ndtri(edge), KNOTS))
+        grid = ndtr(np.linspace(ndtri(edge), -ndtri(edge), int(np.clip(len(values) // _PER_KNOT, 17, MOST_KNOTS))))
         middle = 0.5 * (lower + upper)
         chosen = np.unique([0, *np.searchsorted(middle, grid[1:-1]).clip(max=len(distinct) - 1), len(distinct) - 1])
         plain = chosen[~atom[chosen]]
