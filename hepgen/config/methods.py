@@ -19,7 +19,7 @@ class QuantileOptions(Part):
     """Each column moved by itself: its quantiles in the source onto those in the target."""
 
     knots: int = Field(200, ge=2)
-    """Number of quantiles that are stored; between them the map is linear."""
+    """Largest number of quantiles that are stored, one for every 20 events of a bin; between them the map is linear."""
     bins: int = Field(10, ge=1)
     """Number of bins of equal content of the first condition, each with a map of its own, interpolated between centres."""
 

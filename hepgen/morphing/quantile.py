@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hepgen.config.methods import QuantileOptions
 
 _FEWEST = 20  # events of either sample in a bin of the condition
+_PER_KNOT = 20  # events between two knots: fewer, and every event that is moved repeats the lumps of those that were fitted
 _CHUNK = 20_000
 _TABLES = ("centres", "source", "target")
 
@@ -73,10 +74,12 @@ class QuantileMorph(Transport):
             places = {name: np.searchsorted(edges, c, side="right") for name, (_, c, _) in arrays.items()}
             every = np.searchsorted(edges, pooled, side="right")
             centres = np.array([pooled[every == k].mean() for k in range(len(edges) + 1)])
-        levels = np.linspace(0, 1, self.options.knots)
+        found = {name: np.bincount(place, minlength=len(centres)) for name, place in places.items()}
+        fewest = min(int(counts.min()) for counts in found.values())
+        levels = np.linspace(0, 1, min(self.options.knots, max(_FEWEST, fewest // _PER_KNOT)))
         tables: dict[str, Array] = {}
         for name, (x, _, weight) in arrays.items():
-            counts = np.bincount(places[name], minlength=len(centres))
+            counts = found[name]
             if counts.min() < _FEWEST:
                 raise InputFileError(
                     f"only {counts.min()} events of the {name} lie in bin {int(counts.argmin())} of {len(centres)} of the "
