@@ -93,7 +93,7 @@ def test_options_come_from_the_environment_and_flags_win(call, monkeypatch: pyte
     ],
 )
 def test_every_typed_error_has_its_exit_code(call, monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
-    def fail() -> None:
+    def fail(task: str) -> None:
         raise getattr(errors, name)("no tree", where="a.root", hint="look")
 
     monkeypatch.setattr(load, "schema", fail)
@@ -107,7 +107,7 @@ def fail_with(raised: str) -> str:
     """Code that makes ``hepgen config schema`` raise."""
     return (
         "import hepgen.errors, hepgen.config.load, os, signal, time, errno\n"
-        f"def fail():\n    raise {raised}\n"
+        f"def fail(task):\n    raise {raised}\n"
         "hepgen.config.load.schema = fail"
     )
 
