@@ -152,7 +152,7 @@ def test_signals_that_find_nothing_to_save(number: int, code: int, tmp_path: Pat
     program = (
         "import signal, sys, time, hepgen.config.load, hepgen.cli.main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored where the tests run in the background
-        "def wait():\n"
+        "def wait(task):\n"
         "    try:\n        print('ready', file=sys.stderr, flush=True); time.sleep(60)\n"
         "    finally:\n        open('cleaned', 'w').close()\n"
         "hepgen.config.load.schema = wait\n"
