@@ -45,8 +45,8 @@ class ClassifierOptions(Part):
     their condition, the conditions stay as they are; parametrised: the source knows no condition, and is reweighted to
     the one that is asked for (arXiv 1907.08209)."""
     linear: bool = False
-    """Log ratios are linear in the conditions, as the representation gives them, at fixed features. A table gives them as
-    standard normal and holds them at the ends of what the training saw: beyond, weights are those of the end."""
+    """Log ratios are linear in the conditions, as the representation gives them, at fixed features. So that they go on
+    beyond what the training saw, a table has to give the conditions as they are: `columns: {NAME: {scale: affine}}`."""
 
 
 class BoostedOptions(Part):

@@ -48,6 +48,9 @@ class ColumnOptions(Part):
     """Highest value that may be generated, in the column's unit."""
     unit: str | None = None
     """Unit of the column, written to the output."""
+    scale: Literal["normal", "affine"] = "normal"
+    """How a condition is told to the networks: normal, by its quantiles, held at the ends of what the training saw; affine,
+    shifted and scaled to mean 0 and width 1, which goes on beyond it."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -55,6 +58,8 @@ class ColumnOptions(Part):
             raise ValueError(f"a period needs kind cyclic, not {self.kind}")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        if self.scale == "affine" and (self.kind == "cyclic" or self.period is not None):
+            raise ValueError("what is cyclic has no affine scale")
         return self
 
 

@@ -14,6 +14,7 @@ import awkward as ak
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hepgen.errors import InputFileError, UsageError
 from hepgen.events.expressions import Expression
@@ -24,8 +25,9 @@ from hepgen.morphing.base import Reweighting, Transport
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.ranges import outside
 from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
-from hepgen.morphing.wanted import KeptConditions, Wanted
+from hepgen.morphing.wanted import KeptConditions, Wanted, beyond
 from hepgen.morphing.weighting import WeightScale, WeightTally
+from hepgen.representations.base import Tensors
 from hepgen.surrogate.provenance import peak_memory
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.seeds import draw, fresh_seed, stream, uniform
@@ -66,6 +68,17 @@ class MorphSummary:
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value for name, value in found.items()
         }
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Events of a block: physical tensors, features, conditions; those that are asked for, physical, and as a method sees them."""
+
+    physical: Tensors
+    x: Tensor
+    condition: Tensor
+    asked: Tensor | None
+    context: Tensor
 
 
 class Morphing:
@@ -127,11 +140,15 @@ class Morphing:
 
     def _check(self) -> None:
         method = self.model.method
-        if isinstance(method, Reweighting) and (self._inverse or not isinstance(self._wanted, KeptConditions)):
+        if isinstance(method, Reweighting) and self._inverse:
+            raise UsageError(f"the method '{method.method}' gives weights: it has no inverse", where="--inverse")
+        if isinstance(method, Reweighting) and not (
+            method.changes_condition or isinstance(self._wanted, KeptConditions)
+        ):
             raise UsageError(
-                f"the method '{method.method}' gives weights: it has no inverse and changes no condition",
-                where="hepgen morph",
-            )
+                f"the method '{method.method}' weights events at the condition that they have", where="--to-condition",
+                hint="ask for another one of a classifier with ratio: parametrised",
+            )  # fmt: skip
         if self._inverse and isinstance(method, Transport) and not method.invertible:
             raise UsageError(
                 f"the method '{method.method}' has no inverse", where="--inverse",
@@ -146,15 +163,17 @@ class Morphing:
         """Columns of the output: those of the source, and what is written beside them."""
         schema = self._source.schema
         new: list[Column] = []
-        if self.model.moves:
-            changed = [*self.model.moved, *self._wanted.names, *self._recomputed]
-            if self._old:
-                new += [dataclasses.replace(schema[name], name=name + OLD) for name in changed]
-            new.append(Column(DISTANCE, "float32"))
-        else:
-            new.append(Column(WEIGHT, "float64"))
+        if self._old:
+            new += [dataclasses.replace(schema[name], name=name + OLD) for name in self._changed]
+        new.append(Column(DISTANCE, "float32") if self.model.moves else Column(WEIGHT, "float64"))
         new.append(Column(OUTSIDE, "bool"))
         return with_columns(schema, new, "morph the file as it was before, or rename the column")
+
+    @cached_property
+    def _changed(self) -> tuple[str, ...]:
+        """Columns of the source that change."""
+        first = (*(self.model.moved if self.model.moves else ()), *self._wanted.names)
+        return (*first, *(name for name in self._recomputed if name in self._source.schema)) if first else ()
 
     @cached_property
     def _recomputed(self) -> dict[str, Expression]:
@@ -208,89 +227,81 @@ class Morphing:
             yield self._block(block, batch)
 
     def _block(self, block: int, batch: ak.Array) -> ak.Array:
-        strange = any_of(self._strange(batch), len(batch))
-        kept = strange if self._policy == "keep" else np.zeros(len(batch), dtype=bool)
-        rows = np.flatnonzero(~kept)
+        size = len(batch)
+        events = self._encoded(block, batch)
+        strange = any_of(self._strange(batch), size)
+        if events.asked is not None:
+            strange |= beyond(self.model, events.asked)
+        rows = np.flatnonzero(~strange) if self._policy == "keep" else np.arange(size)
         columns = {name: batch[name] for name in self._source.schema.names}
-        self.events += len(batch)
-        self.outside += int(strange.sum())
+        old = {name + OLD: columns[name] for name in self._changed} if self._old else {}
+        values, found = self._moved(block, events) if self.model.moves else self._weighed(events)
+        rows = rows[~np.isnan(found[rows])]
+        for name, new in values.items():
+            known = ak.to_numpy(columns[name]).copy()
+            known[rows] = new[rows]
+            columns[name] = known
+        if values and self._recomputed:
+            derived = apply_derived(ak.Array(columns), self._recomputed, self._source.schema)
+            columns.update({name: derived[name] for name in self._recomputed if name in self._source.schema})
         if self.model.moves:
-            self._move(block, batch, rows, columns)
+            columns[DISTANCE] = np.zeros(size, dtype=np.float32)
+            columns[DISTANCE][rows] = found[rows]
+            self._distance += float(columns[DISTANCE].sum(dtype=np.float64))
         else:
-            self._weigh(block, batch, rows, columns)
+            column = self.model.facts["weighting"]["column"]
+            weight = np.ones(size) if column not in columns else np.asarray(columns[column], dtype=np.float64)
+            columns[WEIGHT] = weight.copy()  # an event that is kept as it is keeps its weight
+            columns[WEIGHT][rows] = self.tally.update(found[rows], weight[rows], self._scale)
+        self.events += size
+        self.outside += int(strange.sum())
+        self.unmoved += size - len(rows)
+        columns.update(old)
         columns[OUTSIDE] = strange
         return ak.Array({name: columns[name] for name in self.schema.names})
 
-    def _move(self, block: int, batch: ak.Array, rows: NDArray[np.int64], columns: dict[str, Any]) -> None:
-        size = len(batch)
-        old = {name: columns[name] for name in self.schema.names if name in columns and name + OLD in self.schema}
-        moved, distance = self._moved(block, batch, size)
-        sound = np.isfinite(distance)
-        rows = rows[sound[rows]]
-        for name, values in moved.items():
-            known = ak.to_numpy(columns[name]).copy()
-            known[rows] = values[rows]
-            columns[name] = known
-        if self._recomputed:
-            found = apply_derived(ak.Array(columns), self._recomputed, self._source.schema)
-            columns.update({name: found[name] for name in self._recomputed if name in self._source.schema})
-        written = np.zeros(size, dtype=np.float32)
-        written[rows] = distance[rows]
-        columns[DISTANCE] = written
-        columns.update({name + OLD: values for name, values in old.items()})
-        self.unmoved += size - len(rows)
-        self._distance += float(written.sum(dtype=np.float64))
-
-    def _moved(self, block: int, batch: ak.Array, size: int) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        """New values of the columns that change, and the distance in features; of all events of a block."""
-        stage = self._space.stage
+    def _encoded(self, block: int, batch: ak.Array) -> _Encoded:
+        stage, representation = self._space.stage, self.model.representation
         # Whole blocks of random numbers, so that an event does not depend on how many there are in the last one.
-        full = self.model.block_size
-        noise = uniform(stream(self.seed, block, 0, 0, _ENCODE), full, stage.noise)[:size]
-        unnoise = uniform(stream(self.seed, block, 0, 0, _DECODE), full, stage.unnoise)[:size]
-        method = self.model.method
-        if not isinstance(method, Transport):
-            raise TypeError("this model moves nothing")
-        drawn = draw(stream(self.seed, block, 0, 0), method.noise_spec(), full)
-        device = self.model.device
-        given = {name: array[:size].to(device) for name, array in drawn.items()}
-        with torch.inference_mode():
-            physical = self.model.representation.pack(batch[list(self.model.schema.names)])
-            cached = self.model.representation.encode(physical)
-            x, condition = self._space.features(stage.name, cached, noise)
-            asked = self._wanted.rows(block, physical["condition"], self.model, self.seed)
-            context = condition if asked is None else self._space.condition(asked)
-            step = method.inverse if self._inverse else method.forward
-            y = step(x.to(device), condition.to(device), context.to(device), given).cpu()
-            good = torch.isfinite(y).all(1)
-            y[~good] = x[~good]
-            tensors = self._space.decode(y, physical["condition"] if asked is None else asked, unnoise)
-            events = self.model.representation.unpack(tensors)
-        distance = (y - x).double().norm(dim=1)
-        distance[~good] = math.nan
-        changed = [*self.model.moved, *self._wanted.names]
-        return {name: ak.to_numpy(events[name]) for name in changed}, distance.numpy()
-
-    def _weigh(self, block: int, batch: ak.Array, rows: NDArray[np.int64], columns: dict[str, Any]) -> None:
-        """Weights of a block; an event that is kept as it is keeps its weight."""
-        method, facts = self.model.method, self.model.facts["weighting"]
-        if not isinstance(method, Reweighting):
-            raise TypeError("this model gives no weights")
-        stage = self._space.stage
         noise = uniform(stream(self.seed, block, 0, 0, _ENCODE), self.model.block_size, stage.noise)[: len(batch)]
         with torch.inference_mode():
-            physical = self.model.representation.pack(batch[list(self.model.schema.names)])
-            x, condition = self._space.features(stage.name, self.model.representation.encode(physical), noise)
-            logs = method.log_ratio(x.to(self.model.device), condition.to(self.model.device)).cpu().double().numpy()
-        column = facts["column"]
-        weight = np.ones(len(batch)) if column not in columns else np.asarray(columns[column], dtype=np.float64)
-        kept = np.ones(len(batch), dtype=bool)
-        kept[rows[~np.isnan(logs[rows])]] = False
-        moved = ~kept
-        new = weight.copy()
-        new[moved] = self.tally.update(logs[moved], weight[moved], self._scale)
-        columns[WEIGHT] = new
-        self.unmoved += int(kept.sum())
+            physical = representation.pack(batch[list(self.model.schema.names)])
+            x, condition = self._space.features(stage.name, representation.encode(physical), noise)
+            asked = self._wanted.rows(block, physical["condition"], self.model, self.seed)
+            context = condition if asked is None else self._space.condition(asked)
+        return _Encoded(physical, x, condition, asked, context)
+
+    def _moved(self, block: int, events: _Encoded) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        """New values of the columns that change, and the distance in features, NaN where there is no sound one."""
+        method, device, full = self.model.method, self.model.device, self.model.block_size
+        if not isinstance(method, Transport):
+            raise TypeError("this model moves nothing")
+        x, size = events.x, len(events.x)
+        unnoise = uniform(stream(self.seed, block, 0, 0, _DECODE), full, self._space.stage.unnoise)[:size]
+        drawn = draw(stream(self.seed, block, 0, 0), method.noise_spec(), full)
+        given = {name: array[:size].to(device) for name, array in drawn.items()}
+        with torch.inference_mode():
+            step = method.inverse if self._inverse else method.forward
+            y = step(x.to(device), events.condition.to(device), events.context.to(device), given).cpu()
+            good = torch.isfinite(y).all(1)
+            y[~good] = x[~good]
+            known = events.physical["condition"] if events.asked is None else events.asked
+            made = self.model.representation.unpack(self._space.decode(y, known, unnoise))
+        distance = (y - x).double().norm(dim=1)
+        distance[~good] = math.nan
+        return {name: ak.to_numpy(made[name]) for name in (*self.model.moved, *self._wanted.names)}, distance.numpy()
+
+    def _weighed(self, events: _Encoded) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        """Values of the conditions that are asked for, and the log ratio of every event."""
+        method, device = self.model.method, self.model.device
+        if not isinstance(method, Reweighting):
+            raise TypeError("this model gives no weights")
+        with torch.inference_mode():
+            logs = method.log_ratio(events.x.to(device), events.context.to(device)).cpu().double().numpy()
+        if events.asked is None:
+            return {}, logs
+        made = self.model.representation.unpack({**events.physical, "condition": events.asked})
+        return {name: ak.to_numpy(made[name]) for name in self._wanted.names}, logs
 
     @cached_property
     def _scale(self) -> WeightScale:

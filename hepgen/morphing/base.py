@@ -31,7 +31,8 @@ class Method(Trainable):
     method: ClassVar[str]
     # Methods that are fitted, not trained by gradients, take at most so many events of either sample.
     most_events: int = 1_000_000
-    # Whether it learns from samples of different conditions, which events then may change; set by the options.
+    # Whether it learns from samples of different conditions: events may change theirs, or be weighted to another one; set by
+    # the options.
     changes_condition: bool = False
 
     def __init__(self, features: int, conditions: int) -> None:
@@ -84,7 +85,10 @@ class Reweighting(Method):
 
     @abstractmethod
     def log_ratio(self, x: Tensor, condition: Tensor) -> Tensor:
-        """log of p_target / p_source of events of the source, (events,); not normalised, not clipped."""
+        """log of p_target / p_source of events of the source, (events,); not normalised, not clipped.
+
+        The condition is that of the event, or, where ``changes_condition``, any that the target shall have.
+        """
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:

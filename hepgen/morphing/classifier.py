@@ -28,7 +28,7 @@ class ClassifierWeights(Reweighting):
     With ``linear`` the logit is a(x) + sum_i c_i b_i(x) of the conditions c. A network that may bend in c says nothing of
     values that it did not see; a straight line says what it assumes, and a control region can refute it (the idea
     of arXiv 2008.03636, with weights in the place of a map). Whoever encodes the conditions must not hold them at the ends of
-    the training's range, as a table does.
+    the training's range: in a table they want ``scale: affine``.
 
     The members of an ensemble start from different weights; the average of their log ratios has the smaller variance.
 
@@ -53,6 +53,7 @@ class ClassifierWeights(Reweighting):
                 hint="name them in representation.conditions",
             )
         self.options = options
+        self.changes_condition = options.ratio == "parametrised"
 
         def networks(inputs: int) -> nn.ModuleList:
             """Of the features, whose number is given, and the conditions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -119,14 +120,27 @@ class DrawnFromFile:
         return torch.from_numpy(self._rows[chosen]).to(own.dtype)
 
 
+def bounds_of(model: MorphModel, name: str) -> tuple[float, float]:
+    """Lowest and highest value of a condition in both samples of the training; infinite where nothing is known."""
+    bounds = [side[name] for side in model.facts["ranges"].values() if name in side]
+    return min((one[0] for one in bounds), default=-math.inf), max((one[1] for one in bounds), default=math.inf)
+
+
+def beyond(model: MorphModel, rows: Tensor) -> NDArray[np.bool_]:
+    """Which physical conditions, (events, conditions), hold a value beyond those of both samples, (events,)."""
+    bounds = [bounds_of(model, name) for name in model.representation.condition_names]
+    low, high = torch.tensor(bounds, dtype=rows.dtype).reshape(-1, 2).unbind(1)
+    found: NDArray[np.bool_] = ((rows < low) | (rows > high)).any(1).numpy()
+    return found
+
+
 def check_bounds(model: MorphModel, name: str, low: float, high: float) -> None:
     """Refuse values of a condition that lie beyond those of both samples of the training.
 
     Raises:
         ConditionRangeError: naming the condition, its value, and the range.
     """
-    bounds = [side[name] for side in model.facts["ranges"].values() if name in side]
-    least, most = min((one[0] for one in bounds), default=low), max((one[1] for one in bounds), default=high)
+    least, most = bounds_of(model, name)
     if low < least or high > most:
         raise ConditionRangeError(
             f"{name} = {low if low < least else high:g} is outside the range of the training, {least:g} to {most:g}",

@@ -40,6 +40,7 @@ class ColumnFacts:
         origin: begin of the period of a cyclic column.
         bounded: whether low and high were set by hand rather than seen.
         values: distinct values where there are at most 64.
+        affine: mean and width of a condition that is encoded as it is, but for these two.
     """
 
     name: str
@@ -51,16 +52,22 @@ class ColumnFacts:
     origin: float = 0.0
     bounded: bool = False
     values: tuple[float, ...] | None = None
+    affine: tuple[float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; NaN, which JSON has not, is written as a string."""
         state = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        if self.affine is None:  # as those who know no affine scale wrote it
+            del state["affine"]
         return {name: "nan" if isinstance(v, float) and math.isnan(v) else v for name, v in state.items()}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> ColumnFacts:
         state = {name: math.nan if value == "nan" and name != "name" else value for name, value in state.items()}
-        return cls(**{**state, "values": None if state["values"] is None else tuple(state["values"])})
+        content: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in state.items()
+        }
+        return cls(**content)
 
 
 def classify(
@@ -77,11 +84,11 @@ def classify(
         moments: of all rows.
         distinct: values of the columns that have few.
         sample: rows, shape (events, elements).
-        options: overrides by column or element name: kind, period, low, high.
+        options: overrides by column or element name: kind, period, low, high, scale.
 
     Raises:
         InputFileError: for infinite values, whole numbers that float64 cannot hold, or values outside a set bound.
-        ConfigError: for a kind that the data contradicts.
+        ConfigError: for a kind or a scale that the data contradicts.
     """
     facts = []
     for index, element in enumerate(elements):
@@ -90,7 +97,10 @@ def classify(
         _check_values(element, low, high, int(moments.infinite[index]))
         missing = int(moments.missing[index])
         column = sample[:, index]
+        affine = wanted.get("scale") == "affine"
         if missing == moments.rows:
+            if affine:
+                raise _no_scale(element)
             facts.append(ColumnFacts(element.name, "constant", 0.0, 0.0, absent=math.nan))
             continue
         found = distinct[index]
@@ -116,8 +126,25 @@ def classify(
             if least < low or most > high:
                 what = f"values from {least:g} to {most:g} lie outside the set bounds {low:g} to {high:g}"
                 raise InputFileError(what, where=element.name, hint="set wider bounds or cut the data")
-        facts.append(ColumnFacts(element.name, kind, low, high, absent, period, origin, bounded, values))
+        line = _mean_and_width(element, kind, column, absent) if affine else None
+        facts.append(ColumnFacts(element.name, kind, low, high, absent, period, origin, bounded, values, line))
     return facts
+
+
+def _mean_and_width(
+    element: Element, kind: Kind, column: NDArray[np.float64], absent: float | None
+) -> tuple[float, float]:
+    present = column[~np.isnan(column) & (column != absent)]
+    if kind == "cyclic" or not len(present) or not present.std() > 0:
+        raise _no_scale(element)
+    return float(present.mean()), float(present.std())
+
+
+def _no_scale(element: Element) -> ConfigError:
+    return ConfigError(
+        f"condition '{element.name}' is cyclic, or of one value: it has no affine scale",
+        where=f"representation.columns.{element.name}.scale",
+    )
 
 
 def _check_values(element: Element, low: float, high: float, infinite: int) -> None:

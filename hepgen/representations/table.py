@@ -33,9 +33,10 @@ class TableRepresentation(Vectors):
     """Rows of continuous, whole-numbered, discrete, cyclic, constant and partly missing columns.
 
     Every column goes through its own cumulative distribution to a standard normal; values with a probability of their
-    own (spikes, whole numbers, missing values) are spread by noise and come back exactly. Before that, columns are
-    expressed through others where that keeps a law of the data: angles relative to each other, values that never exceed
-    another, sums of flags. No value leaves the range that was seen, or that the recipe set.
+    own (spikes, whole numbers, missing values) are spread by noise and come back exactly. A condition may be encoded by a
+    straight line instead, which goes on beyond the range that was seen. Before that, columns are expressed through others
+    where that keeps a law of the data: angles relative to each other, values that never exceed another, sums of flags. No
+    value leaves the range that was seen, or that the recipe set.
 
     Stages: ``discrete`` for the columns with a few values and for which values are absent, ``columns`` for the rest given
     those. A stage that has nothing to do is left out. Without conditions, and where every combination of the discrete
@@ -47,7 +48,7 @@ class TableRepresentation(Vectors):
     Args:
         schema: columns of the table.
         conditions: names of the columns that the others are conditioned on.
-        options: overrides by column name: kind, period, low, high, unit (see ``hepgen.config.representation``).
+        options: overrides by column name: kind, period, low, high, unit, scale (see ``hepgen.config.representation``).
         mirror: groups of columns, globs too, that may change their sign together.
 
     Raises:
@@ -72,6 +73,14 @@ class TableRepresentation(Vectors):
         for name in self._options:
             if name not in known:
                 raise ConfigError(f"no column '{name}'", where="representation.columns", hint=suggest(name, known))
+        modelled = {name for element in self._layout.columns for name in (element.name, element.column)}
+        for name, values in self._options.items():
+            if values.get("scale") == "affine" and name in modelled:
+                raise ConfigError(
+                    f"'{name}' is generated: only a condition has an affine scale",
+                    where=f"representation.columns.{name}.scale",
+                    hint=f"name it in representation.conditions: [..., {name}]",
+                )
         self._mirror = tuple(tuple(group) for group in mirror)
         self._mirrored = [_matched(group, self._layout) for group in self._mirror]
         self._facts: list[ColumnFacts] = []

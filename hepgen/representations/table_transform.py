@@ -187,8 +187,13 @@ class TableTransform(nn.Module):
         """Latent values of conditions, (events, conditions) to (events, latent conditions), float32, without noise."""
         block = self.conditions
         condition = condition.double()
-        interval = block.interval(condition, block.is_absent(condition))
-        return interval.noised(_HALF).float()
+        absent = block.is_absent(condition)
+        encoded = block.interval(condition, absent).noised(_HALF)
+        for place, fact in enumerate(block.facts):
+            if fact.affine is not None:  # not held at the ends of what was seen
+                mean, width = fact.affine
+                encoded[:, place] = torch.where(absent[:, place], 0.0, (condition[:, place] - mean) / width)
+        return encoded.float()
 
     def reduce(self, condition: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """Columns with related ones replaced, and log of the slope of the replacements, summed, (events,)."""

@@ -248,11 +248,18 @@ def _sample(space: JoinedSpace, cache: EncodedCache, method: Method, which: str,
 
 
 def _weighting(recipe: MorphRecipe, method: Reweighting, space: JoinedSpace, caches: Any, seed: int) -> dict[str, Any]:
-    """What turns ratios into weights, fitted on the source's training events."""
+    """What turns ratios into weights, fitted on the source's training events.
+
+    A method that is asked for any condition is so here as in its training: for those of the target's events.
+    """
     cache, target = caches["source"][0], caches["target"][0]
     sample = _sample(space, cache, method, "source", seed)
+    condition = sample.condition
+    if method.changes_condition:
+        asked = _sample(space, target, method, "target", seed).condition
+        condition = asked[torch.arange(len(condition)) % len(asked)]
     with torch.inference_mode():
-        pieces = zip(sample.x.split(_CHUNK), sample.condition.split(_CHUNK), strict=True)
+        pieces = zip(sample.x.split(_CHUNK), condition.split(_CHUNK), strict=True)
         logs = torch.cat([method.log_ratio(x, condition) for x, condition in pieces]).double().numpy()
     weight = np.ones(len(logs)) if sample.weight is None else sample.weight.double().numpy()
     chosen = recipe.weights

@@ -216,6 +216,11 @@ def test_an_error_of_a_file_says_its_line(recipe_file: Path) -> None:
             "'representation.columns.phi': a period needs kind cyclic, not integer",
             "",
         ),
+        (
+            {"representation": {"kind": "table", "columns": {"phi": {"kind": "cyclic", "scale": "affine"}}}},
+            "'representation.columns.phi': what is cyclic has no affine scale",
+            "",
+        ),
         ({"schema_version": 2}, "'schema_version' is 2, this hepgen reads 1", "the recipe is of another version of hepgen"),
         ({"data": {"given": ["met"]}}, "'data': 'given' columns need object mode: set 'objects', such as objects: Muon", ""),
         ({"data": {"columns": []}}, "'data.columns' is [], it must be a list of at least 1", ""),

@@ -474,3 +474,80 @@ def test_jagged_columns_are_refused_with_advice() -> None:
 def test_an_unfitted_table_says_so() -> None:
     with pytest.raises(ModelError, match="not been fitted"):
         _ = TableRepresentation.build({}, Schema((Column("x", "float32"),))).stages
+
+
+def jets_source(low: int = 4, high: int = 6, **more: np.ndarray) -> MemorySource:
+    rng = np.random.default_rng(2)
+    jets = rng.integers(low, high, 3000)
+    return source_of({"x": rng.normal(size=3000) + jets, "n_jets": jets, **more})
+
+
+def test_an_affine_condition_goes_on_beyond_the_training_and_a_normal_one_is_held() -> None:
+    source = jets_source()
+    affine, normal = (
+        fitted(source, conditions=["n_jets"], columns={"n_jets": {"scale": scale}}) for scale in ("affine", "normal")
+    )
+    beyond = torch.tensor([[5.0], [6.0], [9.0]], dtype=torch.float64)
+    assert normal.transform.encode_condition(beyond).unique().numel() == 1
+    five, six, nine = affine.transform.encode_condition(beyond)[:, 0].tolist()
+    assert nine - five == pytest.approx(4 * (six - five))
+    assert affine.validity == normal.validity
+    assert affine.validity[0].values == (4.0, 5.0)
+    # What is learned given the condition, and its slopes, are the same.
+    physical, noise = affine.pack(source.events), torch.empty(3000, 0)
+    (x, given), (same, other) = (one.features("columns", one.encode(physical), noise) for one in (affine, normal))
+    assert torch.equal(x, same)
+    assert not torch.equal(given, other)
+    assert (given.mean().item(), given.std().item()) == pytest.approx((0, 1), abs=1e-3)
+    slopes = [one.log_abs_det("columns", one.encode(physical), noise) for one in (affine, normal)]
+    assert torch.equal(*slopes)
+    assert_same(source.events, there_and_back(affine, source.events))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    mean=st.floats(-1e4, 1e4),
+    width=st.floats(1e-2, 1e4),
+    places=st.lists(st.floats(-30, 30), min_size=2, max_size=8),
+    missing=st.booleans(),
+)
+def test_an_affine_condition_is_a_line_that_survives_the_bundle(
+    mean: float, width: float, places: list[float], missing: bool
+) -> None:
+    rng = np.random.default_rng(3)
+    z = rng.normal(size=500)
+    c = mean + width * (z - z.mean()) / z.std()
+    if missing:
+        c[rng.random(500) < 0.3] = np.nan
+    table = fitted(source_of({"x": z, "c": c}), conditions=["c"], columns={"c": {"scale": "affine"}})
+    again = TableRepresentation.from_state(json.loads(json.dumps(table.state(), allow_nan=False)))
+    centre, spread = float(np.nanmean(c)), float(np.nanstd(c))
+    asked = torch.tensor([*places, math.nan], dtype=torch.float64)[:, None] * spread + centre
+    found = again.transform.encode_condition(asked)
+    assert torch.equal(found, table.transform.encode_condition(asked))
+    np.testing.assert_allclose(found[:-1, 0], places, atol=1e-4 * max(1, *map(abs, places)))
+    assert found[-1, 0] == 0  # what is absent is noise-free, and told by a flag where it occurs
+
+
+def test_a_table_that_knows_no_affine_scale_is_stored_as_it_was() -> None:
+    """So that bundles of before are read, and what needs no new key has none."""
+    state = fitted(jets_source(), conditions=["n_jets"]).state()
+    assert all("affine" not in fact for fact in state["columns"])
+    assert TableRepresentation.from_state(state).columns[0].affine is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "conditions", "words"),
+    [
+        ({"x": {"scale": "affine"}}, ["n_jets"], "'x' is generated: only a condition"),
+        ({"one": {"scale": "affine"}}, ["one"], "'one' is cyclic, or of one value"),
+        ({"none": {"scale": "affine"}}, ["none"], "'none' is cyclic, or of one value"),
+        ({"phi": {"scale": "affine"}}, ["phi"], "'phi' is cyclic, or of one value"),
+    ],
+)
+def test_what_has_no_affine_scale_is_refused(columns: dict[str, Any], conditions: list[str], words: str) -> None:
+    phi = np.random.default_rng(4).uniform(-np.pi, np.pi, 3000)
+    source = jets_source(one=np.ones(3000), none=np.full(3000, np.nan), phi=phi)
+    with pytest.raises(ConfigError) as caught:
+        fitted(source, conditions=conditions, columns=columns)
+    assert words in str(caught.value)
