@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from hepgen.config.methods import QuantileOptions
 
 _FEWEST = 20  # events of either sample in a bin of the condition
-_PER_KNOT = 20  # events between two knots: fewer, and every event that is moved repeats the lumps of those that were fitted
+_PER_KNOT = (
+    20  # events between two knots: fewer, and every event that is moved repeats the lumps of those that were fitted
+)
 _CHUNK = 20_000
 _TABLES = ("centres", "source", "target")
 
