@@ -20,18 +20,18 @@ from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import apply_derived
 from hepgen.events.source import EventSource
-from hepgen.morphing.base import Reweighting, Transport
+from hepgen.morphing.base import Reweighting
 from hepgen.morphing.model import MorphModel
+from hepgen.morphing.moving import ENCODE, moved_block, replaced
 from hepgen.morphing.ranges import outside
 from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
 from hepgen.morphing.wanted import KeptConditions, Wanted
 from hepgen.morphing.weighting import WeightScale, WeightTally
 from hepgen.surrogate.provenance import peak_memory
 from hepgen.training.progress import Progress, Silent
-from hepgen.training.seeds import draw, fresh_seed, stream, uniform
+from hepgen.training.seeds import fresh_seed, stream, uniform
 
 DISTANCE, OUTSIDE, WEIGHT, OLD = "morph_distance", "morph_outside", "morph_weight", "_before"
-_ENCODE, _DECODE = 1, 2
 
 Policy = Literal["refuse", "keep", "morph"]
 
@@ -132,24 +132,39 @@ class Morphing:
                 f"the method '{method.method}' gives weights: it has no inverse and changes no condition",
                 where="hepgen morph",
             )
-        if self._inverse and isinstance(method, Transport) and not method.invertible:
-            raise UsageError(
-                f"the method '{method.method}' has no inverse", where="--inverse",
-                hint="train with source and target exchanged",
-            )  # fmt: skip
+        if self._inverse and not self.model.invertible:
+            what = f"the method '{method.method}'" if self.model.clouds is None else "a map of jets with constituents"
+            raise UsageError(f"{what} has no inverse", where="--inverse", hint="train with source and target exchanged")
         schema = self._source.schema
         weight = self.model.facts.get("weighting", {}).get("column")
         require_columns([*self.model.schema.names, *([weight] if weight else [])], schema)
         require_same_kind(self.model.schema, schema)
+        left = [one for one in schema if one.jagged and one.counter in self._counted and one.name not in self._changed]
+        if left:
+            raise InputFileError(
+                f"'{left[0].name}' has a value for each constituent, and the model does not move it",
+                where=f"tree '{schema.tree}'", hint="train with it: name it among the columns of the recipe",
+            )  # fmt: skip
+
+    @cached_property
+    def _changed(self) -> list[str]:
+        """Columns of the file that get new values from the map."""
+        return [name for name in dict.fromkeys([*self.model.moved, *self._wanted.names]) if name in self._source.schema]
+
+    @cached_property
+    def _counted(self) -> dict[str, str]:
+        """A list that moves, by the column that counts its elements."""
+        lists = [self._source.schema[name] for name in self._changed if self._source.schema[name].jagged]
+        return {one.counter: one.name for one in lists if one.counter is not None}
 
     def _schema(self) -> Schema:
         """Columns of the output: those of the source, and what is written beside them."""
         schema = self._source.schema
         new: list[Column] = []
         if self.model.moves:
-            changed = [*self.model.moved, *self._wanted.names, *self._recomputed]
+            changed = [*self._changed, *self._recomputed]
             if self._old:
-                new += [dataclasses.replace(schema[name], name=name + OLD) for name in changed]
+                new += [_before(schema[name]) for name in changed]
             new.append(Column(DISTANCE, "float32"))
         else:
             new.append(Column(WEIGHT, "float64"))
@@ -224,13 +239,16 @@ class Morphing:
     def _move(self, block: int, batch: ak.Array, rows: NDArray[np.int64], columns: dict[str, Any]) -> None:
         size = len(batch)
         old = {name: columns[name] for name in self.schema.names if name in columns and name + OLD in self.schema}
-        moved, distance = self._moved(block, batch, size)
+        events, distance = moved_block(
+            self.model, block, batch[list(self.model.schema.names)], self._wanted, self.seed, inverse=self._inverse
+        )
         sound = np.isfinite(distance)
         rows = rows[sound[rows]]
-        for name, values in moved.items():
-            known = ak.to_numpy(columns[name]).copy()
-            known[rows] = values[rows]
-            columns[name] = known
+        for name in self._changed:
+            columns[name] = replaced(columns[name], events[name], rows)
+        for counter, name in self._counted.items():
+            if counter in columns:
+                columns[counter] = np.asarray(ak.num(columns[name], axis=1))
         if self._recomputed:
             found = apply_derived(ak.Array(columns), self._recomputed, self._source.schema)
             columns.update({name: found[name] for name in self._recomputed if name in self._source.schema})
@@ -241,43 +259,13 @@ class Morphing:
         self.unmoved += size - len(rows)
         self._distance += float(written.sum(dtype=np.float64))
 
-    def _moved(self, block: int, batch: ak.Array, size: int) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        """New values of the columns that change, and the distance in features; of all events of a block."""
-        stage = self._space.stage
-        # Whole blocks of random numbers, so that an event does not depend on how many there are in the last one.
-        full = self.model.block_size
-        noise = uniform(stream(self.seed, block, 0, 0, _ENCODE), full, stage.noise)[:size]
-        unnoise = uniform(stream(self.seed, block, 0, 0, _DECODE), full, stage.unnoise)[:size]
-        method = self.model.method
-        if not isinstance(method, Transport):
-            raise TypeError("this model moves nothing")
-        drawn = draw(stream(self.seed, block, 0, 0), method.noise_spec(), full)
-        device = self.model.device
-        given = {name: array[:size].to(device) for name, array in drawn.items()}
-        with torch.inference_mode():
-            physical = self.model.representation.pack(batch[list(self.model.schema.names)])
-            cached = self.model.representation.encode(physical)
-            x, condition = self._space.features(stage.name, cached, noise)
-            asked = self._wanted.rows(block, physical["condition"], self.model, self.seed)
-            context = condition if asked is None else self._space.condition(asked)
-            step = method.inverse if self._inverse else method.forward
-            y = step(x.to(device), condition.to(device), context.to(device), given).cpu()
-            good = torch.isfinite(y).all(1)
-            y[~good] = x[~good]
-            tensors = self._space.decode(y, physical["condition"] if asked is None else asked, unnoise)
-            events = self.model.representation.unpack(tensors)
-        distance = (y - x).double().norm(dim=1)
-        distance[~good] = math.nan
-        changed = [*self.model.moved, *self._wanted.names]
-        return {name: ak.to_numpy(events[name]) for name in changed}, distance.numpy()
-
     def _weigh(self, block: int, batch: ak.Array, rows: NDArray[np.int64], columns: dict[str, Any]) -> None:
         """Weights of a block; an event that is kept as it is keeps its weight."""
         method, facts = self.model.method, self.model.facts["weighting"]
         if not isinstance(method, Reweighting):
             raise TypeError("this model gives no weights")
         stage = self._space.stage
-        noise = uniform(stream(self.seed, block, 0, 0, _ENCODE), self.model.block_size, stage.noise)[: len(batch)]
+        noise = uniform(stream(self.seed, block, 0, 0, ENCODE), self.model.block_size, stage.noise)[: len(batch)]
         with torch.inference_mode():
             physical = self.model.representation.pack(batch[list(self.model.schema.names)])
             x, condition = self._space.features(stage.name, self.model.representation.encode(physical), noise)
@@ -296,6 +284,12 @@ class Morphing:
     def _scale(self) -> WeightScale:
         facts = self.model.facts["weighting"]
         return WeightScale(math.inf if facts["log_most"] is None else facts["log_most"], facts["log_norm"])
+
+
+def _before(column: Column) -> Column:
+    """The column of the old values; lists of it are counted for themselves."""
+    counter = None if column.counter is None else column.counter + OLD
+    return dataclasses.replace(column, name=column.name + OLD, counter=counter)
 
 
 def morph_to_file(
