@@ -110,8 +110,9 @@ def morph_plan(recipe: MorphRecipe, *, memory: int, budget: float | None) -> dic
     source = sides["source"].data
     representation = unfitted_representation(recipe.side("source"), source)
     representation.fit(ConcatenatedSource([Head(side.train, FITTED_EVENTS) for side in sides.values()]))
-    stage = JoinedSpace(representation).stage
-    method = build_method(recipe.method, stage.features, stage.conditions, recipe.chosen.model_dump(mode="json"))
+    stages, options = JoinedSpace(representation).stages, recipe.chosen.model_dump(mode="json")
+    methods = [build_method(recipe.method, one.features, one.conditions, options, one.points) for one in stages]
+    method = methods[0]
     refuse_strangers(
         sides["source"].train, sides["target"].train, () if method.changes_condition else recipe.representation.conditions,
         recipe.representation.conditions,
@@ -122,12 +123,16 @@ def morph_plan(recipe: MorphRecipe, *, memory: int, budget: float | None) -> dic
     epochs = training.max_epochs if by_clock else training.epochs
     most = None if epochs is None else training.steps_in(epochs, rows["target"])
     seconds = (budget if budget is not None else DEFAULT_BUDGET) if by_clock else None
-    row = {
-        "stage": stage.name, "generator": recipe.method, "features": stage.features, "conditions": stage.conditions,
-        "parameters": sum(parameter.numel() for parameter in method.parameters()),
-        "steps": None if by_clock else (training.steps or most) if trained else 0,
-        "most_steps": most if by_clock else None, "seconds": seconds,
-    }  # fmt: skip
+    share = shares({one.name: one.size for one in stages}, {})
+    table = [
+        {
+            "stage": one.name, "generator": recipe.method, "features": one.features, "conditions": one.conditions,
+            "parameters": sum(parameter.numel() for parameter in built.parameters()),
+            "steps": None if by_clock else (training.steps or most) if trained else 0,
+            "most_steps": most if by_clock else None, "seconds": None if seconds is None else seconds * share[one.name],
+        }
+        for one, built in zip(stages, methods, strict=True)
+    ]  # fmt: skip
     counted = {part: sum(getattr(side, part).num_events for side in sides.values()) for part in ("train", "validation")}
     return {
         "name": recipe.name,
@@ -136,8 +141,8 @@ def morph_plan(recipe: MorphRecipe, *, memory: int, budget: float | None) -> dic
         "objects": None,
         "columns": list(source.learned.names),
         "output": list(source.output.names),
-        "stages": [row],
-        "encoded_bytes": 4 * (stage.features + stage.conditions) * sum(counted.values()),
+        "stages": table,
+        "encoded_bytes": 4 * sum(one.features + one.conditions for one in stages) * sum(counted.values()),
         "seconds": seconds,
     }
 

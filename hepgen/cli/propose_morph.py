@@ -8,6 +8,7 @@ from typing import Any
 
 from hepgen.cli.propose import WEIGHTS, absolute, calorimeter, is_shower, numbers_events, units_of, write_recipe
 from hepgen.errors import UsageError
+from hepgen.events.jets import find_jets
 from hepgen.events.summary import ColumnSummary, Description
 from hepgen.physics.binning import Binning
 
@@ -60,6 +61,11 @@ def propose_morph(
     notes.append(
         "columns that shall stay as they are, and that the map depends on, are named in representation.conditions"
     )
+    if find_jets(ours.schema) is not None:
+        notes.append(
+            "to move the constituents of the jets, too: representation: {kind: particle_cloud}, method: matching, and "
+            "their lists among the columns; see docs/morphing.md"
+        )
     content.update(columns=taken, representation={"kind": "table"}, method=METHOD)
     return write_recipe("morph", content, notes)
 

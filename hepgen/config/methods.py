@@ -206,6 +206,7 @@ class MorphMethod:
         options: the model of its options.
         description: one line for ``hepgen config families``.
         weights: whether it gives weights and moves nothing.
+        clouds: ``module:class`` of what moves clouds of constituents; empty where the method moves none.
     """
 
     name: str
@@ -213,6 +214,7 @@ class MorphMethod:
     options: type[Part]
     description: str
     weights: bool = False
+    clouds: str = ""
 
 
 METHODS: dict[str, MorphMethod] = {
@@ -255,6 +257,7 @@ METHODS: dict[str, MorphMethod] = {
             "hepgen.morphing.matching:MatchingMorph",
             MatchingMorphOptions,
             "flow matching between the samples, pairs of least movement: no likelihood needed, near the shortest way",
+            clouds="hepgen.morphing.cloud_matching:CloudMatching",
         ),
         MorphMethod(
             "optimal_transport",
@@ -286,6 +289,26 @@ def find_method(name: str) -> MorphMethod:
     if name not in METHODS:
         raise ConfigError(f"no morphing method '{name}'", hint=suggest(name, METHODS) or f"known: {', '.join(METHODS)}")
     return METHODS[name]
+
+
+def find_clouds(name: str) -> str:
+    """``module:class`` of what moves clouds of constituents by the method of this name.
+
+    Raises:
+        ConfigError: if the method moves none.
+
+    Example:
+        >>> find_clouds("matching")
+        'hepgen.morphing.cloud_matching:CloudMatching'
+    """
+    found = find_method(name)
+    if not found.clouds:
+        able = ", ".join(one.name for one in METHODS.values() if one.clouds)
+        raise ConfigError(
+            f"the method '{name}' does not move the constituents of jets", where="method",
+            hint=f"take method: {able}; or move the numbers of the jets: kind table with their columns",
+        )  # fmt: skip
+    return found.clouds
 
 
 if TYPE_CHECKING:

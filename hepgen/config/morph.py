@@ -84,7 +84,7 @@ class MorphRecipe(Part):
     weights: WeightsRecipe = WeightsRecipe()
     """How ratios become weights."""
     block_size: int = Field(10_000, ge=1)
-    """Events per block, the unit of random numbers of ``hepgen morph``."""
+    """Events per block, the unit of random numbers of ``hepgen morph``; 1,000 for jets with constituents take less memory."""
     closure: bool = False
     """Learn the map from one half of the source onto the other: what it moves is the method's error. The target is not read."""
 

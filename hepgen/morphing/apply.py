@@ -12,28 +12,24 @@ from typing import Any, Literal
 
 import awkward as ak
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from hepgen.errors import InputFileError, UsageError
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import apply_derived
 from hepgen.events.source import EventSource
-from hepgen.morphing.base import Reweighting, Transport
+from hepgen.morphing.base import Reweighting
 from hepgen.morphing.model import MorphModel
+from hepgen.morphing.moving import encoded, moved, replaced, weighed
 from hepgen.morphing.ranges import outside
 from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
 from hepgen.morphing.wanted import KeptConditions, Wanted, beyond
 from hepgen.morphing.weighting import WeightScale, WeightTally
-from hepgen.representations.base import Tensors
 from hepgen.surrogate.provenance import peak_memory
 from hepgen.training.progress import Progress, Silent
-from hepgen.training.seeds import draw, fresh_seed, stream, uniform
+from hepgen.training.seeds import fresh_seed
 
 DISTANCE, OUTSIDE, WEIGHT, OLD = "morph_distance", "morph_outside", "morph_weight", "_before"
-_ENCODE, _DECODE = 1, 2
 
 Policy = Literal["refuse", "keep", "morph"]
 
@@ -68,17 +64,6 @@ class MorphSummary:
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value for name, value in found.items()
         }
-
-
-@dataclass(frozen=True)
-class _Encoded:
-    """Events of a block: physical tensors, features, conditions; those that are asked for, physical, and as a method sees them."""
-
-    physical: Tensors
-    x: Tensor
-    condition: Tensor
-    asked: Tensor | None
-    context: Tensor
 
 
 class Morphing:
@@ -149,22 +134,32 @@ class Morphing:
                 f"the method '{method.method}' weights events at the condition that they have", where="--to-condition",
                 hint="ask for another one of a classifier with ratio: parametrised",
             )  # fmt: skip
-        if self._inverse and isinstance(method, Transport) and not method.invertible:
-            raise UsageError(
-                f"the method '{method.method}' has no inverse", where="--inverse",
-                hint="train with source and target exchanged",
-            )  # fmt: skip
+        if self._inverse and not self.model.invertible:
+            what = f"the method '{method.method}'" if self.model.clouds is None else "a map of jets with constituents"
+            raise UsageError(f"{what} has no inverse", where="--inverse", hint="train with source and target exchanged")
         schema = self._source.schema
         weight = self.model.facts.get("weighting", {}).get("column")
         require_columns([*self.model.schema.names, *([weight] if weight else [])], schema)
         require_same_kind(self.model.schema, schema)
+        left = [one for one in schema if one.jagged and one.counter in self._counted and one.name not in self._changed]
+        if left:
+            raise InputFileError(
+                f"'{left[0].name}' has a value for each constituent, and the model does not move it",
+                where=f"tree '{schema.tree}'", hint="train with it: name it among the columns of the recipe",
+            )  # fmt: skip
+
+    @cached_property
+    def _counted(self) -> dict[str, str]:
+        """A list that moves, by the column that counts its elements."""
+        lists = [self._source.schema[name] for name in self._changed if self._source.schema[name].jagged]
+        return {one.counter: one.name for one in lists if one.counter is not None}
 
     def _schema(self) -> Schema:
         """Columns of the output: those of the source, and what is written beside them."""
         schema = self._source.schema
         new: list[Column] = []
         if self._old:
-            new += [dataclasses.replace(schema[name], name=name + OLD) for name in self._changed]
+            new += [_before(schema[name]) for name in self._changed]
         new.append(Column(DISTANCE, "float32") if self.model.moves else Column(WEIGHT, "float64"))
         new.append(Column(OUTSIDE, "bool"))
         return with_columns(schema, new, "morph the file as it was before, or rename the column")
@@ -172,8 +167,9 @@ class Morphing:
     @cached_property
     def _changed(self) -> tuple[str, ...]:
         """Columns of the source that change."""
-        first = (*(self.model.moved if self.model.moves else ()), *self._wanted.names)
-        return (*first, *(name for name in self._recomputed if name in self._source.schema)) if first else ()
+        first = [*(self.model.moved if self.model.moves else ()), *self._wanted.names]
+        every = dict.fromkeys([*first, *self._recomputed] if first else [])
+        return tuple(name for name in every if name in self._source.schema)
 
     @cached_property
     def _recomputed(self) -> dict[str, Expression]:
@@ -228,20 +224,24 @@ class Morphing:
 
     def _block(self, block: int, batch: ak.Array) -> ak.Array:
         size = len(batch)
-        events = self._encoded(block, batch)
+        events = encoded(self.model, block, batch[list(self.model.schema.names)], self._wanted, self.seed)
         strange = any_of(self._strange(batch), size)
         if events.asked is not None:
             strange |= beyond(self.model, events.asked)
         rows = np.flatnonzero(~strange) if self._policy == "keep" else np.arange(size)
         columns = {name: batch[name] for name in self._source.schema.names}
         old = {name + OLD: columns[name] for name in self._changed} if self._old else {}
-        values, found = self._moved(block, events) if self.model.moves else self._weighed(events)
+        if self.model.moves:
+            values, found = moved(self.model, block, events, self.seed, inverse=self._inverse)
+        else:
+            values, found = weighed(self.model, events)
         rows = rows[~np.isnan(found[rows])]
-        for name, new in values.items():
-            known = ak.to_numpy(columns[name]).copy()
-            known[rows] = new[rows]
-            columns[name] = known
-        if values and self._recomputed:
+        for name in (name for name in self._changed if values is not None and name not in self._recomputed):
+            columns[name] = replaced(columns[name], values[name], rows)
+        for counter, name in self._counted.items():
+            if counter in columns:
+                columns[counter] = np.asarray(ak.num(columns[name], axis=1))
+        if values is not None and self._recomputed:
             derived = apply_derived(ak.Array(columns), self._recomputed, self._source.schema)
             columns.update({name: derived[name] for name in self._recomputed if name in self._source.schema})
         if self.model.moves:
@@ -260,53 +260,16 @@ class Morphing:
         columns[OUTSIDE] = strange
         return ak.Array({name: columns[name] for name in self.schema.names})
 
-    def _encoded(self, block: int, batch: ak.Array) -> _Encoded:
-        stage, representation = self._space.stage, self.model.representation
-        # Whole blocks of random numbers, so that an event does not depend on how many there are in the last one.
-        noise = uniform(stream(self.seed, block, 0, 0, _ENCODE), self.model.block_size, stage.noise)[: len(batch)]
-        with torch.inference_mode():
-            physical = representation.pack(batch[list(self.model.schema.names)])
-            x, condition = self._space.features(stage.name, representation.encode(physical), noise)
-            asked = self._wanted.rows(block, physical["condition"], self.model, self.seed)
-            context = condition if asked is None else self._space.condition(asked)
-        return _Encoded(physical, x, condition, asked, context)
-
-    def _moved(self, block: int, events: _Encoded) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        """New values of the columns that change, and the distance in features, NaN where there is no sound one."""
-        method, device, full = self.model.method, self.model.device, self.model.block_size
-        if not isinstance(method, Transport):
-            raise TypeError("this model moves nothing")
-        x, size = events.x, len(events.x)
-        unnoise = uniform(stream(self.seed, block, 0, 0, _DECODE), full, self._space.stage.unnoise)[:size]
-        drawn = draw(stream(self.seed, block, 0, 0), method.noise_spec(), full)
-        given = {name: array[:size].to(device) for name, array in drawn.items()}
-        with torch.inference_mode():
-            step = method.inverse if self._inverse else method.forward
-            y = step(x.to(device), events.condition.to(device), events.context.to(device), given).cpu()
-            good = torch.isfinite(y).all(1)
-            y[~good] = x[~good]
-            known = events.physical["condition"] if events.asked is None else events.asked
-            made = self.model.representation.unpack(self._space.decode(y, known, unnoise))
-        distance = (y - x).double().norm(dim=1)
-        distance[~good] = math.nan
-        return {name: ak.to_numpy(made[name]) for name in (*self.model.moved, *self._wanted.names)}, distance.numpy()
-
-    def _weighed(self, events: _Encoded) -> tuple[dict[str, Any], NDArray[np.float64]]:
-        """Values of the conditions that are asked for, and the log ratio of every event."""
-        method, device = self.model.method, self.model.device
-        if not isinstance(method, Reweighting):
-            raise TypeError("this model gives no weights")
-        with torch.inference_mode():
-            logs = method.log_ratio(events.x.to(device), events.context.to(device)).cpu().double().numpy()
-        if events.asked is None:
-            return {}, logs
-        made = self.model.representation.unpack({**events.physical, "condition": events.asked})
-        return {name: ak.to_numpy(made[name]) for name in self._wanted.names}, logs
-
     @cached_property
     def _scale(self) -> WeightScale:
         facts = self.model.facts["weighting"]
         return WeightScale(math.inf if facts["log_most"] is None else facts["log_most"], facts["log_norm"])
+
+
+def _before(column: Column) -> Column:
+    """The column of the old values; lists of it are counted for themselves."""
+    counter = None if column.counter is None else column.counter + OLD
+    return dataclasses.replace(column, name=column.name + OLD, counter=counter)
 
 
 def morph_to_file(

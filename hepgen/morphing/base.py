@@ -80,6 +80,31 @@ class Transport(Method):
         raise UsageError(f"the method '{self.method}' has no inverse", hint="train with source and target exchanged")
 
 
+class CloudTransport(Method):
+    """A map of clouds of constituents, of the source to those of the target, each given what both its events are.
+
+    What is of the event is moved before (by a ``Transport``): ``condition`` is what it was, ``wanted`` what it has become,
+    and with it the number of constituents. There is no inverse: what was cut away or filled up with noise is gone.
+
+    Args:
+        points: the largest number of constituents in the training events.
+    """
+
+    def __init__(self, features: int, conditions: int, points: int) -> None:
+        super().__init__(features, conditions)
+        self.points = points
+
+    def noise_spec(self) -> tuple[NoiseSpec, ...]:
+        """The random numbers that a map takes, those of constituents as many as go out."""
+        return ()
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, mask: Tensor, condition: Tensor, wanted: Tensor, there: Tensor, noise: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Clouds (events, N, features) with ``mask`` (events, N) to (events, M, features) with ``there`` (events, M)."""
+
+
 class Reweighting(Method):
     """Weights that make the source look like the target; no event moves."""
 
@@ -113,19 +138,23 @@ def two_samples(batch: StageBatch) -> tuple[StageBatch, StageBatch]:
     return batch.source, batch
 
 
-def build_method(name: str, features: int, conditions: int, options: Mapping[str, Any]) -> Method:
+def build_method(name: str, features: int, conditions: int, options: Mapping[str, Any], points: int = 0) -> Method:
     """An untrained method of ``hepgen.config.methods``.
 
+    Args:
+        points: the largest number of constituents where events are clouds, else 0.
+
     Raises:
-        ConfigError: if there is no such method.
+        ConfigError: if there is no such method, or it moves no clouds where ``points`` are given.
     """
     import importlib
 
-    from hepgen.config.methods import find_method
+    from hepgen.config.methods import find_clouds, find_method
 
     found = find_method(name)
-    module, _, kind = found.path.partition(":")
+    module, _, kind = (find_clouds(name) if points else found.path).partition(":")
+    given = (points,) if points else ()
     method: Method = getattr(importlib.import_module(module), kind)(
-        features, conditions, found.options.model_validate(dict(options))
+        features, conditions, found.options.model_validate(dict(options)), *given
     )
     return method

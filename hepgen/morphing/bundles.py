@@ -57,7 +57,8 @@ def stored_weights(bundle: Bundle, wanted: Trainable, prefix: str, where: str) -
     Raises:
         ModelError: if one is not there.
     """
-    tensors = {name.removeprefix(prefix): tensor for name, tensor in (bundle.tensors or {}).items()}
+    every = (bundle.tensors or {}).items()
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in every if name.startswith(prefix)}
     if missing := set(wanted.sampling_parameters()) - set(tensors):
         raise ModelError(f"the weights do not fit the model: {min(missing)} is not there", where=where)
     return tensors

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 
 from hepgen.events.schema import Schema
-from hepgen.morphing.base import Method, Transport, build_method
+from hepgen.morphing.base import CloudTransport, Method, Transport, build_method
 from hepgen.morphing.bundles import inputs_of, open_bundle, stored_weights, weights_of
 from hepgen.morphing.space import STAGE, JoinedSpace
 from hepgen.representations import registry
 from hepgen.representations.base import Representation
 from hepgen.surrogate.bundle import Bundle, write_bundle
 
-PREFIX = f"{STAGE}.0.0."
+PREFIX, CLOUDS = f"{STAGE}.0.0.", "clouds.0.0."
+_SIZES = ("features", "conditions", "points")
 TASK = "morph"
 
 
@@ -34,6 +35,7 @@ class MorphModel:
         provenance: see ``hepgen.surrogate.provenance``.
         facts: plain values: ``ranges`` (by side and column), ``derived`` (expressions by column), ``split``, ``cut`` (of
             each side, with helpers), and what a weighting needs.
+        clouds: what moves the constituents of events that the method has moved; None where they have none.
     """
 
     representation: Representation
@@ -44,6 +46,7 @@ class MorphModel:
     provenance: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=dict)
     model_sha256: str = ""
+    clouds: CloudTransport | None = None
 
     @property
     def space(self) -> JoinedSpace:
@@ -58,6 +61,11 @@ class MorphModel:
     def moves(self) -> bool:
         """Whether events are moved; if not, they are weighted."""
         return isinstance(self.method, Transport)
+
+    @property
+    def invertible(self) -> bool:
+        """Whether there is a way from the target to the source."""
+        return isinstance(self.method, Transport) and self.method.invertible and self.clouds is None
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -80,11 +88,14 @@ class MorphModel:
             "options": self.options,
             "features": self.method.features,
             "conditions": self.method.conditions,
+            "clouds": None if self.clouds is None else {name: getattr(self.clouds, name) for name in _SIZES},
             "schema": self.schema.to_dict(),
             "recipe": self.recipe,
             "facts": self.facts,
         }
         tensors = weights_of(self.method, PREFIX)
+        if self.clouds is not None:
+            tensors |= weights_of(self.clouds, CLOUDS)
         state = {**self.representation.state(), "kind": self.representation.kind}
         return Bundle(config, state, self.provenance, {"ranges": self.facts.get("ranges", {})}, tensors, self._card())
 
@@ -118,6 +129,7 @@ class MorphModel:
             bundle.provenance,
             config["facts"],
             bundle.model_sha256,
+            _stored_clouds(bundle, str(path), device),
         )
 
     def _card(self) -> str:
@@ -148,3 +160,14 @@ class MorphModel:
             *inputs_of(self.provenance),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
+
+
+def _stored_clouds(bundle: Bundle, where: str, device: str) -> CloudTransport | None:
+    sizes = bundle.config.get("clouds")
+    if sizes is None:
+        return None
+    clouds = build_method(bundle.config["method"], options=bundle.config["options"], **sizes)
+    if not isinstance(clouds, CloudTransport):
+        raise TypeError(f"the method '{clouds.method}' moves no clouds")
+    clouds.load(stored_weights(bundle, clouds, CLOUDS, where))
+    return clouds.eval().requires_grad_(False).to(device)

@@ -1,15 +1,14 @@
-"""The space in which events are moved: the features of all stages of a representation side by side."""
+"""The space in which events are moved: the features of all stages of a representation side by side, clouds apart."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from hepgen.errors import ConfigError
 from hepgen.representations.base import Representation, Stage, Tensors
 
 STAGE = "events"
-"""Name of the one stage of a joined space."""
+"""Name of the stage of the joined features."""
 
 
 class JoinedSpace:
@@ -19,25 +18,19 @@ class JoinedSpace:
     with its flags and counts, a shower's energies with its shapes. It stands in the place of the representation where
     batches are made for a training.
 
+    A stage of clouds stays a stage of its own, given the event that they belong to.
+
     Args:
         representation: fitted.
-
-    Raises:
-        ConfigError: if a stage makes clouds.
     """
 
     def __init__(self, representation: Representation) -> None:
         self.representation = representation
-        self._parts = representation.stages
-        for stage in self._parts:
-            if stage.points:
-                raise ConfigError(
-                    "constituents of jets are not moved by this version", where="representation.kind",
-                    hint="move the numbers of the jets: kind table with their columns",
-                )  # fmt: skip
+        self._parts = tuple(stage for stage in representation.stages if not stage.points)
 
     @property
     def stage(self) -> Stage:
+        """That of the joined features."""
         first = self._parts[0]
         return Stage(
             STAGE,
@@ -48,23 +41,28 @@ class JoinedSpace:
         )
 
     @property
+    def clouds(self) -> Stage | None:
+        """The stage of the constituents, where events have any."""
+        return next((stage for stage in self.representation.stages if stage.points), None)
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
-        return (self.stage,)
+        return (self.stage,) if self.clouds is None else (self.stage, self.clouds)
 
     def mask(self, stage: str, tensors: Tensors) -> Tensor | None:
-        del stage, tensors
-        return None
+        return None if stage == STAGE else self.representation.mask(stage, tensors)
 
     def augment(self, cached: Tensors, noise: Tensor) -> Tensors:
         return self.representation.augment(cached, noise)
 
     def observables(self, stage: str, x: Tensor, cached: Tensors) -> Tensor:
         del stage, cached
-        return x[:, :0]
+        return x.new_empty(len(x), 0)
 
     def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of all stages, (events, features), and the conditions of the first, (events, conditions)."""
-        del stage
+        """Features of all stages, (events, features), and the conditions of the first, (events, conditions); or of clouds."""
+        if stage != STAGE:
+            return self.representation.features(stage, cached, noise)
         noises = noise.split([one.noise for one in self._parts], dim=1)
         found = [
             self.representation.features(one.name, cached, part) for one, part in zip(self._parts, noises, strict=True)

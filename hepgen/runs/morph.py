@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,25 +12,26 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from hepgen.config.methods import find_method
+from hepgen.config.methods import find_clouds, find_method
 from hepgen.config.morph import MorphRecipe
-from hepgen.config.representation import CalorimeterRecipe, TableRecipe
+from hepgen.config.representation import CloudRecipe
 from hepgen.errors import ConfigError
+from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.generators.base import StageBatch
-from hepgen.morphing.base import Method, Reweighting, build_method
+from hepgen.morphing.base import CloudTransport, Method, Reweighting, build_method
 from hepgen.morphing.closure import closure_of
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.ranges import ranges_of
 from hepgen.morphing.space import JoinedSpace
 from hepgen.morphing.weighting import fit_scale
-from hepgen.representations.base import Representation
+from hepgen.representations.base import Representation, Stage
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.pairs import ConcatenatedSource, check_pair, halves, refuse_strangers
 from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
-from hepgen.runs.stages import length_of, seconds_of, settings_of, stage_runs
+from hepgen.runs.stages import length_of, seconds_left, seconds_of, settings_of, stage_runs
 from hepgen.training.batches import PairBatches, StageBatches, drawn_rows, source_number
 from hepgen.training.cache import EncodedCache, encode_source
 from hepgen.training.device import pick_device
@@ -61,14 +63,11 @@ def open_sides(recipe: MorphRecipe, *, memory: int, hashes: bool = True) -> dict
     """Open both samples and refuse two that do not go together.
 
     Raises:
-        ConfigError: if a side names no files, or the representation cannot be moved.
+        ConfigError: if a side names no files, or the method does not move such events.
         InputFileError: if a file cannot be read, or the columns or units of the two differ.
     """
-    if not isinstance(recipe.representation, TableRecipe | CalorimeterRecipe):
-        raise ConfigError(
-            "constituents of jets are not moved by this version", where="representation.kind",
-            hint="move the numbers of the jets: kind table with their columns",
-        )  # fmt: skip
+    if isinstance(recipe.representation, CloudRecipe):
+        find_clouds(recipe.method)
     found: dict[str, Side] = {}
     for which in SIDES:
         given = recipe.source if which == "source" or recipe.closure else recipe.target
@@ -128,27 +127,24 @@ def train_morph(
         refuse_strangers(sides["source"].train, sides["target"].train, conditions if keeps else (), conditions)
         representation, caches = _prepare(recipe, plain, sides, folder, session, memory)
     space = JoinedSpace(representation)
-    stage = space.stage
-
-    def build() -> Method:
-        return build_method(recipe.method, stage.features, stage.conditions, options)
-
+    builders = [_builder(recipe.method, stage, options) for stage in space.stages]
     seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
-    method = build()
+    method, *further = [build() for build in builders]
     steps: dict[str, int] = {}
     if method.objectives():
         with stage_runs(folder, session, watcher, None if max_time is None else begun + max_time) as runs:
-            train, validation = (_pair(space, pair, caches, session.seed, chosen) for pair in (0, 1))
-            if train is None:
-                raise RuntimeError("a training part is never empty here")
-            trainer = StageTrainer(
-                0, stage, build, train, validation, settings_of(recipe.training), seed=session.seed, device=chosen,
-                message=watcher.message,
-            )  # fmt: skip
             seconds = seconds_of(recipe.training, budget, watcher)
-            weights = runs.train(trainer, length_of(recipe.training, train.size, seconds))
-            method.load_state_dict(weights, strict=False)
-            steps = {stage.name: runs.plan.stages[stage.name].steps}
+            for number, (stage, one) in enumerate(zip(space.stages, (method, *further), strict=True)):
+                train, validation = (_pair(space, number, part, caches, session.seed, chosen) for part in (0, 1))
+                if train is None:
+                    raise RuntimeError("a training part is never empty here")
+                trainer = StageTrainer(
+                    number, stage, builders[number], train, validation, settings_of(recipe.training),
+                    seed=session.seed, device=chosen, message=watcher.message,
+                )  # fmt: skip
+                part = None if seconds is None else seconds_left(seconds, space.stages, number, runs.plan, {})
+                one.load_state_dict(runs.train(trainer, length_of(recipe.training, train.size, part)), strict=False)
+            steps = {name: stage.steps for name, stage in runs.plan.stages.items()}
     else:
         watcher.message(f"fitting: {find_method(recipe.method).description}")
         try:
@@ -166,12 +162,13 @@ def train_morph(
         "split": source.rule.to_dict(),
         "cut": {which: {"expression": side.cut, "define": side.define} for which, side in given.items()},
     }
-    method = method.eval().requires_grad_(False)
+    for one in (method, *further):
+        one.eval().requires_grad_(False)
     if isinstance(method, Reweighting):
         facts["weighting"] = _weighting(recipe, method, space, caches, session.seed)
     model = MorphModel(
-        representation, method.to(chosen), options, source.learned, plain,
-        session.content, facts,
+        representation, method.to(chosen), options, _read(source), plain, session.content, facts,
+        clouds=next((one.to(chosen) for one in further if isinstance(one, CloudTransport)), None),
     )  # fmt: skip
     if recipe.closure:
         closure = closure_of(model, sides["source"].train, session.seed)
@@ -218,15 +215,21 @@ def _prepare(
     return representation, caches
 
 
-def _batches(space: JoinedSpace, which: str, part: int, caches: Any, seed: int, device: str) -> StageBatches:
-    cache, mean = caches[which][part], caches[which][0].mean_weight
-    return StageBatches(space, space.stage, _NUMBER[which], cache, mean_weight=mean, seed=seed, device=device)
+def _builder(name: str, stage: Stage, options: dict[str, Any]) -> Callable[[], Method]:
+    return lambda: build_method(name, stage.features, stage.conditions, options, stage.points)
 
 
-def _pair(space: JoinedSpace, part: int, caches: Any, seed: int, device: str) -> PairBatches | None:
+def _pair(space: JoinedSpace, number: int, part: int, caches: Any, seed: int, device: str) -> PairBatches | None:
+    """Batches of a stage, of the training or the validation part, of both samples."""
     if any(caches[which][part] is None for which in SIDES):
         return None
-    target, source = (_batches(space, which, part, caches, seed, device) for which in ("target", "source"))
+    target, source = (
+        StageBatches(
+            space, space.stages[number], _NUMBER[which] + number, caches[which][part],
+            mean_weight=caches[which][0].mean_weight, seed=seed, device=device, by_length=False,
+        )
+        for which in ("target", "source")
+    )  # fmt: skip
     return PairBatches(target, source)
 
 
@@ -272,6 +275,12 @@ def _weighting(recipe: MorphRecipe, method: Reweighting, space: JoinedSpace, cac
     return {"log_most": log_most, "log_norm": scale.log_norm, "column": recipe.source.weight}
 
 
+def _read(data: RunData) -> Schema:
+    """What is learned of events: all but the columns that count the elements of a list, which follow from it."""
+    counters = {one.counter for one in data.learned}
+    return data.learned.replace(one for one in data.learned if one.name not in counters)
+
+
 def _ranges(data: RunData) -> dict[str, list[float]]:
     """The ranges of the numbers of an event that are learned, of all events of a side."""
-    return ranges_of(data.events, [one.name for one in data.learned if not one.jagged and not one.shape])
+    return ranges_of(data.events, [one.name for one in _read(data) if not one.jagged and not one.shape])

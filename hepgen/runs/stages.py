@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 from torch import Tensor
 
 from hepgen.config.recipe import TrainingRecipe
+from hepgen.representations.base import Stage
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.plan import DEFAULT_BUDGET
 from hepgen.runs.session import Session
 from hepgen.training.checkpoint import CheckpointStore
 from hepgen.training.loop import StageRun
 from hepgen.training.metrics import MetricsLog
-from hepgen.training.plan import Plan, StagePlan, TimeLimit
+from hepgen.training.plan import Plan, StagePlan, TimeLimit, shares
 from hepgen.training.progress import Progress
 from hepgen.training.signals import StopFlag
 from hepgen.training.trainer import StageTrainer, TrainingSettings
@@ -86,3 +87,13 @@ def seconds_of(training: TrainingRecipe, budget: float | None, watcher: Progress
         return budget
     watcher.message(f"neither --budget nor steps: training for {DEFAULT_BUDGET / 60:.0f} minutes")
     return DEFAULT_BUDGET
+
+
+def seconds_left(seconds: float, stages: Sequence[Stage], number: int, plan: Plan, given: Mapping[str, float]) -> float:
+    """The part of the training time that a stage has, by the shares of a recipe and the sizes of the others.
+
+    What earlier stages took too much or left over is shared out among the later ones.
+    """
+    share = shares({one.name: one.size for one in stages}, given)
+    left = max(0.0, seconds - sum(plan.spent.values()))
+    return left * share[stages[number].name] / sum(share[one.name] for one in stages[number:])

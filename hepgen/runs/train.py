@@ -21,7 +21,7 @@ from hepgen.runs.heap import release_heap
 from hepgen.runs.plan import check_stages, unfitted_representation
 from hepgen.runs.scoring import physics_distance
 from hepgen.runs.session import Session
-from hepgen.runs.stages import length_of, seconds_of, settings_of, stage_runs
+from hepgen.runs.stages import length_of, seconds_left, seconds_of, settings_of, stage_runs
 from hepgen.runs.unweighting import fit_acceptance
 from hepgen.surrogate.bundle import read_bundle, write_bundle
 from hepgen.surrogate.surrogate import Part, Surrogate
@@ -29,7 +29,7 @@ from hepgen.training.batches import StageBatches
 from hepgen.training.cache import WEIGHT, EncodedCache, encode_source
 from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
-from hepgen.training.plan import Plan, shares
+from hepgen.training.plan import Plan
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.score import StageScore
 from hepgen.training.seeds import TABLE, stream
@@ -251,8 +251,4 @@ def _seconds(
         return None
     total = seconds_of(training, budget, watcher if number == 0 else Silent())
     given = {one.name: recipe.stages[one.name].share for one in stages if one.name in recipe.stages}
-    share = shares({one.name: one.size for one in stages}, {n: s for n, s in given.items() if s is not None})
-    left = (total or 0.0) - sum(plan.spent.values())
-    rest = sum(share[one.name] for one in stages[number:])
-    # What earlier stages took too much or left over is shared out among the later ones.
-    return max(0.0, left) * share[stages[number].name] / rest
+    return seconds_left(total or 0.0, stages, number, plan, {n: s for n, s in given.items() if s is not None})

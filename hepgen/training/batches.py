@@ -61,6 +61,7 @@ class StageBatches:
         number: position of the stage, part of every key of random numbers.
         cache: the encoded events.
         mean_weight: the weight that counts as 1: the mean of the training sample.
+        by_length: whether clouds of about one length come together, which saves padding; not where they are paired.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class StageBatches:
         mean_weight: float,
         seed: int,
         device: str | torch.device = "cpu",
+        by_length: bool = True,
     ) -> None:
         self.size = cache.size
         self._representation = representation
@@ -80,7 +82,7 @@ class StageBatches:
         self._cache = cache
         self._mean_weight = mean_weight
         self._device = torch.device(device)
-        self._lengths = cache.lengths if stage.points else None
+        self._lengths = cache.lengths if stage.points and by_length else None
         self._shuffle = Shuffle(cache.size, seed, number, self._lengths)
 
     def rows(self, number: int, size: int) -> Rows:

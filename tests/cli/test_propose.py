@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hepgen.cli.propose import propose_recipe
+from hepgen.cli.propose_morph import propose_morph
 from hepgen.config.load import parse_recipe
 from hepgen.config.yaml import parse_yaml
 from hepgen.errors import UsageError
@@ -108,3 +109,13 @@ def test_columns_without_a_finite_value_are_left_out() -> None:
 def test_nothing_to_learn_is_refused() -> None:
     with pytest.raises(UsageError, match="no column of numbers"):
         proposed(seen(Column("event", "uint64"), Column("weight", "float32")))
+
+
+def test_a_morph_of_jets_moves_their_numbers_and_says_how_to_move_their_constituents() -> None:
+    lists = [Column(f"part_{name}", "float32", jagged=True, counter="npart") for name in ("pt", "eta", "phi")]
+    jets, table = seen(*lists, Column("jet_pt", "float32")), seen(Column("jet_pt", "float32"))
+    texts = [propose_morph(["a.root"], ["b.root"], both, both, None) for both in (jets, table)]
+    assert ["particle_cloud" in text for text in texts] == [True, False]
+    raw = parse_yaml(texts[0])
+    assert isinstance(raw, dict)
+    assert raw["columns"] == ["jet_pt"]
