@@ -65,7 +65,7 @@ def check_voxels(schema: Schema, geometry: Binning | None, where: str, voxels: s
         >>> grid = read_binning({"pixels": {"x_edges": [0, 1, 2], "y_edges": [0, 1]}})
         >>> check_voxels(Schema((Column("image", "float32", (1, 2)),)), grid, "jets.root", "image")
         Traceback (most recent call last):
-        hepgen.errors.InputFileError: 'image' has shape (1, 2), the binning 2 x 1 pixels (jets.root): ...
+        hepgen.errors.InputFileError: 'image' has shape (1, 2), the binning 2 x 1 pixels (jets.root): the first axis of an image is x, the second y
     """
     if geometry is None or voxels not in schema:
         return
