@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from hepgen.cli.console import output
-from hepgen.cli.options import Common, own
+from hepgen.cli.options import Common, DropUnwritable, FileFormat, OutputFile, own, refuse_two_on_stdout
 from hepgen.cli.quantities import format_duration, format_size
-from hepgen.errors import UsageError
 
 
 def decorrelate(
@@ -21,7 +20,7 @@ def decorrelate(
         list[str], typer.Argument(metavar="FILE[:TREE]...", help="Events with scores; globs and @list.txt, too.")
     ],
     common: Common,
-    out: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="OUT.root, .h5 or .hdf5; - is stdout.")],
+    out: OutputFile,
     cut: Annotated[
         str | None, own("--cut", "Read and write only these events, such as 'm_jj > 2700'.", env=False, metavar="EXPR")
     ] = None,
@@ -32,12 +31,8 @@ def decorrelate(
             "Protected values beyond the training: an error, no score (NaN), or that of the nearest value. All are flagged.",
         ),
     ] = "nearest",
-    file_format: Annotated[
-        Literal["ttree", "rntuple", "hdf5"] | None, own("--format", "Format; else by the name of the file.")
-    ] = None,
-    drop_unwritable: Annotated[
-        bool, own("--drop-unwritable", "Leave out columns that the format cannot hold.")
-    ] = False,
+    file_format: FileFormat = None,
+    drop_unwritable: DropUnwritable = False,
     as_json: Annotated[bool, own("--json", "Print the summary as JSON.")] = False,
 ) -> None:
     """Write decorrelated scores beside those of a file; all columns stay as they are.
@@ -52,10 +47,7 @@ def decorrelate(
     from hepgen.training.device import pick_device
 
     sink = output()
-    if out == "-" and as_json:
-        raise UsageError(
-            "stdout cannot carry both the events and --json", where="hepgen decorrelate", hint="name a file"
-        )
+    refuse_two_on_stdout(out, as_json, "hepgen decorrelate")
     loaded = DecorrelationModel.load(model, device=pick_device(common.device))
     events = open_events(source, memory=common.batch_memory)
     chosen = events if cut is None else select_events(events, cut=cut)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hepgen.cli.console import output
-from hepgen.cli.options import Common, own
+from hepgen.cli.options import Common, DropUnwritable, FileFormat, OutputFile, own, refuse_two_on_stdout
 from hepgen.cli.quantities import format_duration, format_size
 from hepgen.errors import UsageError
 
@@ -23,7 +23,7 @@ def morph(
         list[str], typer.Argument(metavar="SOURCE[:TREE]...", help="Events to move; globs and @list.txt, too.")
     ],
     common: Common,
-    out: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="OUT.root, .h5 or .hdf5; - is stdout.")],
+    out: OutputFile,
     inverse: Annotated[bool, own("--inverse", "From the target to the source.")] = False,
     to_condition: Annotated[
         list[str] | None,
@@ -42,12 +42,8 @@ def morph(
         own("--outside", "Events beyond the training: an error, left as they are, or moved. All are flagged."),
     ] = "keep",
     old_values: Annotated[bool, own("--old-values", "Write the values before, too, as NAME_before.")] = False,
-    file_format: Annotated[
-        Literal["ttree", "rntuple", "hdf5"] | None, own("--format", "Format; else by the name of the file.")
-    ] = None,
-    drop_unwritable: Annotated[
-        bool, own("--drop-unwritable", "Leave out columns that the format cannot hold.")
-    ] = False,
+    file_format: FileFormat = None,
+    drop_unwritable: DropUnwritable = False,
     as_json: Annotated[bool, own("--json", "Print the summary as JSON.")] = False,
 ) -> None:  # fmt: skip
     """Move events of one sample onto another, or weight them; all other columns stay as they are.
@@ -62,8 +58,7 @@ def morph(
     from hepgen.training.device import pick_device
 
     sink = output()
-    if out == "-" and as_json:
-        raise UsageError("stdout cannot carry both the events and --json", where="hepgen morph", hint="name a file")
+    refuse_two_on_stdout(out, as_json, "hepgen morph")
     if to_condition and to_condition_from:
         raise UsageError("--to-condition and --to-condition-from exclude each other", where="hepgen morph")
     loaded = MorphModel.load(model, device=pick_device(common.device))

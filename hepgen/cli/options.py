@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -18,6 +18,7 @@ import hepgen
 from hepgen.cli import console
 from hepgen.cli.cores import available_cores, use_threads
 from hepgen.cli.quantities import parse_count, parse_duration, parse_size
+from hepgen.errors import UsageError
 
 T = TypeVar("T")
 _PANEL = "Common options"
@@ -75,6 +76,25 @@ def _variable(flag: str) -> str:
 Version = Annotated[bool, typer.Option("--version", help="Show the version.", callback=print_version, is_eager=True)]
 Count = parser(parse_count)
 Duration = parser(parse_duration)
+
+
+OutputFile = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|-", help="OUT.root, .h5 or .hdf5; - is stdout.")
+]
+FileFormat = Annotated[
+    Literal["ttree", "rntuple", "hdf5"] | None, own("--format", "Format; else by the name of the file.")
+]
+DropUnwritable = Annotated[bool, own("--drop-unwritable", "Leave out columns that the format cannot hold.")]
+
+
+def refuse_two_on_stdout(out: str, as_json: bool, where: str) -> None:
+    """Refuse events and their summary on stdout at once.
+
+    Raises:
+        UsageError: naming the command.
+    """
+    if out == "-" and as_json:
+        raise UsageError("stdout cannot carry both the events and --json", where=where, hint="name a file")
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from hepgen.cli.console import output
-from hepgen.cli.options import Common, Count, own
+from hepgen.cli.options import Common, Count, DropUnwritable, FileFormat, OutputFile, own, refuse_two_on_stdout
 from hepgen.cli.quantities import format_duration, format_size
-from hepgen.errors import UsageError
 
 
 def sample(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Run folder, or bundle such as models/photons.")],
     common: Common,
-    out: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="OUT.root, .h5 or .hdf5; - is stdout.")],
+    out: OutputFile,
     number: Annotated[
         int | None, own("--number", "Events to generate, e.g. 1e6.", "-n", parser=Count, metavar="N")
     ] = None,
@@ -34,15 +33,11 @@ def sample(
         list[str] | None,
         own("--set-condition", "A value, LOW:HIGH or log:LOW:HIGH.", env=False, metavar="NAME=VALUE"),
     ] = None,
-    file_format: Annotated[
-        Literal["ttree", "rntuple", "hdf5"] | None, own("--format", "Format; else by the name of the file.")
-    ] = None,
+    file_format: FileFormat = None,
     extrapolate: Annotated[bool, own("--extrapolate", "Allow conditions outside the training range.")] = False,
     hits: Annotated[bool, own("--hits", "Write the voxels above zero as hits with positions, too.")] = False,
     sumw: Annotated[float | None, own("--sumw", "Sum of the event weights, if not the input's.")] = None,
-    drop_unwritable: Annotated[
-        bool, own("--drop-unwritable", "Leave out columns that the format cannot hold.")
-    ] = False,
+    drop_unwritable: DropUnwritable = False,
     as_json: Annotated[bool, own("--json", "Print the summary as JSON.")] = False,
 ) -> None:
     """Generate events and write them as the training file was.
@@ -57,8 +52,7 @@ def sample(
     from hepgen.training.device import pick_device
 
     sink = output()
-    if out == "-" and as_json:
-        raise UsageError("stdout cannot carry both the events and --json", where="hepgen sample", hint="name a file")
+    refuse_two_on_stdout(out, as_json, "hepgen sample")
     surrogate = Surrogate.load(model, device=pick_device(common.device), message=sink.warn)
     given = open_events(conditions, memory=common.batch_memory) if conditions else None
     for words in unseen_values(surrogate, set_condition or ()):

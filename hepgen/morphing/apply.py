@@ -101,7 +101,6 @@ class Morphing:
         self._wanted = wanted or KeptConditions()
         self._policy = policy
         self._old = old_values
-        self._space = model.space
         self._side = "target" if inverse else "source"
         self.outside = 0
         self.unmoved = 0

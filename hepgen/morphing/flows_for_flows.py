@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -67,8 +67,7 @@ class FlowsForFlows(Transport):
         return self._base(end[0]).pairs.mapped(z, end[1], inverse=True)
 
     def _base(self, side: str) -> CouplingFlow:
-        base: CouplingFlow = self.bases[side]  # type: ignore[assignment]
-        return base
+        return cast("CouplingFlow", self.bases[side])
 
     def objectives(self) -> list[Objective]:
         bases = Objective("bases", list(self.bases.parameters()), self._bases_loss)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -149,10 +148,7 @@ def train_decorrelation(
         space, flow.to(chosen), _read(recipe, data.events.schema, define), plain, session.content, facts
     )
     model.save(folder.model)
-    for cache in caches:
-        if cache is not None:
-            cache.close()
-    shutil.rmtree(folder.cache, ignore_errors=True)
+    folder.drop_cache(caches)
     return model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from hepgen.config.load import AnyRecipe, dump_recipe
 from hepgen.config.yaml import parse_yaml
 from hepgen.errors import ConfigError, InputFileError, ModelError, UsageError
 from hepgen.surrogate.surrogate import DRAFT
+from hepgen.training.cache import EncodedCache
 from hepgen.training.files import output_errors, write_atomic
 
 # A resumed run may find its files elsewhere and may save more often; everything else would make another training.
@@ -90,6 +91,13 @@ class RunFolder:
             raise
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def drop_cache(self, caches: Iterable[EncodedCache | None]) -> None:
+        """Close encoded events, where there are any, and remove their files."""
+        for cache in caches:
+            if cache is not None:
+                cache.close()
+        shutil.rmtree(self.cache, ignore_errors=True)
 
     @property
     def finished(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from hepgen.runs.pairs import ConcatenatedSource, check_pair, halves, refuse_str
 from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
 from hepgen.runs.stages import length_of, seconds_left, seconds_of, settings_of, stage_runs
-from hepgen.training.batches import PairBatches, StageBatches, drawn_rows, source_number
+from hepgen.training.batches import SOURCE, PairBatches, StageBatches, drawn_rows
 from hepgen.training.cache import EncodedCache, encode_source
 from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
@@ -41,7 +41,7 @@ from hepgen.training.seeds import INITIAL, TABLE, seed_torch, stream
 from hepgen.training.trainer import StageTrainer
 
 SIDES: tuple[Literal["source"], Literal["target"]] = ("source", "target")
-_NUMBER = {"target": 0, "source": source_number(0)}
+_NUMBER = {"target": 0, "source": SOURCE}
 _CHUNK = 20_000
 
 
@@ -176,11 +176,7 @@ def train_morph(
         for line in closure.words():
             watcher.message(line)
     model.save(folder.model)
-    for pair in caches.values():
-        for cache in pair:
-            if cache is not None:
-                cache.close()
-    shutil.rmtree(folder.cache, ignore_errors=True)
+    folder.drop_cache(itertools.chain.from_iterable(caches.values()))
     return model
 
 

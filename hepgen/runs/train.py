@@ -119,10 +119,7 @@ def train_run(
     folder.write_provenance(session.content)
     draft.provenance = session.content
     draft.save(folder.model)
-    for cache in caches:
-        if cache is not None:
-            cache.close()
-    shutil.rmtree(folder.cache, ignore_errors=True)
+    folder.drop_cache(caches)
     return draft
 
 

@@ -15,7 +15,8 @@ from hepgen.training.cache import WEIGHT, EncodedCache
 from hepgen.training.ragged import Rows
 from hepgen.training.seeds import Shuffle, stream, uniform
 
-_SOURCE = 1 << 20  # added to the number of a stage: the source of a morph is shuffled in an order of its own
+SOURCE = 1 << 20
+"""Added to the number of a stage: the source of a morph is shuffled in an order of its own."""
 
 
 class StageSpace(Protocol):
@@ -144,11 +145,6 @@ class PairBatches:
         target = self._target.batch(rows[:, 0], random, augment=augment, dequantised=dequantised)
         source = self._source.batch(rows[:, 1], random, augment=augment, dequantised=dequantised)
         return dataclasses.replace(target, source=source)
-
-
-def source_number(number: int) -> int:
-    """The number by which the source of a morph is shuffled where the target is by ``number``."""
-    return number + _SOURCE
 
 
 def drawn_rows(size: int, most: int, seed: int, *key: int) -> Rows:
