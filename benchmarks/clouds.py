@@ -105,7 +105,7 @@ def compare(network: EpicNetwork, counts: Tensor, repeats: int, title: str, cloc
     stock = with_weights_of(network)
 
     def ours() -> Tensor:
-        return in_chunks(lambda n, c, m: network(n["z"], c, m), SPECS, noise, event, mask, HIDDEN)
+        return in_chunks(lambda n, c, m: network(n["z"], c, m), SPECS, noise, event, mask, HIDDEN, network.tiles)
 
     def theirs() -> Tensor:
         return torch.cat(

@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--reference", type=Path, required=True)
+    parser.add_argument("--reference", type=Path, nargs="+", required=True)
     parser.add_argument("--events", type=float, help="events to judge; as many as the reference has where left out")
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--seed", type=int, default=1)

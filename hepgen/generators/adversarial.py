@@ -71,6 +71,7 @@ class Gan(Generator):
             self.critic = _cloud_critic(features, seen + 1, options)
             pairs = options.network == "message_passing"
             self._width = options.messages[-1] * points if pairs else options.width
+            self._tiles = 1 if pairs else EpicNetwork.tiles
         else:
             self.generator = MLP(self.latent + conditions, options.hidden, features, activation=options.activation)
             self.critic = MLP(features + seen, options.critic_hidden, 1, activation=options.activation)
@@ -88,7 +89,7 @@ class Gan(Generator):
         each = {"each": noise["each"]}
         if torch.is_grad_enabled():
             return self._cloud(each, given, mask)
-        return in_chunks(self._cloud, self.noise_spec()[1:], each, given, mask, self._width)
+        return in_chunks(self._cloud, self.noise_spec()[1:], each, given, mask, self._width, self._tiles)
 
     def _cloud(self, noise: Mapping[str, Tensor], given: Tensor, mask: Tensor | None) -> Tensor:
         made: Tensor = self.generator(noise["each"], given, mask)

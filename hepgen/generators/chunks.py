@@ -20,7 +20,13 @@ NUMBERS = 2**24
 
 
 def in_chunks(
-    make: Make, specs: Iterable[NoiseSpec], noise: Noise, condition: Tensor, mask: Tensor | None, width: int
+    make: Make,
+    specs: Iterable[NoiseSpec],
+    noise: Noise,
+    condition: Tensor,
+    mask: Tensor | None,
+    width: int,
+    tiles: int = 1,
 ) -> Tensor:
     """What ``make(noise, condition, mask)`` gives for all events, a few at a time.
 
@@ -33,11 +39,12 @@ def in_chunks(
         condition: (events, conditions).
         mask: (events, constituents), padding behind; None for vectors.
         width: features of an event or of a constituent in a layer of the network.
+        tiles: how many times what stays in the cache a CPU is given at once, for networks that divide it themselves.
 
     Returns:
         (events, features), or (events, constituents, features) in which padding is 0.
     """
-    numbers = CACHED_NUMBERS * torch.get_num_threads() if condition.device.type == "cpu" else NUMBERS
+    numbers = tiles * CACHED_NUMBERS * torch.get_num_threads() if condition.device.type == "cpu" else NUMBERS
     rows = max(1, numbers // width)
     if mask is not None:
         return by_length(make, specs, noise, condition, mask, rows)

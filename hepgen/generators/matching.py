@@ -31,6 +31,9 @@ class VelocityNetwork(nn.Module):
         features, conditions, points: see ``Generator``.
         options: of the network.
         times: number of times that it is given.
+
+    Attributes:
+        tiles: of ``in_chunks``.
     """
 
     def __init__(self, features: int, conditions: int, points: int, options: VelocityOptions, times: int = 1) -> None:
@@ -40,6 +43,7 @@ class VelocityNetwork(nn.Module):
         given = conditions + times * options.frequencies + (points > 0)
         layers, hidden = options.layers, options.hidden
         self.network: nn.Module
+        self.tiles = EpicNetwork.tiles if points and options.network == "epic" else 1
         if points == 0:
             self.network = ResidualMLP(features, given, features, layers=layers, hidden=hidden)
         elif options.network == "epic":
@@ -104,7 +108,9 @@ class FlowMatching(Generator):
         return (NoiseSpec("x0", (self.features,), points=self.points > 0),)
 
     def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
-        return in_chunks(self._flow, self.noise_spec(), noise, condition, mask, self.options.hidden)
+        return in_chunks(
+            self._flow, self.noise_spec(), noise, condition, mask, self.options.hidden, self.velocity.tiles
+        )
 
     def _flow(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None) -> Tensor:
         def velocity(x: Tensor, t: float) -> Tensor:

@@ -58,7 +58,9 @@ class MeanFlow(Generator):
         return (NoiseSpec("x0", (self.features,), points=self.points > 0),)
 
     def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
-        return in_chunks(self._flow, self.noise_spec(), noise, condition, mask, self.options.hidden)
+        return in_chunks(
+            self._flow, self.noise_spec(), noise, condition, mask, self.options.hidden, self.velocity.tiles
+        )
 
     def _flow(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None) -> Tensor:
         x, step = noise["x0"], 1 / self.options.steps

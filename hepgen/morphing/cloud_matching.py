@@ -142,7 +142,8 @@ class CloudMatching(CloudTransport):
 
         begin = {"x": resized(x, mask, there, noise["more"])}
         spec = NoiseSpec("x", (self.features,), points=True)
-        return in_chunks(flow, (spec,), begin, torch.cat([condition, wanted], 1), there, self.options.hidden)
+        given, tiles = torch.cat([condition, wanted], 1), self.velocity.tiles
+        return in_chunks(flow, (spec,), begin, given, there, self.options.hidden, tiles)
 
 
 def resized(x: Tensor, mask: Tensor, there: Tensor, more: Tensor) -> Tensor:

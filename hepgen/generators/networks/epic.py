@@ -5,21 +5,17 @@ The cost grows linearly with the number of constituents (arXiv:2301.08128; with 
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import ClassVar, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from hepgen.generators.networks.epic_kernel import closed, event_step, told
-from hepgen.generators.tiles import for_each_tile
+from hepgen.generators.networks.epic_packed import packed_layers
 
 SLOPE = 0.01
 SUM_SCALE = 0.01
-_MANY_ROWS = 256
-_FEW_EVENTS = 4
 
 
 def pooled(x: Tensor, mask: Tensor | None = None, sum_scale: float = SUM_SCALE) -> Tensor:
@@ -69,26 +65,15 @@ class EpicLayer(nn.Module):
         self.point_out = linear(hidden, hidden, normalised=normalised)
 
     def forward(
-        self, x: Tensor, event: Tensor, context: Tensor | None = None, mask: Tensor | None = None,
-        room: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Constituents (events, N, hidden) and event (events, latent) to the same.
-
-        In inference mode ``x`` is used up, and ``room`` (events * N, hidden) too, where it is given: new memory costs
-        as much as the layer's arithmetic between its products.
-        """
-        found = torch.cat([pooled(x, mask, self.sum_scale), event, *_given(context)], 1)
-        event = _activate(_linear(_activate(_linear(found, self.event_in)), self.event_out) + event)
+        self, x: Tensor, event: Tensor, context: Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Constituents (events, N, hidden) and event (events, latent) to the same."""
+        given = () if context is None else (context,)
+        found = torch.cat([pooled(x, mask, self.sum_scale), event, *given], 1)
+        event = _activate(self.event_out(_activate(self.event_in(found))) + event)
         weight = self.point_in.weight
-        told = functional.linear(torch.cat([event, *_given(context)], 1), weight[:, self.hidden :], self.point_in.bias)
-        flat = x.reshape(-1, self.hidden)
-        turned = _turned(weight[:, : self.hidden], len(flat))
-        if torch.is_inference_mode_enabled():
-            near = torch.mm(flat, turned, out=room).view(x.shape)
-            near = functional.leaky_relu_(near.add_(told.unsqueeze(1)), SLOPE)
-            flat.addmm_(near.view(-1, self.hidden), _turned(self.point_out.weight, len(flat)))
-            return functional.leaky_relu_(flat.add_(self.point_out.bias), SLOPE).view(x.shape), event
-        near = torch.mm(flat, turned).view(x.shape)
+        told = functional.linear(torch.cat([event, *given], 1), weight[:, self.hidden :], self.point_in.bias)
+        near = functional.linear(x, weight[:, : self.hidden])
         return _activate(self.point_out(_activate(near + told.unsqueeze(1))) + x), event
 
 
@@ -113,63 +98,11 @@ class EpicLayers(nn.Module):
         self, x: Tensor, event: Tensor, context: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Constituents (events, N, hidden) and event (events, latent) to the same."""
-        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
-            return self._compiled(x, event, context, mask)
         start, start_event = x, event
-        inference = torch.is_inference_mode_enabled()
-        room = torch.empty_like(x).view(-1, x.shape[2]) if inference else None
-        if inference:
-            x = x.clone()
         for layer in self.layers:
-            x, event = layer(x, event, context, mask, room)
-            x = x.add_(start) if inference else x + start
-            event = event + start_event
+            x, event = layer(x, event, context, mask)
+            x, event = x + start, event + start_event
         return x, event
-
-    def _compiled(
-        self, start: Tensor, event: Tensor, context: Tensor | None, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """The same in two passes over the constituents a layer, beside its products."""
-        events, points, hidden = start.shape
-        latent = event.shape[1]
-        layers = cast("list[EpicLayer]", list(self.layers))
-        slope = np.float32(SLOPE)
-        there = np.ones((events, points), dtype=bool) if mask is None else mask.numpy()
-        found = torch.cat([pooled(start, mask, layers[0].sum_scale), event, *_given(context)], 1)
-        tells, near = start.new_empty(events, hidden), torch.empty_like(start)
-        flat, near_flat = start.reshape(-1, hidden).clone(), near.view(-1, hidden)
-        x = flat.view(start.shape)
-        arrays = [one.numpy() for one in (x, near, found, tells, start, event)]
-        x_, near_, found_, tells_, start_, event_ = arrays
-        size = start.numel()
-
-        def part(values: slice) -> slice:
-            return slice(values.start * events // size, values.stop * events // size)
-
-        for layer in layers:
-            weight = layer.point_in.weight
-            if events <= _FEW_EVENTS:
-                event_step(
-                    found_, *_arrays(layer.event_in), *_arrays(layer.event_out), weight.detach().numpy()[:, hidden:],
-                    layer.point_in.bias.detach().numpy(), event_, slope, tells_,
-                )  # fmt: skip
-            else:
-                now, known = found[:, 2 * hidden : 2 * hidden + latent], found[:, 2 * hidden :]
-                between = _activate(_linear(_activate(_linear(found, layer.event_in)), layer.event_out) + now)
-                now.copy_(between)
-                torch.addmm(layer.point_in.bias, known, weight[:, hidden:].t(), out=tells)
-                now.add_(event)
-            torch.mm(flat, _turned(weight[:, :hidden], len(flat)), out=near_flat)
-            for_each_tile(lambda values: told(near_[part(values)], tells_[part(values)], slope), size)
-            flat.addmm_(near_flat, _turned(layer.point_out.weight, len(flat)))
-            bias, scale = layer.point_out.bias.detach().numpy(), np.float32(layer.sum_scale)
-
-            def close(values: slice, bias: Any = bias, scale: Any = scale) -> None:
-                rows = part(values)
-                closed(x_[rows], bias, start_[rows], there[rows], slope, scale, found_[rows])
-
-            for_each_tile(close, size)
-        return x, found[:, 2 * hidden : 2 * hidden + latent]
 
 
 class EpicNetwork(nn.Module):
@@ -187,6 +120,10 @@ class EpicNetwork(nn.Module):
         every_layer: give the condition to every layer (arXiv:2310.00049) and not to the first one only.
         normalised, sum_scale: see ``EpicLayer``.
 
+    Attributes:
+        tiles: what ``in_chunks`` gives a CPU at once, in tiles that stay in the cache: the layers work tile by tile, and
+            what is of events is done for all of them.
+
     References:
         EPiC-GAN, Buhmann et al., arXiv:2301.08128. EPiC-FM, Buhmann et al., arXiv:2310.00049.
 
@@ -197,6 +134,8 @@ class EpicNetwork(nn.Module):
         >>> network(torch.zeros(2, 5, 3), torch.zeros(2, 10), torch.ones(2, 5, dtype=torch.bool)).shape
         torch.Size([2, 5, 3])
     """
+
+    tiles: ClassVar[int] = 8
 
     def __init__(
         self, inputs: int, conditions: int, outputs: int, *, layers: int = 6, hidden: int = 128, latent: int = 10,
@@ -217,11 +156,26 @@ class EpicNetwork(nn.Module):
         """(events, N, inputs) and (events, conditions) to (events, N, outputs); padding gives 0."""
         if self._constant:
             condition = x.new_ones(len(x), 1)
-        points = _activate(self.point_start(x))
         event = _activate(self.event_latent(_activate(self.event_start(condition))))
-        points, _ = self.layers(points, event, condition if self.every_layer else None, mask)
+        context = condition if self.every_layer else None
+        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
+            return self._packed(x, event, context, mask)
+        points, _ = self.layers(_activate(self.point_start(x)), event, context, mask)
         found: Tensor = self.point_end(points)
         return found if mask is None else found * mask.unsqueeze(2)
+
+    def _packed(self, x: Tensor, event: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
+        """The same without padding."""
+        rows = x.flatten(0, 1) if mask is None else x[mask]
+        counts = torch.full((len(x),), x.shape[1]) if mask is None else mask.sum(1)
+        layers = cast("list[EpicLayer]", list(self.layers.layers))
+        made = packed_layers(layers, _activate(self.point_start(rows)), counts, event, context, SLOPE)
+        found: Tensor = self.point_end(made)
+        if mask is None:
+            return found.view(*x.shape[:2], -1)
+        padded = x.new_zeros(*x.shape[:2], found.shape[1])
+        padded[mask] = found
+        return padded
 
 
 def linear(inputs: int, outputs: int, *, normalised: bool = False) -> nn.Linear:
@@ -235,22 +189,3 @@ def _activate(x: Tensor) -> Tensor:
     if torch.is_inference_mode_enabled():
         return functional.leaky_relu_(x, SLOPE)
     return functional.leaky_relu(x, SLOPE)
-
-
-def _linear(x: Tensor, layer: nn.Linear) -> Tensor:
-    return torch.addmm(layer.bias, x, _turned(layer.weight, 8 * len(x)))
-
-
-def _turned(weight: Tensor, rows: int) -> Tensor:
-    """The transposed weight; copied where so many rows are multiplied that a product by rows in order pays for it."""
-    turned = weight.t()
-    return turned.contiguous() if rows >= _MANY_ROWS and torch.is_inference_mode_enabled() else turned
-
-
-def _arrays(layer: nn.Linear) -> tuple[Any, Any]:
-    """Weight and bias, for compiled functions."""
-    return layer.weight.detach().numpy(), layer.bias.detach().numpy()
-
-
-def _given(context: Tensor | None) -> tuple[Tensor, ...]:
-    return () if context is None else (context,)

@@ -27,43 +27,63 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 
 @_compiled
-def told(near: Any, event: Any, slope: Any) -> None:
-    """``near`` (events, N, hidden) becomes the rectified sum of itself and ``event`` (events, hidden)."""
-    events, points, hidden = near.shape
-    for i in range(events):
+def pooled_rows(x: Any, offsets: Any, scale: Any, found: Any) -> None:
+    """Mean and scaled sum of the constituents of each event become the first columns of ``found``.
+
+    Args:
+        x: (constituents, hidden), one event behind the other.
+        offsets: (events + 1,), where each event begins and the last one ends, from any number on.
+        scale: factor of sums.
+        found: (events, at least 2 hidden).
+    """
+    hidden = x.shape[1]
+    for i in range(len(offsets) - 1):
+        count = offsets[i + 1] - offsets[i]
+        share = np.float32(1) / np.float32(max(count, 1))
+        sums = found[i]
+        sums[:hidden] = np.float32(0)
+        for j in range(offsets[i] - offsets[0], offsets[i + 1] - offsets[0]):
+            row = x[j]
+            for k in range(hidden):
+                sums[k] += row[k]
+        for k in range(hidden):
+            sums[hidden + k] = sums[k] * scale
+            sums[k] *= share
+
+
+@_compiled
+def told(near: Any, offsets: Any, event: Any, slope: Any) -> None:
+    """``near`` (constituents, hidden) becomes the rectified sum of itself and what its ``event`` (events, hidden) tells."""
+    hidden = near.shape[1]
+    for i in range(len(offsets) - 1):
         row = event[i]
-        for j in range(points):
-            x = near[i, j]
+        for j in range(offsets[i] - offsets[0], offsets[i + 1] - offsets[0]):
+            x = near[j]
             for k in range(hidden):
                 value = x[k] + row[k]
                 x[k] = max(value, slope * value)
 
 
 @_compiled
-def closed(x: Any, bias: Any, start: Any, mask: Any, slope: Any, scale: Any, found: Any) -> None:
-    """``x`` (events, N, hidden) becomes the rectified sum of itself and ``bias`` (hidden,), and ``start`` is added.
+def closed(x: Any, bias: Any, start: Any, offsets: Any, slope: Any, scale: Any, found: Any) -> None:
+    """``x`` (constituents, hidden) becomes the rectified sum of itself and ``bias`` (hidden,), and ``start`` is added.
 
     Args:
         start: as ``x``.
-        mask: (events, N), true for constituents.
-        scale: factor of sums.
-        found: (events, at least 2 hidden), whose first columns become mean and scaled sum over the constituents.
+        offsets, scale, found: see ``pooled_rows``, which this does for the result.
     """
-    events, points, hidden = x.shape
+    hidden = x.shape[1]
     sums = np.empty(hidden, np.float32)
-    for i in range(events):
+    for i in range(len(offsets) - 1):
         sums[:] = np.float32(0)
-        count = 0
-        for j in range(points):
-            row, first = x[i, j], start[i, j]
+        for j in range(offsets[i] - offsets[0], offsets[i + 1] - offsets[0]):
+            row, first = x[j], start[j]
             for k in range(hidden):
                 value = row[k] + bias[k]
-                row[k] = max(value, slope * value) + first[k]
-            if mask[i, j]:
-                count += 1
-                for k in range(hidden):
-                    sums[k] += row[k]
-        share = np.float32(1) / np.float32(max(count, 1))
+                value = max(value, slope * value) + first[k]
+                row[k] = value
+                sums[k] += value
+        share = np.float32(1) / np.float32(max(offsets[i + 1] - offsets[i], 1))
         for k in range(hidden):
             found[i, k] = sums[k] * share
             found[i, hidden + k] = sums[k] * scale
