@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # Any number does: a bundle holds the permutations themselves.
 PERMUTATION_SEED = 1906
-# Events go through in chunks whose spline parameters stay near the processor.
+# Events go through in chunks whose spline parameters stay near the processor; and the hidden layers, of few features.
 _CACHED_NUMBERS = 2**19
-_SMALLEST_CHUNK = 128
+_SMALLEST_CHUNK, _LARGEST_CHUNK = 128, 3400
 
 
 class SplineCoupling(nn.Module):
@@ -126,7 +126,7 @@ class CouplingStack(nn.ModuleList):
         orders = [torch.randperm(features, generator=shuffle) for _ in range((options.layers + 1) // 2)]
         super().__init__(CouplingPair(order, conditions, options) for order in orders)
         width = (features - features // 2) * num_parameters(options.bins)
-        self._chunk = max(_SMALLEST_CHUNK, _CACHED_NUMBERS // width)
+        self._chunk = min(max(_SMALLEST_CHUNK, _CACHED_NUMBERS // width), _LARGEST_CHUNK)
 
     def forward(self, x: Tensor, condition: Tensor, *, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """Data (events, features) to latent of the same shape and log|det J|, (events,); latent to data if ``inverse``."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Literal
 
 import awkward as ak
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError, UsageError
 from hepgen.events.expressions import Expression
@@ -19,6 +22,7 @@ from hepgen.events.schema import Column, Schema
 from hepgen.events.select import apply_derived
 from hepgen.events.source import EventSource
 from hepgen.morphing.base import Reweighting
+from hepgen.morphing.in_order import in_order
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.moving import encoded, moved, replaced, weighed
 from hepgen.morphing.ranges import outside
@@ -32,6 +36,15 @@ from hepgen.training.seeds import fresh_seed
 DISTANCE, OUTSIDE, WEIGHT, OLD = "morph_distance", "morph_outside", "morph_weight", "_before"
 
 Policy = Literal["refuse", "keep", "morph"]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The columns of a block; the rows that the method has moved, or weighted; how far, or by which log ratio."""
+
+    columns: dict[str, Any]
+    rows: NDArray[np.int64]
+    found: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -216,12 +229,18 @@ class Morphing:
                 hint="--outside keep leaves them as they are, --outside morph moves them; both flag them",
             )
 
-    def batches(self) -> Iterator[ak.Array]:
-        """The events, one batch a block, with the columns of ``schema``."""
-        for block, batch in enumerate(blocks(self._source, self.model.block_size)):
-            yield self._block(block, batch)
+    def batches(self) -> Generator[ak.Array, None, None]:
+        """The events, one batch a block, with the columns of ``schema``; blocks side by side on the threads of torch."""
+        # Constituents take their memory and their threads inside a block; another device takes one block at a time.
+        alone = self.model.clouds is not None or self.model.device.type != "cpu"
+        found = blocks(self._source, self.model.block_size)
+        made = in_order(self._block, enumerate(found), threads=1 if alone else torch.get_num_threads())
+        with closing(made):
+            for block in made:
+                yield self._finished(block)
 
-    def _block(self, block: int, batch: ak.Array) -> ak.Array:
+    def _block(self, block: int, batch: ak.Array) -> _Block:
+        """What becomes of a block, by itself: it may run beside others."""
         size = len(batch)
         events = encoded(self.model, block, batch[list(self.model.schema.names)], self._wanted, self.seed)
         strange = any_of(self._strange(batch), size)
@@ -243,20 +262,26 @@ class Morphing:
         if values is not None and self._recomputed:
             derived = apply_derived(ak.Array(columns), self._recomputed, self._source.schema)
             columns.update({name: derived[name] for name in self._recomputed if name in self._source.schema})
+        columns.update(old)
+        columns[OUTSIDE] = strange
+        return _Block(columns, rows, found[rows])
+
+    def _finished(self, block: _Block) -> ak.Array:
+        """A block with its distances or weights, counted; block after block, because sums go on through all of them."""
+        columns, rows = block.columns, block.rows
+        size = len(columns[OUTSIDE])
         if self.model.moves:
             columns[DISTANCE] = np.zeros(size, dtype=np.float32)
-            columns[DISTANCE][rows] = found[rows]
+            columns[DISTANCE][rows] = block.found
             self._distance += float(columns[DISTANCE].sum(dtype=np.float64))
         else:
             column = self.model.facts["weighting"]["column"]
             weight = np.ones(size) if column not in columns else np.asarray(columns[column], dtype=np.float64)
             columns[WEIGHT] = weight.copy()  # an event that is kept as it is keeps its weight
-            columns[WEIGHT][rows] = self.tally.update(found[rows], weight[rows], self._scale)
+            columns[WEIGHT][rows] = self.tally.update(block.found, weight[rows], self._scale)
         self.events += size
-        self.outside += int(strange.sum())
+        self.outside += int(columns[OUTSIDE].sum())
         self.unmoved += size - len(rows)
-        columns.update(old)
-        columns[OUTSIDE] = strange
         return ak.Array({name: columns[name] for name in self.schema.names})
 
     @cached_property
@@ -287,7 +312,7 @@ def morph_to_file(
 
     Args:
         format: ``ttree``, ``rntuple`` or ``hdf5``; by the suffix where None.
-        threads: of torch.
+        threads: of torch, on which blocks of events that are no clouds are moved side by side.
         options: see ``Morphing``.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +88,7 @@ class Decorrelating:
         """Names of the new scores."""
         return tuple(name + SUFFIX for name in self.model.discriminants)
 
-    def batches(self) -> Iterator[ak.Array]:
+    def batches(self) -> Generator[ak.Array, None, None]:
         """The events, one batch a block, with the columns of ``schema``."""
         for batch in blocks(self._source, self.model.block_size):
             yield self._block(batch)

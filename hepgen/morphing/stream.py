@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import awkward as ak
@@ -102,7 +103,7 @@ def with_columns(schema: Schema, new: Sequence[Column], hint: str) -> Schema:
 
 
 def write_stream(
-    batches: Iterable[ak.Array],
+    batches: Generator[ak.Array, None, None],
     schema: Schema,
     path: str | Path,
     *,
@@ -120,6 +121,7 @@ def write_stream(
     """Write batches of a schema, one a block; the file appears whole or not at all.
 
     Args:
+        batches: closed at the end, whatever it is.
         verb: what is done, for the progress.
         total: number of events that are expected.
         seed, block_size, model_sha256: for the record in the file.
@@ -140,7 +142,7 @@ def write_stream(
         path, schema, format=format, force=force, drop_unwritable=drop_unwritable, keep_nonfinite=True,
         metadata={"seed": seed, "model_sha256": model_sha256},
     )  # fmt: skip
-    with StopFlag() as stop, writer:
+    with StopFlag() as stop, writer, closing(batches):
         for batch in batches:
             writer.write(batch)
             events += len(batch)

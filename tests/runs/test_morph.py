@@ -9,6 +9,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 import uproot
 from scipy.stats import ks_2samp
 
@@ -94,6 +95,23 @@ def test_an_event_does_not_depend_on_how_many_there_are(moved: Any, tmp_path: Pa
     _apply(model, few, tmp_path / "out.root")
     for name in FEATURES:
         assert np.array_equal(_read(tmp_path / "out.root")[name], events[name][:700])
+
+
+@pytest.mark.parametrize("method", ["flows_for_flows", "classifier"])
+def test_blocks_side_by_side_make_the_same_file(tmp_path: Path, method: str) -> None:
+    model = _train(tmp_path / "run", QCD, HARD, columns=FEATURES, method=method, block_size=190)
+    before = torch.get_num_threads()
+    try:
+        one, two = (_apply(model, QCD, tmp_path / f"{n}.root", threads=n, old_values=model.moves) for n in (1, 2))
+    finally:
+        torch.set_num_threads(before)
+    first, second = (_read(tmp_path / f"{n}.root") for n in (1, 2))
+    assert len(first) > 10 * 190
+    assert first.fields == second.fields
+    for name in first.fields:
+        assert np.asarray(first[name]).tobytes() == np.asarray(second[name]).tobytes()
+    for sums in ("events", "outside", "unmoved", "distance", "effective"):
+        assert getattr(one, sums) == pytest.approx(getattr(two, sums), rel=0, abs=0, nan_ok=True)
 
 
 def test_the_inverse_leads_back(moved: Any, tmp_path: Path) -> None:
