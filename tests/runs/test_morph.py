@@ -99,7 +99,11 @@ def test_an_event_does_not_depend_on_how_many_there_are(moved: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("method", ["flows_for_flows", "classifier"])
 def test_blocks_side_by_side_make_the_same_file(tmp_path: Path, method: str) -> None:
-    model = _train(tmp_path / "run", QCD, HARD, columns=FEATURES, method=method, block_size=190)
+    flow = {"layers": 2, "hidden": [8]}
+    small = {"classifier": {"hidden": [8]}, "flows_for_flows": {"base": flow, "top": flow, "identity": False}}
+    model = _train(
+        tmp_path / "run", QCD, HARD, columns=FEATURES, method=method, options={method: small[method]}, block_size=190
+    )
     before = torch.get_num_threads()
     try:
         one, two = (_apply(model, QCD, tmp_path / f"{n}.root", threads=n, old_values=model.moves) for n in (1, 2))
