@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from morph_toys import FloatArray
 
+from hepgen.classifiers.judging import Verdict, judge
 from hepgen.classifiers.trees import TreeClassifier
 from hepgen.evaluation.metrics import effective_events, kolmogorov_distance
 from hepgen.evaluation.scores import Score
-from hepgen.evaluation.two_sample import Verdict, judge
 
 FOLDS, PARTS, BINS = 5, 10, 20
 

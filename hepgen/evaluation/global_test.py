@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hepgen.classifiers.judging import Judgement
 from hepgen.evaluation.domain import FloatArray
 from hepgen.evaluation.histograms import Observable
 from hepgen.evaluation.metrics import effective_events
 from hepgen.evaluation.probabilities import kolmogorov_p, mann_whitney_p, normal_p
 from hepgen.evaluation.report_parts import GlobalTest
 from hepgen.evaluation.scores import ScoreBook
-from hepgen.evaluation.two_sample import ClassifierResult, Judgement
+from hepgen.evaluation.two_sample import ClassifierResult
 
 NAME = "global.p"
 DISTRIBUTIONS = "distributions and classifiers"
