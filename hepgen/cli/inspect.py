@@ -9,7 +9,7 @@ import typer
 
 from hepgen.cli.console import Output, output
 from hepgen.cli.options import Common, own
-from hepgen.errors import InputFileError, UsageError
+from hepgen.errors import InputFileError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from hepgen.events.reader import FileSource
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def inspect(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE[:TREE]...", help="Event files; globs and @list.txt, too.")
+        list[str],
+        typer.Argument(metavar="FILE[:TREE]...|MODEL", help="Event files, globs and @list.txt, too; or a model."),
     ],
     common: Common,
     binning: Annotated[Path | None, own("--binning", "Binning of the voxels.", metavar="XML|YAML")] = None,
@@ -31,7 +32,7 @@ def inspect(
         own("--morph-to", "With --config: a recipe that moves FILE onto this one.", env=False, metavar="FILE[:TREE]"),
     ] = None,
 ) -> None:
-    """Say what is in a file: trees, events, columns, ranges.
+    """Say what is in a file: trees, events, columns, ranges; or what a model is, and how good.
 
     Example: hepgen inspect showers.hdf5 --binning binning.xml --config > recipe.yaml
     """
@@ -44,6 +45,11 @@ def inspect(
     sink = output()
     if morph_to and not config:
         raise UsageError("--morph-to is for the recipe that --config prints", where="--morph-to", hint="add --config")
+    if len(files) == 1 and (folder := bundle_folder(files[0])) is not None:
+        if config or binning is not None:
+            raise UsageError("--config and --binning are for files of events, this is a model", where=files[0])
+        print_model(sink, files[0], folder, as_json)
+        return
     geometry = read_binning(binning) if binning is not None else None
     first = locate(files)[0]
     trees = list_trees(first.path)
@@ -78,6 +84,41 @@ def inspect(
         for one in described:
             print_columns(sink, one)
         print_binning(sink, geometry)
+
+
+def bundle_folder(text: str) -> Path | None:
+    """The bundle in a run folder, or that is this folder itself; None where this is no model.
+
+    Raises:
+        ModelError: for the folder of a run that has not ended.
+    """
+    for folder in (Path(text) / "model", Path(text)):
+        if (folder / "config.json").is_file():
+            return folder
+    if (Path(text) / "config.yaml").is_file():
+        raise ModelError(
+            "there is no finished model in this folder", where=text, hint="go on with 'hepgen train ... --resume'"
+        )
+    return None
+
+
+def print_model(sink: Output, name: str, folder: Path, as_json: bool) -> None:
+    """The card of a model; as JSON all that is known of it."""
+    from hepgen.surrogate.bundle import read_bundle
+
+    bundle = read_bundle(folder)
+    if not as_json:
+        sink.data(bundle.card)
+        return
+    sink.json(
+        {
+            "model": name,
+            "model_sha256": bundle.model_sha256,
+            "config": bundle.config,
+            "validity": bundle.validity,
+            "provenance": bundle.provenance,
+        }
+    )
 
 
 def open_trees(files: list[str], trees: list[str], memory: int, *, every: bool) -> list[FileSource]:

@@ -39,7 +39,7 @@ def morph(
     ] = None,
     outside: Annotated[
         Literal["refuse", "keep", "morph"],
-        own("--outside", "Events beyond the training: an error, left as they are, or moved. All are flagged."),
+        own("--outside", "Events beyond the training: an error, left as they are, or moved (weighted). All are flagged."),
     ] = "keep",
     old_values: Annotated[bool, own("--old-values", "Write the values before, too, as NAME_before.")] = False,
     file_format: FileFormat = None,
@@ -87,7 +87,8 @@ def morph(
         sink.say(f"note: {note}")
     if summary.outside:
         share = 100 * summary.outside / summary.events
-        what = "left as they are" if outside == "keep" else "moved as well as may be"
+        verb = "moved" if loaded.moves else "weighted"
+        what = "left as they are" if outside == "keep" else f"{verb} as well as may be"
         tell = sink.warn if share > 1 else sink.say
         tell(f"{summary.outside} events ({share:.2g} %) lie outside of the training: {what}, flagged in morph_outside")
     if loaded.moves:

@@ -101,6 +101,7 @@ def train(
         trained = train_run(loaded, str(run), **options)
         following = f"hepgen sample {run} -n 1e5 -o events.root"
     sink.close_display()
+    judged = getattr(trained, "held_out", None)
     seconds, memory = time.perf_counter() - begun, peak_memory()
     if as_json:
         sink.json(
@@ -113,7 +114,10 @@ def train(
                 "seconds": seconds,
                 "cpu_seconds": time.process_time(),
                 "peak_memory": memory,
+                **({} if judged is None else {"held_out": {**judged.to_dict(), "warning": judged.warning}}),
             }
         )
     sink.say(f"trained in {format_duration(seconds)}, peak memory {format_size(memory)}: {run}")
+    if judged is not None and judged.warning:
+        sink.warn(judged.warning)
     sink.say(f"next: {following}")

@@ -28,7 +28,7 @@ from hepgen.morphing.moving import encoded, moved, replaced, weighed
 from hepgen.morphing.ranges import outside
 from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
 from hepgen.morphing.wanted import KeptConditions, Wanted, beyond
-from hepgen.morphing.weighting import WeightScale, WeightTally
+from hepgen.morphing.weighting import WeightScale, WeightTally, scale_of
 from hepgen.surrogate.provenance import peak_memory
 from hepgen.training.progress import Progress, Silent
 from hepgen.training.seeds import fresh_seed
@@ -286,8 +286,7 @@ class Morphing:
 
     @cached_property
     def _scale(self) -> WeightScale:
-        facts = self.model.facts["weighting"]
-        return WeightScale(math.inf if facts["log_most"] is None else facts["log_most"], facts["log_norm"])
+        return scale_of(self.model.facts["weighting"])
 
 
 def _before(column: Column) -> Column:

@@ -10,9 +10,12 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from hepgen.events.select import WEIGHT as EVENT_WEIGHT
+from hepgen.events.select import select_events
 from hepgen.events.source import EventSource
 from hepgen.morphing.apply import OLD, WEIGHT, Morphing
 from hepgen.morphing.model import MorphModel
+from hepgen.morphing.weighting import effective_sample_size
 
 LARGE = 3.0
 """Standard deviations above which a shift is more than the statistics of the two halves explain."""
@@ -65,10 +68,13 @@ def closure_of(model: MorphModel, half: EventSource, seed: int, *, most: int = 1
 
     Args:
         model: trained with ``closure: true``.
-        half: the events that it was trained to move.
+        half: the events that it was trained to move; ``_weight`` among their columns where there are weights.
         seed: of random numbers.
         most: events to look at.
     """
+    column = model.facts.get("weighting", {}).get("column")
+    if column is not None:  # the training has given it another name
+        half = select_events(half, derived={column: EVENT_WEIGHT})
     morphing = Morphing(model, half, seed=seed, old_values=model.moves, policy="morph")
     names = [
         one.name for one in half.schema
@@ -76,16 +82,18 @@ def closure_of(model: MorphModel, half: EventSource, seed: int, *, most: int = 1
     ]  # fmt: skip
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
     old: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
-    weights: list[NDArray[np.float64]] = []
+    given: list[NDArray[np.float64]] = []
+    new: list[NDArray[np.float64]] = []
     for batch in morphing.batches():
         for name in names:
             found[name].append(_numbers(batch, name))
             old[name].append(_numbers(batch, name + OLD) if model.moves else found[name][-1])
-        weights.append(_numbers(batch, WEIGHT) if not model.moves else np.ones(len(batch)))
+        given.append(_numbers(batch, EVENT_WEIGHT) if EVENT_WEIGHT in batch.fields else np.ones(len(batch)))
+        new.append(given[-1] if model.moves else _numbers(batch, WEIGHT))
         if morphing.events >= most:
             break
-    weight = np.concatenate(weights) if weights else np.ones(0)
-    shifts = {name: _shift(np.concatenate(old[name]), np.concatenate(found[name]), weight) for name in names}
+    weights = [np.concatenate(one) if one else np.ones(0) for one in (given, new)]
+    shifts = {name: _shift(np.concatenate(old[name]), np.concatenate(found[name]), *weights) for name in names}
     return Closure(morphing.events, morphing.distance, shifts)
 
 
@@ -93,10 +101,13 @@ def _numbers(batch: ak.Array, name: str) -> NDArray[np.float64]:
     return np.asarray(batch[name], dtype=np.float64)
 
 
-def _shift(before: NDArray[np.float64], after: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    """Change of a mean over its statistical error, from values (events,) and new weights; missing values do not count."""
+def _shift(
+    before: NDArray[np.float64], after: NDArray[np.float64], given: NDArray[np.float64], new: NDArray[np.float64]
+) -> float:
+    """Change of a mean over its statistical error, from values and weights (events,); missing values do not count."""
     there = np.isfinite(before) & np.isfinite(after)
-    if there.sum() < 2 or before[there].std() == 0:
+    events = effective_sample_size(given[there])
+    if events < 2 or before[there].std() == 0:
         return 0.0
-    change = np.average(after[there], weights=weight[there]) - before[there].mean()
-    return float(change / (before[there].std() * math.sqrt(2 / there.sum())))
+    change = np.average(after[there], weights=new[there]) - np.average(before[there], weights=given[there])
+    return float(change / (before[there].std() * math.sqrt(2 / events)))

@@ -12,6 +12,7 @@ import torch
 from hepgen.events.schema import Schema
 from hepgen.morphing.base import CloudTransport, Method, Transport, build_method
 from hepgen.morphing.bundles import inputs_of, open_bundle, stored_weights, weights_of
+from hepgen.morphing.separation import Separation
 from hepgen.morphing.space import STAGE, JoinedSpace
 from hepgen.representations import registry
 from hepgen.representations.base import Representation
@@ -34,7 +35,7 @@ class MorphModel:
         recipe: resolved, plain values.
         provenance: see ``hepgen.surrogate.provenance``.
         facts: plain values: ``ranges`` (by side and column), ``derived`` (expressions by column), ``split``, ``cut`` (of
-            each side, with helpers), and what a weighting needs.
+            each side, with helpers), what a weighting needs, and ``held_out`` (a ``Separation``).
         clouds: what moves the constituents of events that the method has moved; None where they have none.
     """
 
@@ -73,6 +74,12 @@ class MorphModel:
         facts = getattr(self.representation, "columns", ())
         still = {*self.representation.condition_names, *(one.name for one in facts if one.kind == "constant")}
         return tuple(name for name in self.schema.names if name not in still)
+
+    @property
+    def held_out(self) -> Separation | None:
+        """How well held-out events were told from the target when the training ended; None where nobody looked."""
+        found = self.facts.get("held_out")
+        return None if found is None else Separation.from_dict(found)
 
     @property
     def device(self) -> torch.device:
@@ -158,8 +165,34 @@ class MorphModel:
             "",
             f"- {training.get('source_events', '?')} events of the source, {training.get('target_events', '?')} of the target",
             *inputs_of(self.provenance),
+            "",
+            "## Held-out events",
+            "",
+            *_judged(self.held_out),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
+
+
+def _judged(found: Separation | None) -> list[str]:
+    """Lines of the card: a table of AUC, and what is to be said of them."""
+    if found is None or found.before is None or found.after is None or found.floor is None:
+        return [found.words()[0] if found is not None else "They were not judged."]
+    rows = [
+        (f"source, {found.verb}", found.after, found.events),
+        ("source, as it is", found.before, found.events),
+        ("target against itself", found.floor, found.floor_events),
+    ]
+    table = [f"| {name} | {area.value:.4f} | {area.error:.4f} | {events} |" for name, area, events in rows]
+    remarks = [*found.remarks(), *([f"**{found.warning}**"] if found.warning else [])]
+    return [
+        f"Trees tell them from those of the target by {found.seen}:",
+        "",
+        "| events | AUC | error | events a side |",
+        "|---|---|---|---|",
+        *table,
+        *([""] if remarks else []),
+        *remarks,
+    ]
 
 
 def _stored_clouds(bundle: Bundle, where: str, device: str) -> CloudTransport | None:

@@ -7,7 +7,9 @@ an event depends neither on the block in which it stands nor on how many events 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +82,11 @@ class WeightScale:
     def factors(self, log_ratio: FloatArray) -> FloatArray:
         """By what the weights of events are multiplied, (events,), float64."""
         return np.exp(clipped(np.asarray(log_ratio, dtype=np.float64), self.log_most) + self.log_norm)
+
+
+def scale_of(facts: Mapping[str, Any]) -> WeightScale:
+    """The scale that a model keeps, as plain values: ``log_most`` is None where nothing is cut."""
+    return WeightScale(math.inf if facts["log_most"] is None else facts["log_most"], facts["log_norm"])
 
 
 def fit_scale(
@@ -176,12 +183,6 @@ class WeightTally:
         self.spread = max(self.spread, float(np.abs(factors - 1).max(initial=0.0)))
         return new
 
-    def merge(self, other: WeightTally) -> None:
-        """Add the sums of other blocks."""
-        for name in ("events", "before", "before_squared", "after", "after_squared", "unscaled", "cut"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.largest, self.spread = max(self.largest, other.largest), max(self.spread, other.spread)
-
     @property
     def effective(self) -> float:
         """Effective events after reweighting."""
@@ -198,7 +199,7 @@ class WeightTally:
         return self.unscaled / self.before if self.before > 0 else math.nan
 
     def doubts(self) -> list[str]:
-        """What a user has to know of these weights, a sentence each; empty where nothing is amiss."""
+        """What a user has to know of these weights, of any events, a sentence each; empty where nothing is amiss."""
         if not self.events:
             return []
         found = []
@@ -210,13 +211,15 @@ class WeightTally:
         share = self.largest / self.after if self.after > 0 else math.inf
         if share > _LARGE and self.events > 2 / _LARGE:
             found.append(f"one event carries {100 * share:.1f} % of all weights: cut the ratios at a quantile")
-        if not abs(self.mean_ratio - 1) <= _MISSED:
-            found.append(
-                f"the mean ratio over the source is {self.mean_ratio:.3g} and should be 1: parts of the target have no "
-                "events of the source, or the ratio is not well learned"
-            )
         if self.unscaled > 0 and self.cut > _LARGE * self.unscaled:
             found.append(f"the cut of large ratios takes away {100 * self.cut / self.unscaled:.1f} % of the weights")
         if self.spread < _IDLE:
             found.append("all weights are what they were: the method saw no difference between the samples")
         return found
+
+    def misfit(self) -> list[str]:
+        """What a user has to know of the ratios, where all events of a source were counted: they have the mean 1."""
+        if not self.events or abs(self.mean_ratio - 1) <= _MISSED:
+            return []
+        known = f"the mean ratio over the source is {self.mean_ratio:.3g} and should be 1"
+        return [f"{known}: parts of the target have no events of the source, or the ratio is not well learned"]

@@ -21,10 +21,11 @@ from hepgen.events.source import EventSource
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import CloudTransport, Method, Reweighting, build_method
 from hepgen.morphing.closure import closure_of
+from hepgen.morphing.held_out import judge_held_out
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.ranges import ranges_of
 from hepgen.morphing.space import JoinedSpace
-from hepgen.morphing.weighting import fit_scale
+from hepgen.morphing.weighting import WeightTally, fit_scale
 from hepgen.representations.base import Representation, Stage
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
@@ -115,7 +116,9 @@ def train_morph(
     if folder.finished:
         folder.keep_recipe(recipe)
         watcher.message(f"{folder.path} is finished already")
-        return MorphModel.load(folder.model, device=chosen)
+        finished = MorphModel.load(folder.model, device=chosen)
+        _say(finished, watcher)
+        return finished
     sides = open_sides(recipe, memory=batch_memory(memory))
     with folder.begun():
         plain = folder.keep_recipe(recipe)
@@ -165,7 +168,9 @@ def train_morph(
     for one in (method, *further):
         one.eval().requires_grad_(False)
     if isinstance(method, Reweighting):
-        facts["weighting"] = _weighting(recipe, method, space, caches, session.seed)
+        facts["weighting"], doubts = _weighting(recipe, method, space, caches, session.seed)
+        for line in doubts:
+            watcher.message(f"note: {line}")
     model = MorphModel(
         representation, method.to(chosen), options, _read(source), plain, session.content, facts,
         clouds=next((one.to(chosen) for one in further if isinstance(one, CloudTransport)), None),
@@ -175,6 +180,9 @@ def train_morph(
         model.facts["closure"] = closure.to_dict()
         for line in closure.words():
             watcher.message(line)
+    watcher.message("judging held-out events")
+    model.facts["held_out"] = judge_held_out(model, *_held_out(recipe, sides), session.seed).to_dict()
+    _say(model, watcher)
     model.save(folder.model)
     folder.drop_cache(itertools.chain.from_iterable(caches.values()))
     return model
@@ -246,8 +254,10 @@ def _sample(space: JoinedSpace, cache: EncodedCache, method: Method, which: str,
     )
 
 
-def _weighting(recipe: MorphRecipe, method: Reweighting, space: JoinedSpace, caches: Any, seed: int) -> dict[str, Any]:
-    """What turns ratios into weights, fitted on the source's training events.
+def _weighting(
+    recipe: MorphRecipe, method: Reweighting, space: JoinedSpace, caches: Any, seed: int
+) -> tuple[dict[str, Any], list[str]]:
+    """What turns ratios into weights, fitted on the source's training events; and what is to be said of the ratios.
 
     A method that is asked for any condition is so here as in its training: for those of the target's events.
     """
@@ -268,7 +278,25 @@ def _weighting(recipe: MorphRecipe, method: Reweighting, space: JoinedSpace, cac
         total = len(logs) * target.mean_weight * target.size / (cache.mean_weight * cache.size)
     scale = fit_scale(logs, weight, quantile=chosen.quantile, most=chosen.most, total=total)
     log_most = scale.log_most if np.isfinite(scale.log_most) else None
-    return {"log_most": log_most, "log_norm": scale.log_norm, "column": recipe.source.weight}
+    tally = WeightTally()
+    tally.update(logs, weight, scale)
+    return {"log_most": log_most, "log_norm": scale.log_norm, "column": recipe.source.weight}, tally.misfit()
+
+
+def _held_out(recipe: MorphRecipe, sides: dict[str, Side]) -> tuple[EventSource, EventSource]:
+    """Validation events of both sides; where both are of the same files, halves that share no event."""
+    source, target = (sides[which].validation for which in SIDES)
+    paths = [{str(one["path"]) for one in sides[which].data.inputs} for which in SIDES]
+    if recipe.closure or not paths[0] & paths[1]:
+        return source, target
+    return halves(source, 0), halves(target, 1)
+
+
+def _say(model: MorphModel, watcher: Progress) -> None:
+    """What was found on held-out events, where it was looked for."""
+    if model.held_out is not None:
+        for line in model.held_out.words():
+            watcher.message(line)
 
 
 def _read(data: RunData) -> Schema:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hepgen.errors import InputFileError, suggest
 from hepgen.events.schema import Schema
-from hepgen.events.select import WEIGHT, select_events
+from hepgen.events.select import WEIGHT, select_events, weighted
 from hepgen.events.source import Array, EventSource
 from hepgen.events.split import uniform_hash
 from hepgen.morphing.ranges import overlap
@@ -23,7 +23,7 @@ _HALVES = 0x6861
 
 
 class ConcatenatedSource:
-    """Several sources of the same columns, one after the other.
+    """Several sources of the same columns, one after the other; where one has weights, those of the others are 1.
 
     Args:
         sources: the first gives the schema.
@@ -31,6 +31,8 @@ class ConcatenatedSource:
 
     def __init__(self, sources: Sequence[EventSource]) -> None:
         self._sources = list(sources)
+        if any(WEIGHT in source.schema for source in sources):
+            self._sources = [source if WEIGHT in source.schema else weighted(source, None) for source in sources]
 
     @property
     def schema(self) -> Schema:

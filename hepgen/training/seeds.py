@@ -17,7 +17,9 @@ from torch import Tensor
 from hepgen.generators.base import NoiseSpec
 
 # First words of the keys, so that the streams of training never meet those of sampling (whose keys start with a block).
-TRAIN, SHUFFLE, VALIDATE, SCORE, INITIAL, TABLE, CALIBRATE, ACCEPT, BUCKETS = (0x7472_0000 + k for k in range(9))
+TRAIN, SHUFFLE, VALIDATE, SCORE, INITIAL, TABLE, CALIBRATE, ACCEPT, BUCKETS, JUDGE = (
+    0x7472_0000 + k for k in range(10)
+)
 
 _ROUNDS = 6
 _BUCKETS = 8

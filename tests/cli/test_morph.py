@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import uproot
+from torch import Tensor
+
+from hepgen.morphing.quantile import QuantileMorph
 
 
 def test_from_two_files_to_a_moved_one(call, data: Path, tmp_path: Path) -> None:
@@ -22,6 +25,11 @@ def test_from_two_files_to_a_moved_one(call, data: Path, tmp_path: Path) -> None
     trained = call("train", "recipe.yaml", "-o", "run", "--seed", "1", *sets)
     assert trained.returncode == 0
     assert f"next: hepgen morph run {source} -o morphed.root" in trained.stderr
+    assert "held-out events" in trained.stderr
+    shown = call("inspect", "run")
+    assert shown.returncode == 0
+    assert "## Held-out events" in shown.stdout
+    assert json.loads(call("inspect", "run", "--json").stdout)["config"]["facts"]["held_out"]["events"] > 0
     done = call("morph", "run", source, "-o", "moved.root", "--seed", "7", "--json")
     assert done.returncode == 0
     summary = json.loads(done.stdout)
@@ -88,3 +96,36 @@ options: {{boosted: {{trees: 20}}}}
     refused = call(*arguments, "-o", "c.root", "--inverse")
     assert refused.returncode == 2
     assert "it has no inverse" in refused.stderr
+
+
+def test_a_map_that_harms_is_warned_of_and_weights_are_not_said_to_move(
+    call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = data / "dijets_qcd.root"
+    recipe = f"""
+task: morph
+name: m
+source: {{files: ["{source}"]}}
+target: {{files: ["{data / "dijets_qcd_hard.root"}"]}}
+columns: [m_j1, delta_m]
+split: {{method: fraction, validation: 0.2}}
+representation: {{kind: table}}
+method: quantile
+"""
+    (tmp_path / "r.yaml").write_text(recipe)
+
+    def scramble(self: QuantileMorph, x: Tensor, *rest: object) -> Tensor:
+        del self, rest
+        return 0.3 * x + 1
+
+    monkeypatch.setattr(QuantileMorph, "forward", scramble)
+    done = call("train", "r.yaml", "-o", "run", "--seed", "1", "-q", "--json")
+    assert done.returncode == 0
+    (warning,) = done.stderr.splitlines()
+    assert warning.startswith("warning: moved events are told from the target BETTER than before")
+    assert f"warning: {json.loads(done.stdout)['held_out']['warning']}" == warning
+    assert warning.removeprefix("warning: ") in call("inspect", "run").stdout
+    refused = call("inspect", "run", "--config")
+    assert refused.returncode == 2
+    call("train", "r.yaml", "-o", "w", "--seed", "1", "--set", "method=boosted", "--set", "source.cut=m_jj > 3000")
+    assert "weighted as well as may be" in call("morph", "w", source, "-o", "w.root", "--outside", "morph").stderr

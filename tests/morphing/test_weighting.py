@@ -71,9 +71,7 @@ def test_blocks_count_as_the_whole() -> None:
     whole, parts = WeightTally(), WeightTally()
     new = whole.update(values, weight, scale)
     for rows in np.array_split(np.arange(300), 7):
-        part = WeightTally()
-        np.testing.assert_array_equal(part.update(values[rows], weight[rows], scale), new[rows])
-        parts.merge(part)
+        np.testing.assert_array_equal(parts.update(values[rows], weight[rows], scale), new[rows])
     for name, value in vars(whole).items():
         assert getattr(parts, name) == pytest.approx(value), name
     assert whole.effective == pytest.approx(effective_sample_size(new))
@@ -85,7 +83,7 @@ def _doubts(source: np.ndarray, shift: float, size: float = 1.0, **cut: float) -
     values = size * (shift * source - shift**2 / 2)
     tally = WeightTally()
     tally.update(values, np.ones(len(source)), fit_scale(values, np.ones(len(source)), **cut))
-    return tally.doubts()
+    return [*tally.doubts(), *tally.misfit()]
 
 
 def test_doubts_are_said_where_there_are_any() -> None:
@@ -103,5 +101,18 @@ def test_doubts_are_said_where_there_are_any() -> None:
 
 
 def test_nothing_counted_is_no_doubt() -> None:
-    assert WeightTally().doubts() == []
+    assert WeightTally().doubts() == WeightTally().misfit() == []
+
+
+def test_a_part_of_the_source_need_not_have_the_mean_ratio_of_all_of_it() -> None:
+    source = np.random.default_rng(0).normal(size=5000)
+    values = 0.5 * source - 0.125
+    scale = fit_scale(values, np.ones(5000))
+    part = WeightTally()
+    part.update(values[source > 1], np.ones(int((source > 1).sum())), scale)
+    assert part.mean_ratio > 1.2
+    assert part.doubts() == []
+
+
+def test_a_scale_without_a_cut_cuts_nothing() -> None:
     assert WeightScale(math.inf, 0.0).factors(np.array([-np.inf])).tolist() == [0.0]
