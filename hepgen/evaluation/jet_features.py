@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hepgen.evaluation.domain import Array, FloatArray
 from hepgen.events.constituents import Jets
 from hepgen.physics.energy_flow import Graph, energy_flow_polynomials, graphs, is_prime
-from hepgen.physics.jets import energy_correlation_d2, jet_momentum, n_subjettiness
+from hepgen.physics.jets import SUBSTRUCTURE, jet_momentum, substructure
 
 LEADING = 4
 FEATURES = 4
@@ -91,23 +91,17 @@ def _some_observables(jets: Blocks) -> FloatArray:
     count = (pt > 0).sum(axis=1)
     total = jet_momentum(pt, eta + jets.eta[:, None], phi, jets.massrel)
     scale = jets.pt.astype(np.float64)
-    tau = n_subjettiness(pt, eta, phi, 3)
+    prongs = substructure(pt, eta, phi)
     columns = [
         total.pt * scale,
         np.where(count > 0, total.eta, np.nan),
         total.mass * scale,
         jet_momentum(pt, eta, phi).mass,
         jets.count.astype(np.float64),
-        _ratio(tau[:, 1], tau[:, 0]),
-        _ratio(tau[:, 2], tau[:, 1]),
-        energy_correlation_d2(pt, eta, phi),
+        *(prongs[name] for name in SUBSTRUCTURE),
     ]
     columns += [np.where(count >= rank, pt[:, min(rank, pt.shape[1]) - 1], np.nan) for rank in HARDEST]
     return np.stack(columns, axis=1)
-
-
-def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
 
 
 def polynomials(raw: Array, hardest: int, which: tuple[Graph, ...] | None = None) -> FloatArray:

@@ -19,6 +19,7 @@ from hepgen.physics.energy_flow import angles, delta_r, energy_flow_polynomials
 
 FloatArray = NDArray[np.float64]
 
+SUBSTRUCTURE = ("tau21", "tau32", "d2")
 _CHUNK = 2_000_000  # distances at a time
 _TINY = 1e-300
 
@@ -114,6 +115,25 @@ def energy_correlation_d2(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike, *, beta
     total = np.where(total > 0, total, 1.0)
     e2, e3 = found[:, 0] / total**2, found[:, 1] / total**3
     return np.where(e2 > 0, e3 / np.where(e2 > 0, e2, 1.0) ** 3, np.nan)
+
+
+def substructure(pt: ArrayLike, eta: ArrayLike, phi: ArrayLike) -> dict[str, FloatArray]:
+    """Ratios that tell jets of one, two and three prongs apart: ``SUBSTRUCTURE``, each (jets,); nan where a jet has none.
+
+    tau21 and tau32 are of ``n_subjettiness``, d2 is ``energy_correlation_d2``.
+
+    Example:
+        >>> found = substructure([[2.0, 1.0, 1.0]], [[0.0, 0.4, 0.5]], [[0.0, 0.0, 0.0]])
+        >>> {name: round(float(one[0]), 3) for name, one in found.items()}
+        {'tau21': 0.111, 'tau32': 0.0, 'd2': 0.373}
+    """
+    one, two, three = n_subjettiness(pt, eta, phi, 3).T
+    d2 = energy_correlation_d2(pt, eta, phi)
+    return {"tau21": _ratio(two, one), "tau32": _ratio(three, two), "d2": d2}
+
+
+def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
+    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
 
 
 @cache

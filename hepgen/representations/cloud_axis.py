@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hepgen.events.schema import Column
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, record
-from hepgen.physics.jets import Momentum, summed, wrapped
+from hepgen.physics.jets import Momentum, substructure, summed, wrapped
 from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are
 
 FloatArray = NDArray[np.float64]
@@ -28,6 +28,7 @@ DISTANCE = "constituent_distance"
 """Column of the table of constituents: the distance from the axis in eta and phi."""
 MOMENTUM = "constituent_pt"
 MASS = "constituent_mass"
+_PRONGS = "cloud_"
 _ON_THE_AXIS = 1e-9
 _HARDEST = 8
 
@@ -75,17 +76,20 @@ class CloudTables:
     Args:
         layout: of the file.
         facts: of the sample.
+        prongs: of ``hepgen.physics.jets.SUBSTRUCTURE``, columns of the table of jets beside those of the file.
     """
 
-    def __init__(self, layout: CloudLayout, facts: CloudFacts) -> None:
+    def __init__(self, layout: CloudLayout, facts: CloudFacts, prongs: Sequence[str] = ()) -> None:
         self.layout = layout
         self.facts = facts
+        self.prongs = tuple(prongs)
         unit = layout.pt_column.unit
         gone = {*facts.kept.values(), *facts.tied}
         self.jet_columns = (
             *(one for one in layout.given if one.name not in gone),
             *(Column(facts.axis_name(role), "float64", unit=self._unit(role)) for role in ROLES),
             Column(facts.count, "int64"),
+            *(Column(_PRONGS + name, "float64") for name in self.prongs),
         )
         self.modelled_mass = bool(layout.columns.energy or layout.columns.mass) and not facts.masses
         self.part_columns = (
@@ -123,7 +127,18 @@ class CloudTables:
                 value = _relative(role, value, given.get(role), axis.pt, self.facts.turn)
             values[self.facts.axis_name(role)] = value
         values[self.facts.count] = cloud.counts
+        values |= self._substructure(cloud, axis)
         return record({one.name: _cast(values[one.name], one.dtype) for one in self.jet_columns}, len(cloud))
+
+    def _substructure(self, cloud: Cloud, axis: Momentum) -> dict[str, FloatArray]:
+        """0 where a jet has too few constituents."""
+        if not self.prongs:
+            return {}
+        there = there_are(cloud.counts)
+        padded = np.zeros((3, *there.shape))
+        padded[:, there] = np.stack([cloud.parts["pt"], *_around(cloud, axis)])
+        found = substructure(*padded)
+        return {_PRONGS + name: np.nan_to_num(found[name]) for name in self.prongs}
 
     def restored_axis(self, jets: Mapping[str, FloatArray]) -> FloatArray:
         """pt, eta, phi and mass of the axes, (jets, 4), from the rows of the table of jets."""

@@ -51,6 +51,8 @@ class ParticleCloudRepresentation:
         roles: names of columns by their role (``hepgen.events.jets.JetColumns``), where they cannot be guessed.
         max_constituents: only so many of the hardest; all where None.
         augment: symmetries for the training: ``reflection`` in eta and in phi, ``rotation`` about the axis.
+        substructure: of ``hepgen.physics.jets.SUBSTRUCTURE``: numbers of the prongs of a jet that the stage ``jet`` makes
+            beside those of the file, and constituents are made to follow; they are not written.
 
     Raises:
         ConfigError: if the columns are not those of jets, or an option does not fit.
@@ -66,11 +68,13 @@ class ParticleCloudRepresentation:
         roles: Mapping[str, str] | None = None,
         max_constituents: int | None = None,
         augment: Sequence[str] = (),
+        substructure: Sequence[str] = (),
     ) -> None:
         self._conditions = tuple(conditions)
         self._options = {name: dict(values) for name, values in (options or {}).items()}
         self._roles = dict(roles or {})
         self._augment = tuple(augment)
+        self._substructure = tuple(substructure)
         self._layout = CloudLayout(schema, roles, max_constituents)
         self._tables: CloudTables | None = None
         self._jets: TableRepresentation
@@ -81,7 +85,7 @@ class ParticleCloudRepresentation:
         """From the representation part of a recipe, as a mapping, and the schema of the training data."""
         return cls(
             schema, options.get("conditions", ()), options.get("columns", {}), options.get("roles", {}),
-            options.get("max_constituents"), options.get("augment", ()),
+            options.get("max_constituents"), options.get("augment", ()), options.get("substructure", ()),
         )  # fmt: skip
 
     @property
@@ -126,7 +130,7 @@ class ParticleCloudRepresentation:
 
     def _prepare(self, facts: CloudFacts) -> None:
         """The two tables, not yet fitted."""
-        tables = CloudTables(self._layout, facts)
+        tables = CloudTables(self._layout, facts, self._substructure)
         names = [{one.name for one in columns} for columns in (tables.jet_columns, tables.part_columns)]
         for name in self._conditions:
             if name not in names[0]:
@@ -323,6 +327,7 @@ class ParticleCloudRepresentation:
             "roles": self._roles,
             "max_constituents": self._layout.max_constituents,
             "augment": list(self._augment),
+            "substructure": list(self._substructure),
             "facts": self.tables.facts.to_dict(),
             "jets": self._jets.state(),
             "parts": self._parts.table.state(),
@@ -332,9 +337,9 @@ class ParticleCloudRepresentation:
     def from_state(cls, state: dict[str, Any]) -> ParticleCloudRepresentation:
         cloud = cls(
             Schema.from_dict(state["schema"]), state["conditions"], state["options"], state["roles"],
-            state["max_constituents"], state["augment"],
+            state["max_constituents"], state["augment"], state.get("substructure", ()),
         )  # fmt: skip
-        cloud._tables = CloudTables(cloud._layout, CloudFacts.from_dict(state["facts"]))
+        cloud._tables = CloudTables(cloud._layout, CloudFacts.from_dict(state["facts"]), cloud._substructure)
         cloud._jets = TableRepresentation.from_state(state["jets"])
         cloud._parts = ConstituentLatents(TableRepresentation.from_state(state["parts"]))
         return cloud

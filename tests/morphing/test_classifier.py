@@ -13,7 +13,7 @@ from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import build_method
 from hepgen.morphing.classifier import ClassifierWeights
 
-STEPS = 600
+STEPS = 400
 
 
 def _fitted(source: StageBatch, target: StageBatch, steps: int = STEPS, **options: object) -> ClassifierWeights:

@@ -57,9 +57,7 @@ def test_it_may_begin_elsewhere() -> None:
     assert moved_by(x, moved(method_of(2, identity=False), x)) > 0.05
 
 
-@pytest.mark.parametrize(
-    ("features", "variant"), [(1, "two_way"), (2, "two_way"), (2, "unidirectional"), (4, "two_way")]
-)
+@pytest.mark.parametrize(("features", "variant"), [(2, "two_way"), (2, "unidirectional")])
 def test_one_normal_goes_to_another_with_little_more_movement_than_must_be(features: int, variant: str) -> None:
     source, target = some_law(features, 11), some_law(features, 12)
     method = method_of(features, variant=variant)
@@ -134,7 +132,7 @@ def test_one_lump_becomes_four() -> None:
     target = 0.9 * corners + 0.25 * torch.randn(12_000, 2, generator=random)
     source = torch.randn(12_000, 2, generator=random)
     method = method_of(2)
-    fit_method(method, sample_of(source[:8000]), sample_of(target[:8000]), 250, rate=1e-2)
+    fit_method(method, sample_of(source[:8000]), sample_of(target[:8000]), 150, rate=1e-2)
     before, after = told_apart(source[8000:], target[8000:]), told_apart(moved(method, source[8000:]), target[8000:])
     assert before > 0.8
     assert after < 0.64
@@ -150,7 +148,7 @@ def test_a_rotation_by_the_condition_is_learned() -> None:
     x, y = (torch.randn(10_000, 2, generator=random) * torch.tensor([1.0, 0.3]) for _ in range(2))
     angles = [torch.rand(10_000, 1, generator=random) * 1.5 - 0.75 for _ in range(2)]
     method = method_of(2, 1)
-    fit_method(method, sample_of(x, angles[0]), sample_of(rotated(y, angles[1]), angles[1]), 200, rate=1e-2)
+    fit_method(method, sample_of(x, angles[0]), sample_of(rotated(y, angles[1]), angles[1]), 120, rate=1e-2)
     for angle in (-0.6, 0.0, 0.6):
         asked = torch.full((len(x), 1), angle)
         assert distance(moved(method, x, asked), rotated(y, asked)) < 0.02
@@ -164,7 +162,7 @@ def test_a_sample_is_moved_from_one_condition_to_another(condition: str) -> None
     c = torch.rand(10_000, 1, generator=random) * 2 - 1
     x = 0.4 * torch.randn(10_000, 2, generator=random) + c * torch.tensor([1.0, -0.5])
     method = method_of(2, 1, condition=condition)
-    fit_method(method, sample_of(x, c), sample_of(x, c), 200, rate=1e-2)
+    fit_method(method, sample_of(x, c), sample_of(x, c), 120, rate=1e-2)
     here, there = torch.full((2000, 1), -0.5), torch.full((2000, 1), 0.5)
     start = 0.4 * torch.randn(2000, 2, generator=random) + here * torch.tensor([1.0, -0.5])
     made = moved(method, start, here, there)

@@ -42,7 +42,7 @@ def test_one_normal_goes_to_another_with_little_more_movement_than_must_be(featu
     source, target = some_law(features, 11), some_law(features, 12)
     method = method_of(features, two_way=two_way)
     samples = [sample_of(normal_sample(*law, 10_000, seed)) for seed, law in enumerate((source, target), start=1)]
-    fit_method(method, samples[0], samples[1], 120, size=64, rate=1e-2)
+    fit_method(method, samples[0], samples[1], 80, size=64, rate=1e-2)
     x, true = normal_sample(*source, 5000, 3), normal_sample(*target, 5000, 4)
     best, made = optimal_map(x, source, target), moved(method, x)
     assert distance(x, true) > 0.1
@@ -56,7 +56,7 @@ def test_a_sample_is_moved_from_one_condition_to_another() -> None:
     c = torch.rand(10_000, 1, generator=random) * 2 - 1
     x = 0.4 * torch.randn(10_000, 1, generator=random) + c
     method = method_of(1, 1, condition="delta")
-    fit_method(method, sample_of(x, c), sample_of(x, c), 100, size=64, rate=1e-2)
+    fit_method(method, sample_of(x, c), sample_of(x, c), 60, size=64, rate=1e-2)
     here, there = torch.full((2000, 1), -0.5), torch.full((2000, 1), 0.5)
     start = here + 0.4 * torch.randn(2000, 1, generator=random)
     made = moved(method, start, here, there)
@@ -70,7 +70,7 @@ def test_a_condition_that_is_kept_chooses_the_map() -> None:
     x, noise = (torch.randn(10_000, 1, generator=random) for _ in range(2))
     c, d = (torch.rand(10_000, 1, generator=random) * 2 - 1 for _ in range(2))
     method = method_of(1, 1)
-    fit_method(method, sample_of(0.3 * x, c), sample_of(0.3 * noise + d, d), 100, size=64, rate=1e-2)
+    fit_method(method, sample_of(0.3 * x, c), sample_of(0.3 * noise + d, d), 60, size=64, rate=1e-2)
     for at in (-0.6, 0.6):
         made = moved(method, 0.3 * x, torch.full((10_000, 1), at))
         assert made.mean().item() == pytest.approx(at, abs=0.15)
@@ -84,7 +84,7 @@ def test_weights_count_and_may_not_be_negative() -> None:
     y = torch.cat([torch.randn(2500, 1, generator=random) - 2, torch.randn(2500, 1, generator=random) + 1])
     weight = torch.cat([torch.full((2500,), 0.01), torch.full((2500,), 1.99)])
     method = method_of(1)
-    fit_method(method, sample_of(x), sample_of(y, None, weight), 100, size=64, rate=1e-2)
+    fit_method(method, sample_of(x), sample_of(y, None, weight), 60, size=64, rate=1e-2)
     assert moved(method, x).mean().item() == pytest.approx(1.0, abs=0.15)
     batch = sample_of(y, None, torch.where(y[:, 0] > 0, 1.0, -1.0))
     batch.source = sample_of(x, None, torch.zeros(5000))

@@ -15,7 +15,7 @@ from hepgen.errors import ConfigError, HepgenError, InputFileError, RowError
 from hepgen.events.reader import open_events
 from hepgen.events.schema import schema_of
 from hepgen.events.source import EventSource, MemorySource
-from hepgen.physics.jets import summed
+from hepgen.physics.jets import substructure, summed, wrapped
 from hepgen.representations.base import COUNT, Tensors
 from hepgen.representations.cloud_layout import CloudLayout
 from hepgen.representations.particle_cloud import CONSTITUENTS, ParticleCloudRepresentation
@@ -272,3 +272,39 @@ def test_no_jets_are_refused() -> None:
     events = simple()[:0]
     with pytest.raises(InputFileError, match="no jets"):
         fitted(MemorySource(events, dataclasses.replace(schema_of(simple()))))
+
+
+def test_prongs_are_made_with_the_jet_given_to_its_constituents_and_not_written() -> None:
+    source = open_events(DATA / "jets.root")
+    plain, pronged = fitted(source), fitted(source, substructure=("tau21", "d2"))
+    for stage, other in zip(pronged.stages, plain.stages, strict=True):
+        more = 0 if stage.name == "jet_discrete" else 2
+        assert stage.conditions - other.conditions == (more if stage.name == CONSTITUENTS else 0)
+        assert stage.features - other.features == (0 if stage.name == CONSTITUENTS else more)
+    batch = next(iter(source.batches()))
+    rows = pronged.tables.jets(cloud := pronged._layout.read(batch), pronged.tables.axis(cloud))
+    pt, eta, phi = (
+        ak.to_numpy(ak.fill_none(ak.pad_none(batch[f"part_{name}"], 200, clip=True), 0.0))
+        for name in ("pt", "eta", "phi")
+    )
+    axis = pronged.tables.axis(cloud)
+    away = eta - axis.eta[:, None], wrapped(phi - axis.phi[:, None])
+    expected = substructure(pt, *(np.where(pt > 0, one, 0.0) for one in away))
+    np.testing.assert_allclose(rows["cloud_tau21"], expected["tau21"], rtol=1e-5)
+    np.testing.assert_allclose(rows["cloud_d2"], expected["d2"], rtol=1e-4)
+    again = ParticleCloudRepresentation.from_state(pronged.state())
+    made = again.unpack(there_and_back(again, again.pack(batch)))
+    assert made.fields == list(source.schema.names)
+    old = {name: value for name, value in plain.state().items() if name != "substructure"}  # of an earlier version
+    assert ParticleCloudRepresentation.from_state(old).stages == plain.stages
+
+
+def test_jets_too_short_for_prongs_have_none_of_them() -> None:
+    source = open_events(DATA / "jets.root")
+    batch = next(iter(source.batches()))
+    lists = [one.name for one in source.schema if one.jagged]
+    short = ak.Array({name: batch[name][:, :2] if name in lists else batch[name] for name in batch.fields})
+    cloud = fitted(MemorySource(short, source.schema), substructure=("tau21", "tau32", "d2"))
+    jets = cloud.tables.jets(read := cloud._layout.read(short), cloud.tables.axis(read))
+    assert not ak.to_numpy(jets["cloud_tau32"]).any()
+    assert np.isfinite(ak.to_numpy(jets["cloud_d2"])).all()

@@ -61,14 +61,14 @@ def test_weights_of_four_and_five_jets_go_on_to_more_where_the_condition_is_affi
     scale: str, goes_on: bool, tmp_path: Path
 ) -> None:
     few = [{name: values[side["n_jets"] <= 5] for name, values in side.items()} for side in (
-        _jets(40_000, 0, data=False), _jets(40_000, 1, data=True),
+        _jets(20_000, 0, data=False), _jets(20_000, 1, data=True),
     )]  # fmt: skip
     model = _train(
         tmp_path, *few,
         representation={"kind": "table", "conditions": ["n_jets"], "columns": {"n_jets": {"scale": scale}}},
         options={"classifier": {"hidden": [32, 32], "linear": True, "ratio": "conditional"}}, weights={"quantile": None},
     )  # fmt: skip
-    more = _jets(30_000, 2, data=False)
+    more = _jets(10_000, 2, data=False)
     summary, events = _apply(model, tmp_path, more, policy="morph")
     beyond = more["n_jets"] > 5
     assert events["morph_outside"][beyond].all()
@@ -87,9 +87,9 @@ def test_weights_of_four_and_five_jets_go_on_to_more_where_the_condition_is_affi
 def test_one_simulation_is_weighted_to_any_parameter(tmp_path: Path) -> None:
     """DCTR: a source at theta = 0, a target at all of them; theta beyond the training is asked for at one's own risk."""
     random = np.random.default_rng(3)
-    theta = random.uniform(-1, 1, 40_000)
-    target = {"x": random.normal(size=40_000) + 0.4 * theta, "theta": theta}
-    source = {"x": random.normal(size=40_000), "theta": np.zeros(40_000)}
+    theta = random.uniform(-1, 1, 15_000)
+    target = {"x": random.normal(size=len(theta)) + 0.4 * theta, "theta": theta}
+    source = {"x": random.normal(size=len(theta)), "theta": np.zeros(len(theta))}
     representation = {"kind": "table", "conditions": ["theta"], "columns": {"theta": {"scale": "affine"}}}
     model = _train(
         tmp_path, source, target, representation=representation, weights={"quantile": None},
