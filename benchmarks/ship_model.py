@@ -22,6 +22,10 @@ from hepgen.sampling.run import sample_to_file
 from hepgen.surrogate.surrogate import Surrogate
 
 
+DOMAINS = {"particle_cloud": "jets"}
+"""What the evaluation calls the events of a representation, where that is another name."""
+
+
 class Told:
     """Prints what the evaluation does."""
 
@@ -64,7 +68,7 @@ def main() -> None:
         report = evaluate(
             reference,
             open_events(generated, tree=shipped.schema.tree),
-            kind=shipped.representation.kind,
+            kind=DOMAINS.get(shipped.representation.kind, shipped.representation.kind),
             binning=getattr(shipped.representation, "binning", None),
             conditions=() if calorimeter else shipped.representation.condition_names,
             threshold=arguments.threshold,

@@ -17,7 +17,7 @@ from hepgen.config.methods import METHODS, DecorrelationOptions
 from hepgen.config.morph import MorphRecipe, SideRecipe, WeightsRecipe
 from hepgen.config.part import Part
 from hepgen.config.recipe import Recipe, SamplingRecipe, StageRecipe, TrainingRecipe
-from hepgen.config.representation import CalorimeterRecipe, ColumnOptions, TableRecipe
+from hepgen.config.representation import CalorimeterRecipe, CloudRecipe, ColumnOptions, TableRecipe
 
 PAGE = Path(__file__).with_name("recipes.md")
 
@@ -68,7 +68,12 @@ SECTIONS: tuple[tuple[str, str, type[Part]], ...] = (
         "Stages: `discrete` (columns with a few values, and which values are absent), then `columns`, the rest.",
         TableRecipe,
     ),
-    ("representation.columns.NAME", "For `kind: table`.", ColumnOptions),
+    (
+        "representation, kind: particle_cloud",
+        "Stages: `jet` (`jet_discrete` before it, where a number of a jet has few values), then `constituents`.",
+        CloudRecipe,
+    ),
+    ("representation.columns.NAME", "For `kind: table` and the numbers of `kind: particle_cloud`.", ColumnOptions),
     ("stages.NAME", "", StageRecipe),
     ("training", "", TrainingRecipe),
     ("sampling", "", SamplingRecipe),
