@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hepgen.config.representation import CalorimeterRecipe, CloudRecipe, TableRe
 from hepgen.errors import UsageError
 from hepgen.evaluation.generators import GENERATED
 from hepgen.evaluation.jet_layouts import columns_of_jets
-from hepgen.events.jets import JetColumns, find_jets
+from hepgen.events.jets import PARTICLE_CODE, JetColumns, find_jets
 from hepgen.events.locate import locate
 from hepgen.events.objects import ExplodedSource, explode
 from hepgen.events.reader import open_events
@@ -207,7 +207,8 @@ class Judge:
     def _kind(self, reference: Schema) -> str:
         """What the recipe is of, or what the columns of the reference look like."""
         if self.recipe is not None:
-            return "calorimeter" if isinstance(self.recipe.representation, CalorimeterRecipe) else "table"
+            kind = self.recipe.representation.kind
+            return "jets" if kind == "particle_cloud" else kind
         if reference.convention in {"calochallenge", "par04"} or self.binning is not None:
             return "calorimeter"
         return "jets" if find_jets(reference) is not None else "table"
@@ -227,7 +228,9 @@ class Judge:
         if kind is not None and kind != found and "calorimeter" in {kind, found} and self.recipe is not None:
             raise UsageError(f"the recipe is of a {found}, not of the kind '{kind}'", where="--kind")
         if (kind or found) == "jets":
-            jets = columns_of_jets(reference)
+            roles = own.roles if isinstance(own, CloudRecipe) else {}
+            jets = columns_of_jets(reference) if not roles else find_jets(reference) or JetColumns()
+            jets = replace(jets, **roles)  # type: ignore[arg-type]  # roles are names of fields
             return {"kind": "jets", "jets": jets, "conditions": self._conditions_of_jets(jets, reference, generated)}
         if isinstance(own, CalorimeterRecipe):
             return {
@@ -261,7 +264,7 @@ class Judge:
         }  # fmt: skip
 
     def _conditions_of_jets(self, jets: JetColumns, reference: Schema, generated: Schema) -> list[str]:
-        """The numbers of a jet that its recipe is conditioned on, beside its pt, which always is one.
+        """The numbers of a jet that its recipe is conditioned on, without one its type, beside its pt, which always is one.
 
         Example:
             >>> from hepgen.events.schema import Column
@@ -272,10 +275,15 @@ class Judge:
             ... })
             >>> Judge(recipe)._conditions_of_jets(JetColumns(jet_pt="jet_pt"), schema, schema)
             ['jet_pt', 'jet_type']
+            >>> typed = Schema((Column("jet_pt", "float32"), Column("jet_pdgid", "int32")))
+            >>> Judge(None)._conditions_of_jets(JetColumns(jet_pt="jet_pt"), typed, typed)
+            ['jet_pt', 'jet_pdgid']
         """
+        both = [one.name for one in reference if not (one.jagged or one.shape) and one.name in generated]
         own = self.recipe.representation if self.recipe is not None else None
         wanted = own.conditions if isinstance(own, CloudRecipe) else []
-        both = [one.name for one in reference if not (one.jagged or one.shape) and one.name in generated]
+        if self.recipe is None:
+            wanted = [name for name in both if PARTICLE_CODE.search(name)]
         named = [name for name in wanted if name in both and not generated[name].jagged]
         return list(dict.fromkeys([*filter(None, [jets.jet_pt]), *named])) if named else []
 

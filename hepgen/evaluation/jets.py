@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from functools import cached_property
 
@@ -30,6 +31,7 @@ from hepgen.evaluation.jet_reading import jets_of_width
 from hepgen.evaluation.jet_scores import add_jet_scores
 from hepgen.evaluation.sanity import weights_of
 from hepgen.evaluation.scores import ScoreBook
+from hepgen.evaluation.within_values import discrete_conditions, within_values
 from hepgen.events.constituents import Jets
 from hepgen.events.jets import unit_of_pt
 from hepgen.events.schema import Schema
@@ -193,14 +195,38 @@ class JetDomain(PlainDomain):
     def tests(self, reference: Array, conditions: FloatArray) -> tuple[ClassifierTest, ...]:
         """Boosted trees on high-level features, and a network on the set of constituents.
 
-        The control exchanges the directions of constituents among jets.
+        Where a condition has a few values, as the type of jets has, trees see the features relative to those of the
+        reference at the same value, too. The control exchanges the directions of constituents among jets.
         """
         part, present = block_slice("etarel", self.width), block_slice("ptrel", self.width)
         words = "etarel of each constituent permuted among jets of equal condition"
         return (
-            ClassifierTest("high", "high-level features", self.high_features, self._trees, words, part, None, present),
+            ClassifierTest(
+                "high",
+                "high-level features",
+                self._high(reference, conditions),
+                self._trees,
+                words,
+                part,
+                None,
+                present,
+            ),
             ClassifierTest("set", "constituents", set_features, self._set, words, part, self._posterior, present),
         )
+
+    def _high(self, reference: Array, conditions: FloatArray) -> Callable[[Array, FloatArray], FloatArray]:
+        discrete = discrete_conditions(conditions)
+        if not discrete:
+            return self.high_features
+        known = self.high_features(reference, conditions)[:, : -conditions.shape[1]]
+        within = [within_values(known, conditions, column) for column in discrete]
+
+        def features(raw: Array, given: FloatArray) -> FloatArray:
+            plain = self.high_features(raw, given)
+            relative = [one(plain[:, : -given.shape[1]], given) for one in within]
+            return np.concatenate([plain, *relative], axis=1)
+
+        return features
 
     def _trees(self) -> TreeClassifier:
         return TreeClassifier(self.trees)

@@ -22,6 +22,8 @@ _CONSTITUENTS = re.compile(
 _LIKELY = re.compile(
     r"(part(icle)?|constit(uent)?|const|cand(idate)?|track|trk|tower|cluster|pf)s?[_.]?$", re.IGNORECASE
 )
+#: Columns of these names hold codes of particles, of a constituent or, as its type, of a jet.
+PARTICLE_CODE = re.compile(r"(^|_)(pdg_?id|pid)$", re.IGNORECASE)
 _JETS = ("jet_", "fjet_", "fatjet_", "j_", "jet.", "jet")
 _FRAMES = (("pt", "eta", "phi"), ("ptrel", "etarel", "phirel"), ("pt_rel", "eta_rel", "phi_rel"), ("px", "py", "pz"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +13,13 @@ from numpy.typing import NDArray
 
 from hepgen.errors import ConfigError, RowError, suggest
 from hepgen.events.candidates import find_links
-from hepgen.events.jets import JetColumns, find_jets
+from hepgen.events.jets import PARTICLE_CODE, JetColumns, find_jets
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import record
 
 FloatArray = NDArray[np.float64]
 
-_CODE = re.compile(r"(^|_)(pdg_?id|pid)$", re.IGNORECASE)
 _JETNET = ("jet_pt", "jet_eta", "jet_mass", "num_particles")
 _KINEMATICS = ("pt", "eta", "phi", "px", "py", "pz", "energy", "mass")
 
@@ -73,7 +71,7 @@ class CloudLayout:
         self.max_constituents = max_constituents
         known = {*self.columns.constituents, self.columns.features}
         self.further = tuple(one for one in self.schema if one.name not in known and self._is_further(one))
-        self.code = next((one.name for one in self.further if _CODE.search(one.name)), "")
+        self.code = next((one.name for one in self.further if PARTICLE_CODE.search(one.name)), "")
         self.counters = tuple(name for name in dict.fromkeys(one.counter for one in self.schema) if name)
         left = known | {one.name for one in self.further} | set(self.counters)
         self.given: tuple[Column, ...] = tuple(one for one in self.schema if one.name not in left)
@@ -110,8 +108,8 @@ class CloudLayout:
         """The jets of a batch; padding and constituents of pt 0 are left out, the others sorted by falling pt.
 
         Raises:
-            RowError: naming the row of a jet with columns of different lengths, without constituents, or with one that
-                is not finite or of negative pt.
+            RowError: naming the row of a jet with columns of different lengths, without constituents, with one that is
+                not finite or of negative pt, or of negative multiplicity.
         """
         counts, parts, there = self._flat(batch)
         jets = self._jets(batch)
@@ -120,6 +118,9 @@ class CloudLayout:
             _refuse(there & ~np.isfinite(values), row, f"a constituent whose {name} is not finite")
         for name, values in jets.items():
             _refuse(~np.isfinite(values), np.arange(len(values)), f"a jet whose {name} is not finite")
+        if self.columns.features:
+            negative = jets[_JETNET[-1]] < 0
+            _refuse(negative, np.arange(len(negative)), "a jet of negative multiplicity")
         kinematics = self._kinematics(parts)
         _refuse(there & (kinematics["pt"] < 0), row, "a constituent of negative pt")
         there &= kinematics["pt"] > 0

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from hepgen.events.constituents import read_jets
 from hepgen.events.conversion import ENERGIES
+from hepgen.events.jet_units import check_units
 from hepgen.events.source import EventSource
 from hepgen.physics.jets import wrapped
 from hepgen.physics.particles import particle_mass
@@ -20,7 +22,12 @@ _SEEN = 1000
 
 
 def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
-    """Look at every jet; where there are particle codes, twice, since sums need the masses of all of them."""
+    """Look at every jet; where there are particle codes, twice, since sums need the masses of all of them.
+
+    Raises:
+        InputFileError: if columns stand in different units, or a jet is none.
+    """
+    check_units(layout.schema, layout.columns)
     known = _masses(source, layout) if layout.code else {}
     tables = CloudTables(layout, CloudFacts({}, (), 0.0, 1, -math.pi, known))
     agreeing: dict[str, int] = dict.fromkeys(layout.jet_roles, 0)
@@ -30,6 +37,7 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
     jets, longest, floor, turn = 0, 0, math.inf, 0.0
     for batch in source.batches():
         cloud = layout.read(batch)
+        read_jets(batch[:_SEEN], layout.columns)  # refuses mixed units, by what most of the jets say
         jets += len(cloud)
         longest = max(longest, int(cloud.counts.max()))
         floor = min(floor, float(cloud.parts["pt"].min()))

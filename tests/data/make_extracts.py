@@ -64,6 +64,17 @@ def extract_jets(sources: list[Path], target: Path, rows: int) -> None:
         file.Close()
 
 
+def extract_types(sources: list[Path], target: Path, rows: int, hardest: int) -> None:
+    """The hardest constituents of the first jets of each of several files, and the type of each jet."""
+    jets = [uproot.open(source)["jets"].arrays(entry_stop=rows) for source in sources]
+    together = ak.concatenate(jets)
+    part = ak.zip({name: together[f"part_{name}"][:, :hardest] for name in ("pt", "eta", "phi")})
+    with uproot.recreate(target, compression=uproot.LZMA(9)) as small:
+        types = {"part": part.type.content, "jet_pdgid": np.dtype("i4")}
+        small.mktree("jets", types, field_name=lambda outer, inner: f"{outer}_{inner}" if inner else outer)
+        small["jets"].extend({"part": part, "jet_pdgid": together.jet_pdgid})
+
+
 def in_the_layout_of_jetnet(source: Path, target: Path, particles: int) -> None:
     """Jets as JetNet stores them (arXiv:2106.11535): etarel, phirel, ptrel, mask of the hardest particles, padded."""
     jets = uproot.open(source)["jets"].arrays()
@@ -128,6 +139,7 @@ def main(data: Path) -> None:
     extract_tree(data / "real/uproot-Zmumu.root", HERE / "zmumu.root", "events", 200)
     kinds = [data / f"jets/{kind}_train.root" for kind in ("top", "gluon")]
     extract_jets(kinds, HERE / "jets.root", 180)
+    extract_types(kinds, HERE / "jets_types.root", 500, 20)
     in_the_layout_of_jetnet(HERE / "jets.root", HERE / "jetnet.hdf5", 30)
     extract_golden_jets(data / "golden/jets_golden.json", HERE / "jets_golden.npz", 40)
     extract_candidates(data / "real/cms_pfnano.root", HERE / "pfnano.root", 6)

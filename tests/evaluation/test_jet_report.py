@@ -94,3 +94,14 @@ def test_jets_whose_pt_was_shuffled_are_seen():
     score = evaluate(reference, with_permuted(generated, "jet_pt"), **own).scores["auc_high"]
     assert score.z > 3
     assert not evaluate(reference, generated, **own).scores["auc_high"].differs(3)
+
+
+def test_jets_whose_type_was_shuffled_are_seen():
+    reference, generated = halves("jets_types.root")
+    trees = TreeOptions(rounds=100, leaves=6, min_leaf=10)
+    work = replace(WORK, folds=5, parts=20, trees=trees, sets=SetOptions(epochs=1, local=8, latent=4, layers=1))
+    own = {**OPTIONS, "settings": work, "conditions": ["jet_pdgid"]}
+    found = evaluate(reference, with_permuted(generated, "jet_pdgid"), **own).scores
+    assert found["auc_high"].z > 3
+    assert found["w1.mass@jet_pdgid=6"].z > 3
+    assert abs(found["w1.mass"].z) < 3  # of all types together nothing is wrong

@@ -268,6 +268,38 @@ def test_jets_of_one_constituent_only_have_nothing_to_learn() -> None:
         fitted(MemorySource(events, schema_of(events)))
 
 
+@pytest.mark.parametrize("factor", [1e3, 1e-3])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("jet_pt", "'jet_pt' is"), ("jet_mass", "'jet_mass' is"), ("part_energy", "'(jet_mass|part_energy)' is")],
+)
+def test_columns_in_another_unit_are_refused_before_anything_is_learned(name: str, words: str, factor: float) -> None:
+    source = open_events(DATA / "jets.root")
+    events = ak.concatenate(list(source.batches()))
+    mixed = MemorySource(ak.with_field(events, events[name] * factor, name), source.schema)
+    with pytest.raises(InputFileError, match=f"{words} .* most jets") as refused:
+        fitted(mixed)
+    assert "MeV and GeV" in refused.value.hint
+
+
+def test_units_that_the_file_names_are_compared_before_anything_is_learned() -> None:
+    source = open_events(DATA / "jets.root")
+    units = {"part_pt": "MeV", "jet_pt": "GeV"}
+    schema = source.schema.replace(dataclasses.replace(one, unit=units.get(one.name, "")) for one in source.schema)
+    with pytest.raises(InputFileError, match="'part_pt' is in MeV and 'jet_pt' in GeV"):
+        fitted(MemorySource(ak.concatenate(list(source.batches())), schema))
+
+
+def test_negative_multiplicities_are_refused_by_their_row() -> None:
+    source = open_events(DATA / "jetnet.hdf5")
+    events = ak.concatenate(list(source.batches()))
+    features = ak.to_numpy(events.jet_features).copy()
+    features[5, 3] = -1
+    with pytest.raises(RowError, match="negative multiplicity") as refused:
+        CloudLayout(source.schema).read(ak.with_field(events, features, "jet_features"))
+    assert refused.value.row == 5
+
+
 def test_no_jets_are_refused() -> None:
     events = simple()[:0]
     with pytest.raises(InputFileError, match="no jets"):

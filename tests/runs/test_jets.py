@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import pytest
+import uproot
 from tables import DATA
 
 from hepgen.config.recipe import Recipe
@@ -18,6 +21,7 @@ from hepgen.runs.train import train_run
 from hepgen.sampling.run import sample_events, sample_to_file
 from hepgen.surrogate.surrogate import Surrogate
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 OPTIONS = {
     "matching": {"layers": 2, "hidden": 16, "heads": 2, "steps": 2},
     "mean_flow": {"layers": 2, "hidden": 16, "steps": 1},
@@ -68,6 +72,58 @@ def test_a_file_of_jets_comes_back_with_its_columns_and_its_sums(jets: Surrogate
     apart = np.array([list(one) for one in frame.AsNumpy(["sum"])["sum"]])
     assert apart.shape == (250, 4)
     assert np.abs(apart).max() < 1e-4
+
+
+@pytest.fixture(scope="module")
+def written(jets: Surrogate, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("written") / "generated.root"
+    sample_to_file(jets, path, 120, seed=6)
+    return path
+
+
+def test_plain_uproot_reads_generated_jets_as_those_of_the_training(written: Path) -> None:
+    with uproot.open(written) as made, uproot.open(DATA / "jets.root") as true:
+        assert made["jets"].typenames() == true["jets"].typenames()
+        events = made["jets"].arrays()
+    assert len(events) == 120
+    counts = ak.num(events.part_pt)
+    for name in events.fields:
+        if name.startswith("part_"):
+            assert ak.all(ak.num(events[name]) == counts), name
+    pt, eta, phi, energy = (ak.values_astype(events[f"part_{name}"], float) for name in ("pt", "eta", "phi", "energy"))
+    x, y, z = (ak.sum(one, axis=1) for one in (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
+    mass = np.sqrt(np.maximum(ak.sum(energy, axis=1) ** 2 - x**2 - y**2 - z**2, 0.0))
+    assert ak.max(abs(mass - events.jet_mass) / events.jet_pt) < 1e-4
+    assert ak.max(abs(np.hypot(x, y) / events.jet_pt - 1)) < 1e-4
+
+
+def test_the_root_macro_draws_generated_jets_unchanged(
+    written: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = pytest.importorskip("ROOT")
+    picture, macro = tmp_path / "picture.png", EXAMPLES / "root" / "jets.C"
+    assert int(root.gROOT.ProcessLine(f'.x {macro}("{DATA / "jets.root"}", "{written}", "{picture}")')) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    root.gSystem.Exec("true")
+    said = {line.split(":")[0]: line for line in capfd.readouterr().out.splitlines() if "mean" in line}
+    assert set(said) == {str(DATA / "jets.root"), str(written)}
+    assert float(said[str(written)].rpartition("at most ")[2]) < 1e-4
+    with uproot.open(written) as made:
+        mean = float(np.mean(made["jets/jet_mass"].array()))
+    assert float(said[str(written)].rpartition("mean ")[2].split(",")[0]) == pytest.approx(mean, abs=0.05)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nanoevents_of_coffea_reads_generated_jets(
+    written: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("coffea", reason="coffea is not installed")
+    script = EXAMPLES / "jets" / "nanoevents.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(DATA / "jets.root"), str(written)])
+    runpy.run_path(str(script), run_name="__main__")
+    _, _, row = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert row[1] == "120"
+    assert float(row[4]) < 0.1  # GeV
 
 
 def test_asking_for_a_type_and_a_pt_gives_them(jets: Surrogate) -> None:
