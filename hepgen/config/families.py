@@ -93,6 +93,8 @@ class VelocityOptions(Part):
     """Number of attention heads, a divisor of `hidden` (transformer)."""
     frequencies: int = Field(16, ge=1)
     """Number of cosines of the time that the network sees."""
+    waves: int = Field(0, ge=0)
+    """Number of sines and cosines of each feature that the network sees beside it: they tell what is near from what is far."""
     loss: Literal["squared", "huber"] = "squared"
     """Mean squared error of the velocity, or its root where it is large (pseudo-Huber), which outliers pull less."""
     times: Literal["uniform", "logit-normal"] = "uniform"

@@ -40,20 +40,20 @@ class VelocityNetwork(nn.Module):
         super().__init__()
         self.points = points
         self.frequencies = options.frequencies
+        self.waves = options.waves
+        seen = features * (1 + 2 * options.waves)
         given = conditions + times * options.frequencies + (points > 0)
         layers, hidden = options.layers, options.hidden
         self.network: nn.Module
         self.tiles = EpicNetwork.tiles if points and options.network == "epic" else 1
         if points == 0:
-            self.network = ResidualMLP(features, given, features, layers=layers, hidden=hidden)
+            self.network = ResidualMLP(seen, given, features, layers=layers, hidden=hidden)
         elif options.network == "epic":
             self.network = EpicNetwork(
-                features, given, features, layers=layers, hidden=hidden, latent=options.latent, every_layer=True
+                seen, given, features, layers=layers, hidden=hidden, latent=options.latent, every_layer=True
             )
         else:
-            self.network = TransformerNetwork(
-                features, given, features, layers=layers, hidden=hidden, heads=options.heads
-            )
+            self.network = TransformerNetwork(seen, given, features, layers=layers, hidden=hidden, heads=options.heads)
 
     def forward(self, x: Tensor, times: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (events, features) or (events, N, features), times (events, times), to the shape of x; padding gives 0."""
@@ -62,8 +62,19 @@ class VelocityNetwork(nn.Module):
         if self.points > 0:
             counts = condition.new_full((len(x), 1), x.shape[1]) if mask is None else mask.sum(1, keepdim=True)
             given.append(counts / self.points)
-        found: Tensor = self.network(x, torch.cat(given, 1), *([] if self.points == 0 else [mask]))
+        found: Tensor = self.network(self._seen(x), torch.cat(given, 1), *([] if self.points == 0 else [mask]))
         return found
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """Features with their waves, of periods of 2 pi, pi, ..., since they are about as wide as a normal number.
+
+        A product of the waves of two constituents depends on how far apart they are, which is what attention needs to
+        find the prongs of a jet (features of Fourier: arXiv:2006.10739).
+        """
+        if self.waves == 0:
+            return x
+        angles = x.unsqueeze(-1) * 2.0 ** torch.arange(self.waves, dtype=x.dtype, device=x.device)
+        return torch.cat([x, angles.sin().flatten(-2), angles.cos().flatten(-2)], -1)
 
 
 class FlowMatching(Generator):

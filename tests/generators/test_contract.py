@@ -29,8 +29,12 @@ CLOUDS: dict[str, list[dict[str, Any]]] = {
         {"network": "message_passing", "dropout": 0.0},
         {"network": "message_passing", "dropout": 0.0, "loss": "wasserstein"},
     ],
-    "matching": [{"network": "epic", "latent": 4}, {"network": "transformer", "heads": 4}, {"solver": "heun"}],
-    "mean_flow": [{"network": "epic", "latent": 4}, {"network": "transformer", "heads": 4}],
+    "matching": [
+        {"network": "epic", "latent": 4},
+        {"network": "transformer", "heads": 4, "waves": 2},
+        {"solver": "heun"},
+    ],
+    "mean_flow": [{"network": "epic", "latent": 4, "waves": 1}, {"network": "transformer", "heads": 4}],
 }
 """Options with which a family that makes clouds is tested, beside the small ones."""
 
