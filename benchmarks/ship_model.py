@@ -21,7 +21,6 @@ from hepgen.runs.data import open_data
 from hepgen.sampling.run import sample_to_file
 from hepgen.surrogate.surrogate import Surrogate
 
-
 DOMAINS = {"particle_cloud": "jets"}
 """What the evaluation calls the events of a representation, where that is another name."""
 
