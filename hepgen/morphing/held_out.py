@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import awkward as ak
 import numpy as np
@@ -67,17 +67,22 @@ class _Asked:
         self._rows = torch.from_numpy(rows)
 
     def rows(self, block: int, own: Tensor, model: MorphModel, seed: int) -> Tensor:
-        del model, seed
-        places = (torch.arange(len(own)) + block * _BLOCK) % len(self._rows)
+        del seed
+        places = (torch.arange(len(own)) + block * _size(model)) % len(self._rows)
         return self._rows[places].to(own.dtype)
 
 
-def _drawn(source: EventSource, columns: Sequence[str], most: int, seed: int, side: int) -> Iterator[ak.Array]:
+def _size(model: MorphModel) -> int:
+    """Events of a block: there are random numbers for those of a block of the model."""
+    return min(_BLOCK, model.block_size)
+
+
+def _drawn(model: MorphModel, source: EventSource, most: int, seed: int, side: int) -> Iterator[ak.Array]:
     """At most so many events, drawn from all, in blocks and in the order of the file."""
     rows = drawn_rows(source.num_events, most, seed, JUDGE, side)
-    names = [*columns, *([WEIGHT] if WEIGHT in source.schema else [])]
+    names = [*model.schema.names, *([WEIGHT] if WEIGHT in source.schema else [])]
     start = 0
-    for batch in blocks(source, _BLOCK, names):
+    for batch in blocks(source, _size(model), names):
         inside = rows[(rows >= start) & (rows < start + len(batch))] - start
         start += len(batch)
         if len(inside):
@@ -87,7 +92,7 @@ def _drawn(source: EventSource, columns: Sequence[str], most: int, seed: int, si
 def _target(model: MorphModel, source: EventSource, most: int, seed: int) -> Sample:
     found = [
         (judged(model.representation, model.representation.pack(batch[list(model.schema.names)])), _weights(batch))
-        for batch in _drawn(source, model.schema.names, most, seed, _TARGET)
+        for batch in _drawn(model, source, most, seed, _TARGET)
     ]
     return _sample(model, [one for one, _ in found], [one for _, one in found], seed, _TARGET)
 
@@ -99,7 +104,7 @@ def _source(model: MorphModel, source: EventSource, asked: Wanted, most: int, se
     after: list[FloatArray] = []
     weights: list[FloatArray] = []
     factors: list[FloatArray] = []
-    for block, batch in enumerate(_drawn(source, model.schema.names, most, seed, _SOURCE)):
+    for block, batch in enumerate(_drawn(model, source, most, seed, _SOURCE)):
         events = encoded(model, block, batch[list(model.schema.names)], asked, seed)
         physical = events.physical if events.asked is None else {**events.physical, "condition": events.asked}
         before.append(judged(representation, physical))
