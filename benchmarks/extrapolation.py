@@ -23,7 +23,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-from morph_problems import Table
+from morph_problems import Table, rows
 from morph_scores import auc_and_error
 from morph_toys import FloatArray
 from morphing import matrix, write
@@ -92,10 +92,6 @@ def samples(events: Table, rng: np.random.Generator) -> tuple[Table, Table]:
     first, rest = np.split(order, [int(SIMULATED * len(order))])
     simulation, data = rows(events, first), rows(events, rest)
     return simulation, rows(data, rng.random(len(rest)) < np.exp(log_ratio(data)))
-
-
-def rows(table: Table, chosen: np.ndarray) -> Table:
-    return {name: column[chosen] for name, column in table.items()}
 
 
 def with_spectrum(jets: FloatArray, weights: FloatArray, wanted: FloatArray) -> FloatArray:

@@ -120,9 +120,13 @@ def read_columns(path: Path, columns: tuple[str, ...]) -> Table:
     return {name: ak.to_numpy(events[name]).astype(np.float64) for name in columns}
 
 
+def rows(table: Table, chosen: np.ndarray) -> Table:
+    """Some events, by their numbers or by flags."""
+    return {name: column[chosen] for name, column in table.items()}
+
+
 def _shuffled(table: Table, rng: np.random.Generator) -> Table:
-    order = rng.permutation(len(next(iter(table.values()))))
-    return {name: column[order] for name, column in table.items()}
+    return rows(table, rng.permutation(len(next(iter(table.values())))))
 
 
 def _dijets(target: str, seed: int, places: Places) -> Samples:

@@ -15,14 +15,12 @@ from typing import Any
 import torch
 
 from hepgen.config.load import load_recipe
+from hepgen.evaluation.domains import kind_of
 from hepgen.evaluation.run import evaluate
 from hepgen.events.reader import open_events
 from hepgen.runs.data import open_data
 from hepgen.sampling.run import sample_to_file
 from hepgen.surrogate.surrogate import Surrogate
-
-DOMAINS = {"particle_cloud": "jets"}
-"""What the evaluation calls the events of a representation, where that is another name."""
 
 
 class Told:
@@ -67,7 +65,7 @@ def main() -> None:
         report = evaluate(
             reference,
             open_events(generated, tree=shipped.schema.tree),
-            kind=DOMAINS.get(shipped.representation.kind, shipped.representation.kind),
+            kind=kind_of(shipped.representation.kind),
             binning=getattr(shipped.representation, "binning", None),
             conditions=() if calorimeter else shipped.representation.condition_names,
             threshold=arguments.threshold,

@@ -26,7 +26,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from morph_cells import LIMIT, Line, run
-from morph_problems import SIX, Places, Table, read_columns
+from morph_problems import SIX, Places, Table, read_columns, rows
 from morph_scores import auc_and_error
 from morph_toys import FloatArray
 from morphing import matrix, write
@@ -145,10 +145,6 @@ class Study:
                 )
             ),
         )  # fmt: skip
-
-
-def rows(table: Table, chosen: np.ndarray) -> Table:
-    return {name: column[chosen] for name, column in table.items()}
 
 
 def in_region(table: Table) -> np.ndarray:

@@ -92,14 +92,14 @@ def bundle_folder(text: str) -> Path | None:
     Raises:
         ModelError: for the folder of a run that has not ended.
     """
-    for folder in (Path(text) / "model", Path(text)):
-        if (folder / "config.json").is_file():
-            return folder
-    if (Path(text) / "config.yaml").is_file():
+    from hepgen.surrogate.bundle import bundle_in
+
+    folder = bundle_in(text)
+    if folder is None and (Path(text) / "config.yaml").is_file():
         raise ModelError(
             "there is no finished model in this folder", where=text, hint="go on with 'hepgen train ... --resume'"
         )
-    return None
+    return folder
 
 
 def print_model(sink: Output, name: str, folder: Path, as_json: bool) -> None:

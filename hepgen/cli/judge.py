@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
 from hepgen.config.representation import CalorimeterRecipe, CloudRecipe, TableRecipe
 from hepgen.errors import UsageError
+from hepgen.evaluation.domains import kind_of
 from hepgen.evaluation.generators import GENERATED
 from hepgen.evaluation.jet_layouts import columns_of_jets
 from hepgen.events.jets import PARTICLE_CODE, JetColumns, find_jets
@@ -207,8 +208,7 @@ class Judge:
     def _kind(self, reference: Schema) -> str:
         """What the recipe is of, or what the columns of the reference look like."""
         if self.recipe is not None:
-            kind = self.recipe.representation.kind
-            return "jets" if kind == "particle_cloud" else kind
+            return kind_of(self.recipe.representation.kind)
         if reference.convention in {"calochallenge", "par04"} or self.binning is not None:
             return "calorimeter"
         return "jets" if find_jets(reference) is not None else "table"
@@ -229,8 +229,8 @@ class Judge:
             raise UsageError(f"the recipe is of a {found}, not of the kind '{kind}'", where="--kind")
         if (kind or found) == "jets":
             roles = own.roles if isinstance(own, CloudRecipe) else {}
-            jets = columns_of_jets(reference) if not roles else find_jets(reference) or JetColumns()
-            jets = replace(jets, **roles)  # type: ignore[arg-type]  # roles are names of fields
+            named = (find_jets(reference) or JetColumns()).with_roles(**roles)
+            jets = named if roles else columns_of_jets(reference)
             return {"kind": "jets", "jets": jets, "conditions": self._conditions_of_jets(jets, reference, generated)}
         if isinstance(own, CalorimeterRecipe):
             return {

@@ -20,6 +20,16 @@ from hepgen.physics.binning import Binning
 KINDS = ("calorimeter", "jets", "table")
 
 
+def kind_of(representation: str) -> str:
+    """What the events of a representation are here.
+
+    Example:
+        >>> kind_of("particle_cloud"), kind_of("table")
+        ('jets', 'table')
+    """
+    return "jets" if representation == "particle_cloud" else representation
+
+
 def domain_of_kind(
     kind: str,
     schema: Schema,

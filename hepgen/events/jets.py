@@ -60,6 +60,10 @@ class JetColumns:
     features: str = ""
     relative: bool = False
 
+    def with_roles(self, **roles: str) -> JetColumns:
+        """The same with other columns for some roles, which are names of fields."""
+        return JetColumns(**{**vars(self), **roles})
+
     @property
     def constituents(self) -> tuple[str, ...]:
         """The columns of the constituents; their lengths agree."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from hepgen.errors import ModelError
-from hepgen.surrogate.bundle import Bundle, read_bundle
+from hepgen.surrogate.bundle import Bundle, bundle_in, read_bundle
 
 if TYPE_CHECKING:
     from hepgen.generators.base import Trainable
@@ -30,8 +30,8 @@ def open_bundle(path: str | Path, task: str) -> Bundle:
     folder = Path(path)
     if not folder.is_dir():
         raise ModelError("no such model", where=str(folder), hint="give a run folder or a bundle")
-    inner = folder / "model" if (folder / "model").is_dir() else folder
-    if not (inner / "config.json").is_file():
+    inner = bundle_in(folder)
+    if inner is None:
         raise ModelError(
             "there is no finished model in this folder", where=str(folder),
             hint="go on with 'hepgen train ... --resume'",

@@ -250,7 +250,7 @@ def _found(schema: Schema, roles: dict[str, str]) -> JetColumns:
             if linked
             else "name the columns of pt, eta and phi of the constituents with representation.roles",
         )
-    return dataclasses.replace(found or JetColumns(), **roles)  # type: ignore[arg-type]
+    return (found or JetColumns()).with_roles(**roles)
 
 
 def _refuse(bad: NDArray[np.bool_], row: NDArray[np.integer], what: str) -> None:

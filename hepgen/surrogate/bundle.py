@@ -108,9 +108,13 @@ def read_bundle(folder: Path) -> Bundle:
     )
 
 
+def bundle_in(folder: str | Path) -> Path | None:
+    """The bundle in a run folder, or that is this folder itself; None where there is none."""
+    both = (Path(folder) / "model", Path(folder))
+    return next((one for one in both if (one / "config.json").is_file()), None)
+
+
 def task_of(folder: str | Path) -> str:
     """The task of the model in a run folder or bundle; ``generate`` where there is none, which its reader will refuse."""
-    for config in (Path(folder) / "model" / "config.json", Path(folder) / "config.json"):
-        if config.is_file():
-            return str(unseal(config).get("task", "generate"))
-    return "generate"
+    bundle = bundle_in(folder)
+    return "generate" if bundle is None else str(unseal(bundle / "config.json").get("task", "generate"))
