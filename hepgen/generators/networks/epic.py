@@ -5,14 +5,14 @@ The cost grows linearly with the number of constituents (arXiv:2301.08128; with 
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from hepgen.generators.networks.epic_packed import packed_layers
+from hepgen.generators.networks.epic_packed import PackedEpic
 
 SLOPE = 0.01
 SUM_SCALE = 0.01
@@ -144,7 +144,10 @@ class EpicNetwork(nn.Module):
         super().__init__()
         self._constant = conditions == 0  # the event then starts from a learned constant
         conditions = max(conditions, 1)
+        self.hidden, self.latent = hidden, latent
         self.every_layer = every_layer
+        self.sum_scale = sum_scale
+        self._compiled: PackedEpic | None = None
         self.point_start = linear(inputs, hidden, normalised=normalised)
         self.event_start = linear(conditions, hidden, normalised=normalised)
         self.event_latent = linear(hidden, latent, normalised=normalised)
@@ -156,21 +159,25 @@ class EpicNetwork(nn.Module):
         """(events, N, inputs) and (events, conditions) to (events, N, outputs); padding gives 0."""
         if self._constant:
             condition = x.new_ones(len(x), 1)
+        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
+            return self._packed(x, condition, mask)
         event = _activate(self.event_latent(_activate(self.event_start(condition))))
         context = condition if self.every_layer else None
-        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
-            return self._packed(x, event, context, mask)
         points, _ = self.layers(_activate(self.point_start(x)), event, context, mask)
         found: Tensor = self.point_end(points)
         return found if mask is None else found * mask.unsqueeze(2)
 
-    def _packed(self, x: Tensor, event: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was compiled for these very weights."""
+        return {**self.__dict__, "_compiled": None}
+
+    def _packed(self, x: Tensor, condition: Tensor, mask: Tensor | None) -> Tensor:
         """The same without padding."""
         rows = x.flatten(0, 1) if mask is None else x[mask]
-        counts = torch.full((len(x),), x.shape[1]) if mask is None else mask.sum(1)
-        layers = cast("list[EpicLayer]", list(self.layers.layers))
-        made = packed_layers(layers, _activate(self.point_start(rows)), counts, event, context, SLOPE)
-        found: Tensor = self.point_end(made)
+        counts = None if mask is None else mask.sum(1)
+        if self._compiled is None:
+            self._compiled = PackedEpic(self, SLOPE)
+        found = self._compiled(rows, counts, condition)
         if mask is None:
             return found.view(*x.shape[:2], -1)
         padded = x.new_zeros(*x.shape[:2], found.shape[1])

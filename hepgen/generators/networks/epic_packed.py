@@ -1,120 +1,99 @@
-"""A stack of EPiC layers without gradients, float32 on a CPU: constituents of all events one behind the other, in tiles.
-
-There is no padding, whatever the multiplicities are. What the event learns is a product for all events; what the
-constituents learn is done a tile at a time, so that between two products of matrices it stays in the cache of a core.
-"""
+"""The weights of an EPiC network as the compiled kernel takes them, and its events shared out over the threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
-from hepgen.generators.networks.epic_kernel import closed, event_step, pooled_rows, told
+from hepgen.generators.networks.epic_kernel import LINE, make_events
 from hepgen.generators.tiles import for_each_tile
 
 if TYPE_CHECKING:
-    from hepgen.generators.networks.epic import EpicLayer
-
-TILE_NUMBERS = 2**17
-"""Numbers of a layer that a core has at a time."""
-_FEW_EVENTS = 4
-_MANY_ROWS = 256
+    from hepgen.generators.networks.epic import EpicLayer, EpicNetwork
 
 
-def packed_layers(
-    layers: Sequence[EpicLayer], start: Tensor, counts: Tensor, event: Tensor, context: Tensor | None, slope: float
-) -> Tensor:
-    """What the stack makes of the constituents.
+class PackedEpic:
+    """A network without gradients, float32 on a CPU: events one behind the other, without padding.
+
+    The weights are put in order at the first call, and again when any has changed in place, which torch counts, or when
+    others took their place or they were moved, all together. A change through ``Tensor.data`` is not seen.
 
     Args:
-        layers: of the stack; the start is added to what comes out of each.
-        start: (constituents of all events, hidden).
-        counts: (events,), constituents of each event.
-        event: (events, latent).
-        context: (events, numbers), given to every layer, or None.
+        network: whose weights are taken.
         slope: of the leaky rectification.
-
-    Returns:
-        As ``start``.
     """
-    events, latent = event.shape
-    hidden = start.shape[1]
-    offsets = np.zeros(events + 1, np.int64)
-    np.cumsum(counts.numpy(), out=offsets[1:])
-    x, tells = start.clone(), start.new_empty(events, hidden)
-    found = torch.cat([start.new_empty(events, 2 * hidden), event, *([] if context is None else [context])], 1)
-    now, known = found[:, 2 * hidden : 2 * hidden + latent], found[:, 2 * hidden :]
-    parts = list(_tiles(offsets, max(1, TILE_NUMBERS * torch.get_num_threads() // hidden)))
-    near = start.new_empty(max((offsets[last] - offsets[first] for first, last in parts), default=0), hidden)
-    x_, near_, start_, found_, tells_ = (one.numpy() for one in (x, near, start, found, tells))
-    pooled_rows(start_, offsets, np.float32(layers[0].sum_scale), found_)
-    steep = np.float32(slope)
-    for layer in layers:
-        weight, bias = layer.point_in.weight, layer.point_out.bias.detach().numpy()
-        if events <= _FEW_EVENTS:
-            event_step(
-                found_, *_arrays(layer.event_in), *_arrays(layer.event_out), weight.detach().numpy()[:, hidden:],
-                layer.point_in.bias.detach().numpy(), event.numpy(), steep, tells_,
-            )  # fmt: skip
+
+    def __init__(self, network: EpicNetwork, slope: float) -> None:
+        self._network = network
+        self._parameters: list[nn.Parameter] = []
+        self._known: tuple[int, list[int]] | None = None
+        self._weights: NDArray[np.float32]
+        self._outputs, self._hidden = network.point_end.out_features, network.hidden
+        layers = len(network.layers.layers)
+        self._sizes = (layers, self._hidden, network.latent, network.every_layer)
+        self._factors = np.float32(slope), np.float32(network.sum_scale)
+
+    def __call__(self, points: Tensor, counts: Tensor | None, given: Tensor) -> Tensor:
+        """Constituents of all events (constituents, inputs) to (constituents, outputs).
+
+        Args:
+            counts: (events,), constituents of each event; None where all have as many.
+            given: (events, conditions).
+        """
+        (total, _), (events, _) = points.shape, given.shape
+        if counts is None:
+            offsets = np.arange(events + 1) * (total // max(events, 1))
         else:
-            inner = functional.leaky_relu_(functional.linear(found, layer.event_in.weight, layer.event_in.bias), slope)
-            outer = functional.linear(inner, layer.event_out.weight, layer.event_out.bias)
-            functional.leaky_relu_(now.add_(outer), slope)
-            torch.addmm(layer.point_in.bias, known, weight[:, hidden:].t(), out=tells)
-            now.add_(event)
-        first_weight, second_weight = (_turned(one, len(near)) for one in (weight[:, :hidden], layer.point_out.weight))
-        scale = np.float32(layer.sum_scale)
-        for first, last in parts:
-            begin, end = offsets[first], offsets[last]
-            flat, close = x[begin:end], near[: end - begin]
-            torch.mm(flat, first_weight, out=close)
+            offsets = np.concatenate([[0], np.cumsum(counts.numpy())])
+        made = np.empty((total, self._outputs), np.float32)
+        x, condition, weights = points.contiguous().numpy(), given.contiguous().numpy(), self._packed()
 
-            def tell(some: slice, base: Any = begin) -> None:
-                rows = slice(offsets[some.start] - base, offsets[some.stop] - base)
-                told(near_[rows], offsets[some.start : some.stop + 1], tells_[some], steep)
+        def make(first: int, last: int) -> None:
+            ends, few = offsets[first : last + 1], condition[first:last]
+            make_events(x, ends, few, weights, *self._sizes, *self._factors, made)
 
-            def finish(some: slice, bias: Any = bias, scale: Any = scale) -> None:
-                rows = slice(offsets[some.start], offsets[some.stop])
-                closed(x_[rows], bias, start_[rows], offsets[some.start : some.stop + 1], steep, scale, found_[some])
+        if events == 1:
+            make(0, 1)
+            return torch.from_numpy(made)
 
-            _for_events(tell, first, last, close.numel())
-            flat.addmm_(close, second_weight)
-            _for_events(finish, first, last, close.numel())
-    return x
+        def work(part: slice) -> None:
+            # an event belongs to the part of its first constituent
+            begin, end = -(-part.start // self._hidden), -(-part.stop // self._hidden)
+            make(*np.searchsorted(offsets[:-1], (begin, end)).tolist())
 
+        for_each_tile(work, total * self._hidden)
+        return torch.from_numpy(made)
 
-def _tiles(offsets: np.ndarray, rows: int) -> Iterator[tuple[int, int]]:
-    """First and last event of each tile of about so many constituents, at least one event."""
-    events, first = len(offsets) - 1, 0
-    while first < events:
-        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + rows, "right")) - 1)
-        yield first, last
-        first = last
+    def _packed(self) -> NDArray[np.float32]:
+        place = self._network.point_end.bias.data_ptr()
+        if self._known is None or self._known != (place, [one._version for one in self._parameters]):
+            self._parameters = list(self._network.parameters())
+            if any(one.is_inference() for one in self._parameters):  # their changes are not counted
+                return _in_order(self._network)
+            self._known = place, [one._version for one in self._parameters]
+            self._weights = _in_order(self._network)
+        return self._weights
 
 
-def _for_events(work: Callable[[slice], None], first: int, last: int, size: int) -> None:
-    """``work`` for slices of the events of a tile with ``size`` numbers, shared out over the threads."""
-    number = last - first
-
-    def part(values: slice) -> None:
-        work(slice(first + values.start * number // size, first + values.stop * number // size))
-
-    if size:
-        for_each_tile(part, size)
-    else:
-        work(slice(first, last))
-
-
-def _turned(weight: Tensor, rows: int) -> Tensor:
-    """The transposed weight; copied where so many rows are multiplied that a product by rows in order pays for it."""
-    return weight.t().contiguous() if rows >= _MANY_ROWS else weight.t()
+def _in_order(network: EpicNetwork) -> NDArray[np.float32]:
+    """Weights (inputs, outputs) and biases of all linear layers, one behind the other."""
+    hidden = network.hidden
+    parts = [
+        _flat(one.weight, one.bias)
+        for one in (network.event_start, network.event_latent, network.point_start, network.point_end)
+    ]
+    for layer in cast("list[EpicLayer]", list(network.layers.layers)):
+        weight, bias = layer.point_in.weight, layer.point_in.bias
+        parts += [_flat(one.weight, one.bias) for one in (layer.event_in, layer.event_out)]
+        parts += [_flat(weight[:, hidden:], bias), _flat(weight[:, :hidden], torch.zeros_like(bias))]
+        parts.append(_flat(layer.point_out.weight, layer.point_out.bias))
+    return torch.cat(parts).detach().numpy()
 
 
-def _arrays(layer: nn.Linear) -> tuple[Any, Any]:
-    """Weight and bias, for compiled functions."""
-    return layer.weight.detach().numpy(), layer.bias.detach().numpy()
+def _flat(weight: Tensor, bias: Tensor) -> Tensor:
+    size = weight.numel() + len(bias)
+    return torch.cat([weight.t().flatten(), bias, bias.new_zeros(-size % LINE)])
