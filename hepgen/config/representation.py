@@ -97,8 +97,8 @@ class CloudRecipe(Part):
     """Overrides for single columns, by name."""
     augment: list[Literal["reflection", "rotation"]] = []
     """Symmetries that the training may use: reflection in eta and in phi, rotation about the axis of the jet."""
-    substructure: list[Literal["tau21", "tau32", "d2"]] = []
-    """Numbers of prongs (N-subjettiness ratios, D2) that a jet is given first and its constituents then follow."""
+    prongs: Literal[0, 2, 3, 4] = 0
+    """How many prongs (exclusive kT subjets) are placed with the jet, for its constituents to gather around."""
 
 
 RepresentationRecipe = Annotated[CalorimeterRecipe | CloudRecipe | TableRecipe, Field(discriminator="kind")]

@@ -169,13 +169,14 @@ def n_subjettiness(
     result = np.empty((len(energies), subjets))
     compiled = _kernel()
     if compiled is not None:
-        compiled.subjettiness(energies, rapidity, azimuth, float(beta), float(radius), result)
+        axes = np.empty((*result.shape, 3))
+        compiled.subjettiness(energies, rapidity, azimuth, float(beta), float(radius), result, axes)
         return result
     step = max(1, _CHUNK // max(1, energies.shape[1] ** 2))
     for start in range(0, len(energies), step):
         part = slice(start, start + step)
         for number in range(1, subjets + 1):
-            axes = exclusive_kt_axes(energies[part], rapidity[part], azimuth[part], number)
+            axes = _side_by_side(energies[part], rapidity[part], azimuth[part], number)
             away = _weighted_distance(energies[part], rapidity[part], azimuth[part], axes, beta)
             total = np.maximum(energies[part].sum(axis=1), _TINY)
             result[part, number - 1] = away / (radius**beta * total)
@@ -194,9 +195,21 @@ def _weighted_distance(pt: FloatArray, eta: FloatArray, phi: FloatArray, axes: F
 def exclusive_kt_axes(pt: FloatArray, eta: FloatArray, phi: FloatArray, number: int) -> FloatArray:
     """Subjets of the exclusive kT algorithm with a radius larger than all distances: pt, eta, phi, (jets, number, 3).
 
-    All jets are clustered side by side, one recombination in each at a time. Jets of fewer constituents than ``number``
-    have axes of pt 0.
+    In no order. Jets of fewer constituents than ``number`` have axes of pt 0.
+
+    Args:
+        pt, eta, phi: (jets, constituents).
     """
+    compiled = _kernel()
+    if compiled is None:
+        return _side_by_side(pt, eta, phi, number)
+    found = np.empty((len(pt), number, 3))
+    compiled.subjettiness(pt, eta, phi, 1.0, 1.0, np.empty((len(pt), number)), found)
+    return found
+
+
+def _side_by_side(pt: FloatArray, eta: FloatArray, phi: FloatArray, number: int) -> FloatArray:
+    """All jets clustered side by side, one recombination in each at a time."""
     vectors = _vectors(pt, eta, phi)
     jets, size = pt.shape
     alive = pt > 0

@@ -41,8 +41,16 @@ def _closest(i: int, n: int, h: Any, f: Any, near: Any, gap: Any) -> None:
 
 
 @_compiled
-def subjettiness(pt: Any, eta: Any, phi: Any, beta: float, radius: float, out: Any) -> None:
+def _keep(n: int, q: Any, h: Any, f: Any, axes: Any) -> None:
+    for i in range(n):
+        axes[i, 0], axes[i, 1], axes[i, 2] = q[i], h[i], f[i]
+
+
+@_compiled
+def subjettiness(pt: Any, eta: Any, phi: Any, beta: float, radius: float, out: Any, axes: Any) -> None:
     """tau_1 .. tau_M of every jet into ``out`` (jets, M), see `hepgen.physics.jets.n_subjettiness`.
+
+    pt, eta and phi of the M axes, or of all constituents where there are fewer, go into ``axes`` (jets, M, 3).
 
     In exclusive kT, the softer of the next pair has the other as its geometric neighbour (hep-ph/0512210), so that only
     neighbours have to be looked at. One clustering passes through every number of axes.
@@ -63,6 +71,9 @@ def subjettiness(pt: Any, eta: Any, phi: Any, beta: float, radius: float, out: A
                 total += p
                 n += 1
         out[jet] = 0.0
+        axes[jet] = 0.0
+        if n <= most:
+            _keep(n, q, h, f, axes[jet])
         for i in range(n):
             _closest(i, n, h, f, near, gap)
         while n > 1:
@@ -95,6 +106,8 @@ def subjettiness(pt: Any, eta: Any, phi: Any, beta: float, radius: float, out: A
                     if d < gap[i]:
                         gap[i] = d
                         near[i] = a
+            if n == most:
+                _keep(n, q, h, f, axes[jet])
             if n <= most:
                 away = 0.0
                 for c in range(size):

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from hepgen.events.schema import Column
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, record
-from hepgen.physics.jets import Momentum, substructure, summed, wrapped
+from hepgen.physics.jets import Momentum, summed, wrapped
+from hepgen.physics.projection import project_constituents
 from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are
+from hepgen.representations.prongs import Prongs
 
 FloatArray = NDArray[np.float64]
 
@@ -28,7 +30,6 @@ DISTANCE = "constituent_distance"
 """Column of the table of constituents: the distance from the axis in eta and phi."""
 MOMENTUM = "constituent_pt"
 MASS = "constituent_mass"
-_PRONGS = "cloud_"
 _ON_THE_AXIS = 1e-9
 _HARDEST = 8
 
@@ -76,20 +77,20 @@ class CloudTables:
     Args:
         layout: of the file.
         facts: of the sample.
-        prongs: of ``hepgen.physics.jets.SUBSTRUCTURE``, columns of the table of jets beside those of the file.
+        prongs: how many prongs of a jet the table of jets places, beside the numbers of the file.
     """
 
-    def __init__(self, layout: CloudLayout, facts: CloudFacts, prongs: Sequence[str] = ()) -> None:
+    def __init__(self, layout: CloudLayout, facts: CloudFacts, prongs: int = 0) -> None:
         self.layout = layout
         self.facts = facts
-        self.prongs = tuple(prongs)
+        self.prongs = Prongs(prongs)
         unit = layout.pt_column.unit
         gone = {*facts.kept.values(), *facts.tied}
         self.jet_columns = (
             *(one for one in layout.given if one.name not in gone),
             *(Column(facts.axis_name(role), "float64", unit=self._unit(role)) for role in ROLES),
             Column(facts.count, "int64"),
-            *(Column(_PRONGS + name, "float64") for name in self.prongs),
+            *self.prongs.columns,
         )
         self.modelled_mass = bool(layout.columns.energy or layout.columns.mass) and not facts.masses
         self.part_columns = (
@@ -127,18 +128,9 @@ class CloudTables:
                 value = _relative(role, value, given.get(role), axis.pt, self.facts.turn)
             values[self.facts.axis_name(role)] = value
         values[self.facts.count] = cloud.counts
-        values |= self._substructure(cloud, axis)
+        if self.prongs.number:
+            values |= self.prongs.rows(cloud, *_around(cloud, axis))
         return record({one.name: _cast(values[one.name], one.dtype) for one in self.jet_columns}, len(cloud))
-
-    def _substructure(self, cloud: Cloud, axis: Momentum) -> dict[str, FloatArray]:
-        """0 where a jet has too few constituents."""
-        if not self.prongs:
-            return {}
-        there = there_are(cloud.counts)
-        padded = np.zeros((3, *there.shape))
-        padded[:, there] = np.stack([cloud.parts["pt"], *_around(cloud, axis)])
-        found = substructure(*padded)
-        return {_PRONGS + name: np.nan_to_num(found[name]) for name in self.prongs}
 
     def restored_axis(self, jets: Mapping[str, FloatArray]) -> FloatArray:
         """pt, eta, phi and mass of the axes, (jets, 4), from the rows of the table of jets."""
@@ -167,6 +159,23 @@ class CloudTables:
         rows = record({one.name: _cast(values[one.name], one.dtype) for one in self.part_columns}, len(distance))
         away = np.where(distance > 0, distance, 1.0)
         return rows, np.stack([np.where(distance > 0, eta / away, 1.0), phi / away], axis=1)
+
+    def placed(self, rows: ak.Array, direction: FloatArray, counts: NDArray[np.int64], axis: FloatArray) -> FloatArray:
+        """The inverse of ``parts``, changed as little as needed to sum to the axes (jets, 4), by falling pt in each jet.
+
+        Returns:
+            (constituents, 4 + further columns): pt, eta, phi, mass and the further columns of the file.
+        """
+        found = {name: ak.to_numpy(rows[name]).astype(np.float64) for name in rows.fields}
+        parts = {one.name: found[one.name] for one in self.layout.further}
+        parts["mass"] = found.get(MASS, np.zeros(len(direction)))
+        mass = self.masses(parts)
+        eta, phi = found[DISTANCE] * direction.T
+        pt, eta, phi, _ = project_constituents(found[MOMENTUM], eta, phi, mass, counts, axis, self.facts.floor)
+        phi = wrapped(phi, self.facts.turn)
+        table = np.stack([pt, eta, phi, mass, *(parts[one.name] for one in self.layout.further)], axis=1)
+        order = np.lexsort((-pt, np.repeat(np.arange(len(counts)), counts)))
+        return np.asarray(table[order])
 
     def given(self, cloud: Cloud, jets: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """The file's numbers of the jets, from the rows of the table and the constituents."""
@@ -204,9 +213,18 @@ def _cast(values: Any, dtype: str) -> NDArray[Any]:
 
 
 def _around(cloud: Cloud, axis: Momentum) -> tuple[FloatArray, FloatArray]:
-    """Differences of eta and phi of each constituent to its axis."""
-    eta, phi = (cloud.parts[role] - np.repeat(getattr(axis, role), cloud.counts) for role in ("eta", "phi"))
-    return eta, wrapped(phi)
+    """Differences of eta and phi of each constituent to the middle of its jet.
+
+    In eta that is the rapidity of the jet, its constituents taken as massless: there, as at the azimuth of the axis,
+    momenta balance, and a jet may be turned about it. The pseudorapidity of a heavy jet lies aside (by 0.03 at eta 1.5 and
+    m/pt 0.25).
+    """
+    pt, eta = cloud.parts["pt"], cloud.parts["eta"]
+    first = np.cumsum(cloud.counts) - cloud.counts
+    ahead, behind = np.add.reduceat(pt * np.exp(eta), first), np.add.reduceat(pt * np.exp(-eta), first)
+    middle = 0.5 * np.log(ahead / behind)
+    phi = cloud.parts["phi"] - np.repeat(axis.phi, cloud.counts)
+    return eta - np.repeat(middle, cloud.counts), wrapped(phi)
 
 
 def spread_of(cloud: Cloud, axis: Momentum) -> FloatArray:

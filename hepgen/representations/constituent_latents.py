@@ -16,6 +16,7 @@ from torch import Tensor
 from hepgen.events.source import EventSource
 from hepgen.representations.base import Tensors
 from hepgen.representations.cloud_axis import DISTANCE
+from hepgen.representations.maps.gaussianise import Gaussianise
 from hepgen.representations.table import TableRepresentation
 
 ENCODED = ("z", "low", "low_rest", "width", "direction")
@@ -51,6 +52,15 @@ class ConstituentLatents:
         """Columns that vary."""
         return tuple(fact.name for fact in self.table.transform.columns.facts)
 
+    def ring(self, away: Tensor) -> Tensor:
+        """Vectors from the axis (..., 2), in radians, to where constituents there lie in latent space."""
+        distance = torch.linalg.vector_norm(away.double(), dim=-1, keepdim=True)
+        block = self.table.transform.columns
+        one = Gaussianise([block.gaussianise.distributions[self.names.index(DISTANCE)]])
+        z = one.interval(distance.reshape(-1, 1)).noised(torch.tensor(0.5, dtype=torch.float64)).view(distance.shape)
+        ring: Tensor = (_radius(z) * away / distance.clamp(min=_LEAST)).float()
+        return ring
+
     @property
     def _place(self) -> int:
         """Of the distance among the latent values of the table."""
@@ -81,7 +91,7 @@ class ConstituentLatents:
         transform, place = self.table.transform, self._place
         first = transform.columns.discrete_size
         z = torch.cat([transform.discrete(flat, noise[:, :first]), transform.rest(flat, noise[:, first:])], dim=1)
-        radius = torch.sqrt(-2 * torch.special.log_ndtr(-z[:, place]))[:, None]
+        radius = _radius(z[:, place])[:, None]
         x = torch.cat([z[:, :place], z[:, place + 1 :], radius * direction.reshape(-1, 2)], dim=1)
         return x.view(events, points, -1)
 
@@ -97,6 +107,11 @@ class ConstituentLatents:
         columns = transform.inverse(transform.columns.settle(z[:, :first]), z[:, first:], nothing)
         away = torch.where(radius[:, None] > 0, ring / radius[:, None], torch.tensor([1.0, 0.0], dtype=torch.float64))
         return self.table.unpack({"condition": nothing, "columns": columns}), away
+
+
+def _radius(z: Tensor) -> Tensor:
+    """A standard normal to the length of a normal vector in two dimensions, by their cumulative distributions."""
+    return torch.sqrt(-2 * torch.special.log_ndtr(-z))
 
 
 def turns(noise: Tensor, mirrored: Sequence[int], *, rotate: bool) -> Tensor:

@@ -15,10 +15,8 @@ from torch import Tensor
 from hepgen.errors import ConfigError, InputFileError, ModelError
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
-from hepgen.physics.jets import wrapped
-from hepgen.physics.projection import project_constituents
 from hepgen.representations.base import COUNT, ConditionRange, Stage, Tensors
-from hepgen.representations.cloud_axis import DISTANCE, MASS, MOMENTUM, CloudFacts, CloudTables, TableRows, spread_of
+from hepgen.representations.cloud_axis import DISTANCE, MOMENTUM, CloudFacts, CloudTables, TableRows, spread_of
 from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are
 from hepgen.representations.cloud_survey import survey
 from hepgen.representations.constituent_latents import ENCODED, ConstituentLatents, turns
@@ -51,8 +49,8 @@ class ParticleCloudRepresentation:
         roles: names of columns by their role (``hepgen.events.jets.JetColumns``), where they cannot be guessed.
         max_constituents: only so many of the hardest; all where None.
         augment: symmetries for the training: ``reflection`` in eta and in phi, ``rotation`` about the axis.
-        substructure: of ``hepgen.physics.jets.SUBSTRUCTURE``: numbers of the prongs of a jet that the stage ``jet`` makes
-            beside those of the file, and constituents are made to follow; they are not written.
+        prongs: how many prongs of a jet the stage ``jet`` places, for its constituents to gather around
+            (``hepgen.representations.prongs``); their places are not written.
 
     Raises:
         ConfigError: if the columns are not those of jets, or an option does not fit.
@@ -68,13 +66,13 @@ class ParticleCloudRepresentation:
         roles: Mapping[str, str] | None = None,
         max_constituents: int | None = None,
         augment: Sequence[str] = (),
-        substructure: Sequence[str] = (),
+        prongs: int = 0,
     ) -> None:
         self._conditions = tuple(conditions)
         self._options = {name: dict(values) for name, values in (options or {}).items()}
         self._roles = dict(roles or {})
         self._augment = tuple(augment)
-        self._substructure = tuple(substructure)
+        self._prongs = prongs
         self._layout = CloudLayout(schema, roles, max_constituents)
         self._tables: CloudTables | None = None
         self._jets: TableRepresentation
@@ -85,7 +83,7 @@ class ParticleCloudRepresentation:
         """From the representation part of a recipe, as a mapping, and the schema of the training data."""
         return cls(
             schema, options.get("conditions", ()), options.get("columns", {}), options.get("roles", {}),
-            options.get("max_constituents"), options.get("augment", ()), options.get("substructure", ()),
+            options.get("max_constituents"), options.get("augment", ()), options.get("prongs", 0),
         )  # fmt: skip
 
     @property
@@ -103,7 +101,8 @@ class ParticleCloudRepresentation:
     def stages(self) -> tuple[Stage, ...]:
         jets = tuple(replace(stage, name=_STAGES[stage.name]) for stage in self._jets.stages)
         parts, points = self._parts, self.tables.facts.longest
-        return (*jets, Stage(CONSTITUENTS, parts.features, len(self._given_places), noise=parts.noise, points=points))
+        given = len(self._given_places) + 2 * self._prongs
+        return (*jets, Stage(CONSTITUENTS, parts.features, given, noise=parts.noise, points=points))
 
     @property
     def condition_names(self) -> tuple[str, ...]:
@@ -130,7 +129,7 @@ class ParticleCloudRepresentation:
 
     def _prepare(self, facts: CloudFacts) -> None:
         """The two tables, not yet fitted."""
-        tables = CloudTables(self._layout, facts, self._substructure)
+        tables = CloudTables(self._layout, facts, self._prongs)
         names = [{one.name for one in columns} for columns in (tables.jet_columns, tables.part_columns)]
         for name in self._conditions:
             if name not in names[0]:
@@ -145,10 +144,12 @@ class ParticleCloudRepresentation:
                     hint=f"there are {', '.join(sorted(names[0] | names[1]))}",
                 )  # fmt: skip
         own = [{name: self._options[name] for name in self._options if name in known} for known in names]
-        mirror = [[facts.axis_name(role)] for role in self._mirrored(facts)]
+        mirror = [[facts.axis_name(role), *tables.prongs.turning(role)] for role in self._mirrored(facts)]
         shape = self._layout.schema
         self._tables = tables
-        self._jets = TableRepresentation(shape.replace(tables.jet_columns), self._conditions, own[0], mirror)
+        self._jets = TableRepresentation(
+            shape.replace(tables.jet_columns), self._conditions, {**tables.prongs.options, **own[0]}, mirror
+        )
         kinematics = {name: {"kind": "continuous"} for name in (MOMENTUM, DISTANCE)}
         parts = TableRepresentation(shape.replace(tables.part_columns), (), {**kinematics, **own[1]})
         self._parts = ConstituentLatents(parts)
@@ -161,14 +162,15 @@ class ParticleCloudRepresentation:
 
     @property
     def _given_places(self) -> list[int]:
-        """Places, among the latent values of a jet, of those that constituents are conditioned on: all but the azimuth."""
+        """Places, among the latent values of a jet, of those that constituents are conditioned on: all but the
+        azimuth and where prongs lie, which comes as vectors."""
         block = self._jets.transform.columns
         names = [fact.name for fact in block.facts]
-        azimuth = self.tables.facts.axis_name("phi")
+        left_out = {self.tables.facts.axis_name("phi"), *self.tables.prongs.placing}
         first = self._jets.transform.conditions.size
         places = [*block.discrete, *block.rest]
-        turned = [place < len(names) and names[place] == azimuth for place in places]
-        return [*range(first), *(first + i for i, azimuthal in enumerate(turned) if not azimuthal)]
+        known = [place >= len(names) or names[place] not in left_out for place in places]
+        return [*range(first), *(first + i for i, given in enumerate(known) if given)]
 
     def pack(self, batch: ak.Array) -> Tensors:
         return self._packed(self._layout.read(batch))
@@ -217,7 +219,7 @@ class ParticleCloudRepresentation:
             tensor = parts[name.removeprefix("part.")]
             cached[name] = tensor.new_zeros(*there.shape, *tensor.shape[1:])
             cached[name][there] = tensor
-        return {**cached, COUNT: tensors[COUNT]}
+        return {**cached, "prongs": self._ring(tensors), COUNT: tensors[COUNT]}
 
     def mask(self, stage: str, tensors: Tensors) -> Tensor | None:
         if stage != CONSTITUENTS:
@@ -240,14 +242,23 @@ class ParticleCloudRepresentation:
             return self._jets.features(self._table_stage(stage), jets, noise)
         mask = self.mask(stage, cached)
         x = self._parts.latent(_of("part", cached), noise, cached.get("turn"))
-        return x if mask is None else torch.where(mask[..., None], x, 0.0), self._given(jets)
+        prongs = cached["prongs"]
+        if "turn" in cached:
+            prongs = torch.einsum("epi,eji->epj", prongs, cached["turn"])
+        return x if mask is None else torch.where(mask[..., None], x, 0.0), self._given(jets, prongs)
 
-    def _given(self, encoded: Tensors) -> Tensor:
+    def _ring(self, tensors: Tensors) -> Tensor:
+        """Where the prongs of the jets of physical tensors lie among latent constituents, (events, prongs, 2)."""
+        if not self._prongs:
+            return torch.empty(len(tensors["jet"]), 0, 2)
+        return self._parts.ring(torch.from_numpy(self.tables.prongs.vectors(self._jet_rows(tensors))))
+
+    def _given(self, encoded: Tensors, prongs: Tensor) -> Tensor:
         """Latent values of jets (events, ...) that their constituents are conditioned on, without noise."""
         transform = self._jets.transform
         still = torch.full((len(encoded["condition"]), len(transform.columns.mixed)), 0.5)
         latent = torch.cat([encoded["condition"], encoded["settled"], transform.rest(encoded, still)], dim=1)
-        return latent[:, self._given_places]
+        return torch.cat([latent[:, self._given_places], prongs.flatten(1)], dim=1)
 
     def _table_stage(self, stage: str) -> str:
         known = {name: own for own, name in _STAGES.items()}
@@ -279,7 +290,8 @@ class ParticleCloudRepresentation:
     def stage_condition(self, stage: str, tensors: Tensors) -> Tensor:
         if stage != CONSTITUENTS:
             return self._jets.stage_condition(self._table_stage(stage), tensors)
-        return self._given(self._jets.encode({"condition": tensors["condition"], "columns": tensors["jet"]}))
+        jets = self._jets.encode({"condition": tensors["condition"], "columns": tensors["jet"]})
+        return self._given(jets, self._ring(tensors))
 
     def decode(self, stage: str, x: Tensor, tensors: Tensors, noise: Tensor) -> Tensors:
         if stage == CONSTITUENTS:
@@ -296,28 +308,11 @@ class ParticleCloudRepresentation:
         counts = tensors[COUNT].numpy()
         there = there_are(counts, x.shape[1])
         rows, direction = self._parts.decode(x[torch.from_numpy(there)])
-        placed = self._placed(rows, direction.numpy(), counts, there, tensors)
-        return {**tensors, CONSTITUENTS: torch.from_numpy(placed)}
-
-    def _placed(
-        self, rows: ak.Array, direction: NDArray[np.float64], counts: NDArray[np.int64], there: NDArray[np.bool_],
-        tensors: Tensors,
-    ) -> NDArray[np.float64]:  # fmt: skip
-        """Physical constituents (events, constituents, columns) that sum to their jets, by falling pt."""
-        found = {name: ak.to_numpy(rows[name]).astype(np.float64) for name in rows.fields}
-        parts = {one.name: found[one.name] for one in self._layout.further}
-        parts["mass"] = found.get(MASS, np.zeros(len(direction)))
-        mass = self.tables.masses(parts)
         axis = self.tables.restored_axis(self._jet_rows(tensors))
-        eta, phi = found[DISTANCE] * direction.T
-        floor = self.tables.facts.floor
-        pt, eta, phi, _ = project_constituents(found[MOMENTUM], eta, phi, mass, counts, axis, floor)
-        phi = wrapped(phi, self.tables.facts.turn)
-        table = np.stack([pt, eta, phi, mass, *(parts[one.name] for one in self._layout.further)], axis=1)
-        row = np.repeat(np.arange(len(counts)), counts)
-        padded = np.zeros((*there.shape, table.shape[1]))
-        padded[there] = table[np.lexsort((-pt, row))]
-        return padded
+        placed = self.tables.placed(rows, direction.numpy(), counts, axis)
+        padded = np.zeros((*there.shape, placed.shape[1]))
+        padded[there] = placed
+        return {**tensors, CONSTITUENTS: torch.from_numpy(padded)}
 
     def state(self) -> dict[str, Any]:
         return {
@@ -327,7 +322,7 @@ class ParticleCloudRepresentation:
             "roles": self._roles,
             "max_constituents": self._layout.max_constituents,
             "augment": list(self._augment),
-            "substructure": list(self._substructure),
+            "prongs": self._prongs,
             "facts": self.tables.facts.to_dict(),
             "jets": self._jets.state(),
             "parts": self._parts.table.state(),
@@ -337,9 +332,9 @@ class ParticleCloudRepresentation:
     def from_state(cls, state: dict[str, Any]) -> ParticleCloudRepresentation:
         cloud = cls(
             Schema.from_dict(state["schema"]), state["conditions"], state["options"], state["roles"],
-            state["max_constituents"], state["augment"], state.get("substructure", ()),
+            state["max_constituents"], state["augment"], state.get("prongs", 0),
         )  # fmt: skip
-        cloud._tables = CloudTables(cloud._layout, CloudFacts.from_dict(state["facts"]), cloud._substructure)
+        cloud._tables = CloudTables(cloud._layout, CloudFacts.from_dict(state["facts"]), cloud._prongs)
         cloud._jets = TableRepresentation.from_state(state["jets"])
         cloud._parts = ConstituentLatents(TableRepresentation.from_state(state["parts"]))
         return cloud

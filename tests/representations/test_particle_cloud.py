@@ -15,7 +15,7 @@ from hepgen.errors import ConfigError, HepgenError, InputFileError, RowError
 from hepgen.events.reader import open_events
 from hepgen.events.schema import schema_of
 from hepgen.events.source import EventSource, MemorySource
-from hepgen.physics.jets import substructure, summed, wrapped
+from hepgen.physics.jets import exclusive_kt_axes, summed, wrapped
 from hepgen.representations.base import COUNT, Tensors
 from hepgen.representations.cloud_layout import CloudLayout
 from hepgen.representations.particle_cloud import CONSTITUENTS, ParticleCloudRepresentation
@@ -306,29 +306,65 @@ def test_no_jets_are_refused() -> None:
         fitted(MemorySource(events, dataclasses.replace(schema_of(simple()))))
 
 
-def test_prongs_are_made_with_the_jet_given_to_its_constituents_and_not_written() -> None:
-    source = open_events(DATA / "jets.root")
-    plain, pronged = fitted(source), fitted(source, substructure=("tau21", "d2"))
-    for stage, other in zip(pronged.stages, plain.stages, strict=True):
-        more = 0 if stage.name == "jet_discrete" else 2
-        assert stage.conditions - other.conditions == (more if stage.name == CONSTITUENTS else 0)
-        assert stage.features - other.features == (0 if stage.name == CONSTITUENTS else more)
-    batch = next(iter(source.batches()))
-    rows = pronged.tables.jets(cloud := pronged._layout.read(batch), pronged.tables.axis(cloud))
+def prongs_of(batch: ak.Array, cloud: ParticleCloudRepresentation) -> tuple[Any, Any]:
+    """Rows of the table of jets, and places of the prongs relative to the axes, by another road."""
+    read = cloud._layout.read(batch)
+    axis = cloud.tables.axis(read)
     pt, eta, phi = (
         ak.to_numpy(ak.fill_none(ak.pad_none(batch[f"part_{name}"], 200, clip=True), 0.0))
         for name in ("pt", "eta", "phi")
     )
-    axis = pronged.tables.axis(cloud)
-    away = eta - axis.eta[:, None], wrapped(phi - axis.phi[:, None])
-    expected = substructure(pt, *(np.where(pt > 0, one, 0.0) for one in away))
-    np.testing.assert_allclose(rows["cloud_tau21"], expected["tau21"], rtol=1e-5)
-    np.testing.assert_allclose(rows["cloud_d2"], expected["d2"], rtol=1e-4)
+    middle = np.arctanh((pt * np.sinh(eta)).sum(1) / (pt * np.cosh(eta)).sum(1))
+    away = eta - middle[:, None], wrapped(phi - axis.phi[:, None])
+    found = exclusive_kt_axes(pt.astype(float), *(np.where(pt > 0, one, 0.0) for one in away), 3)
+    return cloud.tables.jets(read, axis), np.take_along_axis(found, np.argsort(-found[:, :, :1], axis=1), axis=1)
+
+
+def test_prongs_are_made_with_the_jet_given_to_its_constituents_and_not_written() -> None:
+    source = open_events(DATA / "jets.root")
+    plain, pronged = fitted(source), fitted(source, prongs=3)
+    for stage, other in zip(pronged.stages, plain.stages, strict=True):
+        more = 0 if stage.name == "jet_discrete" else 6
+        assert stage.features - other.features == (0 if stage.name == CONSTITUENTS else more)
+        # two shares and three vectors
+        assert stage.conditions - other.conditions == (8 if stage.name == CONSTITUENTS else 0)
+    batch = next(iter(source.batches()))
+    rows, axes = prongs_of(batch, pronged)
+    share = axes[:, :, 0] / axes[:, :, 0].sum(1, keepdims=True)
+    np.testing.assert_allclose(rows["prong2_share"], share[:, 1], rtol=1e-5)
+    values = {name: ak.to_numpy(rows[name]) for name in rows.fields}
+    placed = pronged.tables.prongs.vectors(values)
+    np.testing.assert_allclose(placed[:, 1:], axes[:, 1:, 1:], atol=1e-4)
+    np.testing.assert_allclose(placed[:, 0], axes[:, 0, 1:], atol=1e-4)  # but for the rounding of the file
     again = ParticleCloudRepresentation.from_state(pronged.state())
     made = again.unpack(there_and_back(again, again.pack(batch)))
     assert made.fields == list(source.schema.names)
-    old = {name: value for name, value in plain.state().items() if name != "substructure"}  # of an earlier version
+    old = {name: value for name, value in plain.state().items() if name != "prongs"}  # of an earlier version
     assert ParticleCloudRepresentation.from_state(old).stages == plain.stages
+
+
+@pytest.mark.parametrize("augment", [(), ("rotation",), ("reflection",), ("reflection", "rotation")])
+def test_prongs_turn_with_the_constituents_and_lie_where_these_do(augment: tuple[str, ...]) -> None:
+    source = open_events(DATA / "jets.root")
+    cloud = fitted(source, prongs=3, augment=augment)
+    physical = cloud.pack(next(iter(source.batches())))
+    noise = torch.rand(len(physical[COUNT]), generator=torch.Generator().manual_seed(1))
+    cached = cloud.encode(physical)
+    turned = cloud.augment(cached, noise)
+    each = torch.full((*noise.shape, int(physical[COUNT].max()), cloud.stages[-1].noise), 0.5)
+    before, given = cloud.features(CONSTITUENTS, cached, each)
+    after, given_turned = cloud.features(CONSTITUENTS, turned, each)
+
+    def apart(x: Any, condition: Any) -> Any:
+        """Of each constituent from each prong, in latent space."""
+        prongs = condition[:, -6:].view(-1, 3, 2)
+        return torch.linalg.vector_norm(x[:, :, None, -2:] - prongs[:, None], dim=-1)
+
+    torch.testing.assert_close(apart(after, given_turned), apart(before, given), rtol=1e-4, atol=1e-4)
+    assert torch.equal(after, before) == (not augment)
+    # the hardest constituent lies near a prong, and what is sampled is conditioned on what was learned
+    assert apart(before, given)[:, 0].min(dim=1).values.quantile(0.9) < 0.5
+    torch.testing.assert_close(cloud.stage_condition(CONSTITUENTS, physical), given)
 
 
 def test_jets_too_short_for_prongs_have_none_of_them() -> None:
@@ -336,7 +372,11 @@ def test_jets_too_short_for_prongs_have_none_of_them() -> None:
     batch = next(iter(source.batches()))
     lists = [one.name for one in source.schema if one.jagged]
     short = ak.Array({name: batch[name][:, :2] if name in lists else batch[name] for name in batch.fields})
-    cloud = fitted(MemorySource(short, source.schema), substructure=("tau21", "tau32", "d2"))
-    jets = cloud.tables.jets(read := cloud._layout.read(short), cloud.tables.axis(read))
-    assert not ak.to_numpy(jets["cloud_tau32"]).any()
-    assert np.isfinite(ak.to_numpy(jets["cloud_d2"])).all()
+    cloud = fitted(MemorySource(short, source.schema), prongs=3)
+    rows, _ = prongs_of(short, cloud)
+    for what in ("share", "distance", "azimuth"):
+        assert not ak.to_numpy(rows[f"prong3_{what}"]).any()
+    assert (ak.to_numpy(rows["prong2_share"]) > 0).all()
+    given = cloud.stage_condition(CONSTITUENTS, cloud.pack(short))
+    assert torch.isfinite(given).all()
+    there_and_back(cloud, cloud.pack(short))
