@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from hepgen.config.decorrelate import DecorrelateRecipe
 from hepgen.errors import ConfigError, InputFileError, suggest_or_list
@@ -21,14 +19,14 @@ from hepgen.morphing.ranges import ranges_of
 from hepgen.morphing.scores import ScoreSpace
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
+from hepgen.runs.opening import open_run
 from hepgen.runs.pairs import FEWEST
 from hepgen.runs.session import Session
 from hepgen.runs.stages import length_of, seconds_of, settings_of, stage_runs
 from hepgen.training.batches import StageBatches
 from hepgen.training.cache import EncodedCache, encode_source
-from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
-from hepgen.training.progress import Progress, Silent
+from hepgen.training.progress import Progress
 from hepgen.training.trainer import StageTrainer
 
 
@@ -92,15 +90,11 @@ def train_decorrelation(
         InputFileError: also for scores or protected values that are not finite or all the same, weights that do not add
             up to a positive number, and too few events.
     """
-    begun = time.monotonic()
-    watcher = progress or Silent()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    chosen = pick_device(device)
-    folder = RunFolder(run_dir, resume=resume, force=force)
-    if folder.finished:
-        folder.keep_recipe(recipe)
-        watcher.message(f"{folder.path} is finished already")
+    run = open_run(
+        run_dir, max_time=max_time, resume=resume, force=force, device=device, threads=threads, progress=progress
+    )
+    folder, watcher, chosen = run.folder, run.watcher, run.device
+    if run.finished(recipe):
         return DecorrelationModel.load(folder.model, device=chosen)
     data = open_background(recipe, memory=batch_memory(memory))
     with folder.begun():
@@ -124,7 +118,7 @@ def train_decorrelation(
             space, space.stage, 0, cache, mean_weight=train.mean_weight, seed=session.seed, device=chosen
         )
 
-    with stage_runs(folder, session, watcher, None if max_time is None else begun + max_time) as runs:
+    with stage_runs(folder, session, watcher, run.deadline) as runs:
         trainer = StageTrainer(
             0, space.stage, build, batches(train), None if validation is None else batches(validation),
             settings_of(recipe.training), seed=session.seed, device=chosen, names=list(recipe.discriminants),
@@ -135,7 +129,7 @@ def train_decorrelation(
     flow = build()
     flow.load_state_dict(weights, strict=False)
     steps = {name: stage.steps for name, stage in runs.plan.stages.items()}
-    session.content["training"].update(steps=steps, seconds=time.monotonic() - begun)
+    session.content["training"].update(steps=steps, seconds=run.seconds)
     folder.write_provenance(session.content)
     define = _needed(recipe)
     facts = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,15 +28,15 @@ from hepgen.morphing.weighting import WeightTally, fit_scale
 from hepgen.representations.base import Representation, Stage
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
+from hepgen.runs.opening import open_run
 from hepgen.runs.pairs import ConcatenatedSource, check_pair, halves, refuse_strangers
 from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
 from hepgen.runs.stages import length_of, seconds_left, seconds_of, settings_of, stage_runs
 from hepgen.training.batches import SOURCE, PairBatches, StageBatches, drawn_rows
 from hepgen.training.cache import EncodedCache, encode_source
-from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
-from hepgen.training.progress import Progress, Silent
+from hepgen.training.progress import Progress
 from hepgen.training.seeds import INITIAL, TABLE, seed_torch, stream
 from hepgen.training.trainer import StageTrainer
 
@@ -107,15 +106,11 @@ def train_morph(
         InputFileError: also for samples that cannot be moved onto each other: other columns, other units, ranges or
             conditions without anything in common, weights that do not add up, too few events.
     """
-    begun = time.monotonic()
-    watcher = progress or Silent()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    chosen = pick_device(device)
-    folder = RunFolder(run_dir, resume=resume, force=force)
-    if folder.finished:
-        folder.keep_recipe(recipe)
-        watcher.message(f"{folder.path} is finished already")
+    run = open_run(
+        run_dir, max_time=max_time, resume=resume, force=force, device=device, threads=threads, progress=progress
+    )
+    folder, watcher, chosen = run.folder, run.watcher, run.device
+    if run.finished(recipe):
         finished = MorphModel.load(folder.model, device=chosen)
         _say(finished, watcher)
         return finished
@@ -135,7 +130,7 @@ def train_morph(
     method, *further = [build() for build in builders]
     steps: dict[str, int] = {}
     if method.objectives():
-        with stage_runs(folder, session, watcher, None if max_time is None else begun + max_time) as runs:
+        with stage_runs(folder, session, watcher, run.deadline) as runs:
             seconds = seconds_of(recipe.training, budget, watcher)
             for number, (stage, one) in enumerate(zip(space.stages, (method, *further), strict=True)):
                 train, validation = (_pair(space, number, part, caches, session.seed, chosen) for part in (0, 1))
@@ -155,7 +150,7 @@ def train_morph(
             method.fit(samples["source"], samples["target"], stream(session.seed, TABLE, 1))
         finally:
             session.close()
-    session.content["training"].update(steps=steps, seconds=time.monotonic() - begun)
+    session.content["training"].update(steps=steps, seconds=run.seconds)
     folder.write_provenance(session.content)
     source = sides["source"].data
     given = {"source": recipe.source, "target": recipe.source if recipe.closure else recipe.target}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from hepgen.representations.base import Representation, Stage, Tensors
 from hepgen.runs.data import RunData, batch_memory, open_data, with_units
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.heap import release_heap
+from hepgen.runs.opening import open_run
 from hepgen.runs.plan import check_stages, unfitted_representation
 from hepgen.runs.scoring import physics_distance
 from hepgen.runs.session import Session
@@ -27,7 +27,6 @@ from hepgen.surrogate.bundle import read_bundle, write_bundle
 from hepgen.surrogate.surrogate import Part, Surrogate
 from hepgen.training.batches import StageBatches
 from hepgen.training.cache import WEIGHT, EncodedCache, encode_source
-from hepgen.training.device import pick_device
 from hepgen.training.files import digest_of
 from hepgen.training.plan import Plan
 from hepgen.training.progress import Progress, Silent
@@ -74,15 +73,11 @@ def train_run(
         TrainingError: if the training diverges.
         Interrupted: after a signal or ``max_time``, with everything saved.
     """
-    begun = time.monotonic()
-    watcher = progress or Silent()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    chosen = pick_device(device)
-    folder = RunFolder(run_dir, resume=resume, force=force)
-    if folder.finished:
-        folder.keep_recipe(recipe)
-        watcher.message(f"{folder.path} is finished already")
+    run = open_run(
+        run_dir, max_time=max_time, resume=resume, force=force, device=device, threads=threads, progress=progress
+    )
+    folder, watcher, chosen = run.folder, run.watcher, run.device
+    if run.finished(recipe):
         return Surrogate.load(folder.model, device=chosen)
     # The input is opened first: a mistake in the recipe leaves no folder, and an older run as it was.
     data = open_data(recipe, memory=batch_memory(memory))
@@ -92,7 +87,7 @@ def train_run(
         session.open(data.inputs)
         draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
         release_heap()
-    with stage_runs(folder, session, watcher, None if max_time is None else begun + max_time) as runs:
+    with stage_runs(folder, session, watcher, run.deadline) as runs:
         for number, part in enumerate(draft.parts):
             stage = draft.representation.stages[number]
             train, validation = stage_batches(draft.representation, number, caches, session.seed, chosen)
