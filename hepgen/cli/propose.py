@@ -127,12 +127,27 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
         conditions.append(columns.jet_pt)
     if left_out:
         data["columns"] = ["*", *(f"!{name}" for name in left_out)]
-    representation: dict[str, Any] = {"kind": "particle_cloud", "augment": ["reflection", "rotation"]}
+    representation: dict[str, Any] = {"kind": "particle_cloud", "augment": ["reflection", "rotation"], "prongs": 3}
     if conditions:
         representation["conditions"] = conditions
-    stages = {"jet": {"generator": "coupling", "share": 0.1, "training": {"calibrate": True, "max_epochs": 100}}}
-    training = {"batch_size": 128, "validate_every": 250}
-    content = {"data": data, "representation": representation, "generator": "matching", "stages": stages}
+    # what configs/jets.yaml says
+    network = {
+        "network": "transformer",
+        "layers": 4,
+        "hidden": 64,
+        "heads": 2,
+        "waves": 4,
+        "solver": "midpoint",
+        "steps": 20,
+    }
+    first = {"batch_size": 512, "learning_rate": 1.0e-3, "calibrate": True, "max_epochs": 100}
+    flow = {"coupling": {"layers": 8, "hidden": [64, 64], "bins": 10}}
+    stages = {"jet": {"generator": "coupling", "options": flow, "share": 0.05, "training": first}}
+    training = {"batch_size": 32, "learning_rate": 2.0e-3, "ema": 0.999, "validate_every": 1000}
+    content = {
+        "data": data, "representation": representation, "generator": "matching", "options": {"matching": network},
+        "stages": stages,
+    }  # fmt: skip
     notes = ["one row is one jet; jets are made with the numbers of `conditions` that sampling is given"]
     return {**content, "training": training}, notes
 
