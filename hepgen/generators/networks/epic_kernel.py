@@ -29,9 +29,9 @@ def _linear(weights: Any, begin: int, inputs: int, outputs: int) -> Any:
 
 
 @_compiled
-def _rows(weight: Any) -> int:
-    """How many rows may be multiplied with these weights at a time."""
-    return int(max(4, _PRODUCT // weight.size))
+def _rows(size: int) -> int:
+    """How many rows may be multiplied with so many weights at a time."""
+    return int(max(4, _PRODUCT // size))
 
 
 @_compiled
@@ -39,7 +39,7 @@ def _multiply(x: Any, weight: Any, found: Any) -> None:
     """The product (rows, inputs) with (inputs, outputs), into ``found``."""
     rows, inputs = x.shape
     if rows != 1:
-        step = _rows(weight)
+        step = _rows(weight.size)
         for j in range(0, rows, step):
             np.dot(x[j : j + step], weight, found[j : j + step])
         return
@@ -152,6 +152,8 @@ def _make_block(
     for i in range(events):
         event_of[offsets[i] : offsets[i + 1]] = i
     x, start = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
+    step = _rows(hidden * hidden)
+    near, close = np.empty((step, hidden), np.float32), np.empty((step, hidden), np.float32)
     between, tells = np.empty((events, hidden), np.float32), np.empty((events, hidden), np.float32)
     sums, learned = np.zeros((events, hidden), np.float32), np.empty((events, latent), np.float32)
     found, known = np.empty((events, 2 * hidden + told), np.float32), np.empty((events, told), np.float32)
@@ -196,8 +198,6 @@ def _make_block(
                 known[i, k] += begun[i, k]
         weight, _, end = _linear(weights, end, hidden, hidden)
         second, bias, end = _linear(weights, end, hidden, hidden)
-        step = _rows(weight)
-        near, close = np.empty((step, hidden), np.float32), np.empty((step, hidden), np.float32)
         for j in range(0, rows, step):
             part, few = x[j : j + step], event_of[j : j + step]
             one, other = near[: len(few)], close[: len(few)]

@@ -74,8 +74,9 @@ class PackedEpic:
             self._parameters = list(self._network.parameters())
             if any(one.is_inference() for one in self._parameters):  # their changes are not counted
                 return _in_order(self._network)
-            self._known = place, [one._version for one in self._parameters]
+            versions = [one._version for one in self._parameters]
             self._weights = _in_order(self._network)
+            self._known = place, versions  # last: other threads look at it
         return self._weights
 
 
