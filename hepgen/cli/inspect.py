@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,14 @@ def inspect(
         list[str] | None,
         own("--morph-to", "With --config: a recipe that moves FILE onto this one.", env=False, metavar="FILE[:TREE]"),
     ] = None,
+    decorrelate: Annotated[
+        list[str] | None,
+        own("--decorrelate", "With --config: a recipe for this score; may be repeated.", env=False, metavar="SCORE"),
+    ] = None,
+    protect: Annotated[
+        list[str] | None,
+        own("--protect", "What the score shall not follow; may be repeated.", env=False, metavar="COLUMN"),
+    ] = None,
 ) -> None:
     """Say what is in a file: trees, events, columns, ranges; or what a model is, and how good.
 
@@ -43,8 +52,7 @@ def inspect(
     from hepgen.representations.geometry import check_voxels, read_binning
 
     sink = output()
-    if morph_to and not config:
-        raise UsageError("--morph-to is for the recipe that --config prints", where="--morph-to", hint="add --config")
+    check_proposals(config, {"--morph-to": morph_to, "--decorrelate": decorrelate, "--protect": protect})
     if len(files) == 1 and (folder := bundle_folder(files[0])) is not None:
         if config or binning is not None:
             raise UsageError("--config and --binning are for files of events, this is a model", where=files[0])
@@ -66,6 +74,10 @@ def inspect(
         target = describe(open_events(morph_to, memory=common.batch_memory))
         place = str(binning) if binning else None
         sink.data(propose_morph(files, morph_to, described[0], target, place, geometry))
+    elif config and decorrelate and protect:
+        from hepgen.cli.propose_decorrelate import propose_decorrelate
+
+        sink.data(propose_decorrelate(files, described[0], decorrelate, protect))
     elif config:
         from hepgen.cli.propose import propose_recipe
 
@@ -84,6 +96,24 @@ def inspect(
         for one in described:
             print_columns(sink, one)
         print_binning(sink, geometry)
+
+
+def check_proposals(config: bool, given: Mapping[str, list[str] | None]) -> None:
+    """What the options ask for is one recipe.
+
+    Raises:
+        UsageError: if it is none, or two.
+    """
+    named = [option for option, values in given.items() if values]
+    if named and not config:
+        raise UsageError(f"{named[0]} is for the recipe that --config prints", where=named[0], hint="add --config")
+    if "--morph-to" in named and len(named) > 1:
+        raise UsageError(f"{named[1]} is for another recipe", where="--morph-to", hint="print one recipe at a time")
+    if len(named) == 1 and named != ["--morph-to"]:
+        other = next(option for option in ("--decorrelate", "--protect") if option not in named)
+        raise UsageError(
+            "a decorrelation needs a score and what it shall not follow", where=named[0], hint=f"add {other} COLUMN"
+        )
 
 
 def bundle_folder(text: str) -> Path | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 import uproot
+import yaml
 
 RECIPE = """
 task: decorrelate
@@ -48,3 +51,46 @@ def test_expressions_are_checked_and_the_schema_printed(call, tmp_path: Path) ->
     assert "where: data.cut: m_jj >> 2600" in done.stderr
     schema = json.loads(call("config", "schema", "--task", "decorrelate").stdout)
     assert {"discriminants", "protected"} <= set(schema["required"])
+
+
+def test_a_proposed_recipe_is_trained_as_it_is(call, data: Path, tmp_path: Path) -> None:
+    ttbar = data / "ttbar.root"
+    looked = call("inspect", ttbar, "--decorrelate", "met", "--protect", "m_bb", "--protect", "jet1_pt", "--config")
+    (tmp_path / "recipe.yaml").write_text(looked.stdout)
+    assert "cut them away" in looked.stdout
+    plan = json.loads(call("train", "recipe.yaml", "--dry-run", "--json").stdout)
+    assert plan["columns"] == ["met", "m_bb", "jet1_pt"]
+
+
+def test_labels_of_signal_are_cut_away_in_a_proposal(call, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    columns = {name: random.normal(size=200) for name in ("score", "mass")}
+    with uproot.recreate(tmp_path / "scored.root") as file:
+        file["events"] = {**columns, "is_signal": np.arange(200) % 2, "genWeight": np.ones(200), "same": np.ones(200)}
+    looked = call("inspect", "scored.root", "--decorrelate", "score", "--protect", "mass", "--config")
+    recipe = yaml.safe_load(looked.stdout)
+    assert recipe["data"]["cut"] == "is_signal == 0"
+    assert recipe["data"]["weight"] == "genWeight"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--decorrelate", "met", "--protect", "m_bb"), "add --config"),
+        (("--decorrelate", "met", "--config"), "add --protect COLUMN"),
+        (("--protect", "met", "--config"), "add --decorrelate COLUMN"),
+        (("--protect", "met", "--morph-to", "a.root", "--config"), "one recipe at a time"),
+        (("--decorrelate", "mett", "--protect", "m_bb", "--config"), "did you mean 'met'"),
+        (("--decorrelate", "met", "--protect", "met", "--config"), "both a discriminant and protected"),
+    ],
+)
+def test_proposals_that_make_no_sense_are_refused(call, data: Path, options: tuple[str, ...], message: str) -> None:
+    done = call("inspect", data / "ttbar.root", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_lists_and_constants_are_no_scores(call, data: Path) -> None:
+    done = call("inspect", data / "jets.root", "--decorrelate", "part_pt", "--protect", "jet_pt", "--config")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not one number an event" in done.stderr
