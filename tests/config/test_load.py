@@ -49,7 +49,7 @@ def refused(raw: dict[str, object]) -> ConfigError:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_valid_and_survives_being_written(path: Path) -> None:
     recipe = load_recipe(path)
-    assert path.stem in {recipe.name, f"morph_{recipe.name}"}
+    assert path.stem in {recipe.name, f"morph_{recipe.name}", f"decorrelate_{recipe.name}"}
     assert parse_recipe(parse_yaml(dump_recipe(recipe))) == recipe.resolved()
     sides = [recipe.source, recipe.target] if isinstance(recipe, MorphRecipe) else [recipe.data]
     assert all(side.files for side in sides), "a recipe names its files"
