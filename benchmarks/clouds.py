@@ -115,7 +115,7 @@ def compare(network: EpicNetwork, counts: Tensor, repeats: int, title: str, cloc
     made, expected = ours(), theirs()
     if not torch.allclose(made, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())):
         raise SystemExit("the two networks do not give the same jets")
-    times = 1 if len(counts) > 1 else 20
+    times = 1 if len(counts) > 1 else 200
 
     def repeated(call: Callable[[], Tensor]) -> Callable[[], object]:
         return lambda: [call() for _ in range(times)]
