@@ -14,6 +14,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from hepgen.errors import ConfigError
 from hepgen.events.schema import Column
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, record
@@ -99,6 +100,13 @@ class CloudTables:
             *([Column(MASS, "float64", unit=unit)] if self.modelled_mass else []),
             *(Column(one.name, one.dtype, unit=one.unit) for one in layout.further),
         )
+        for columns in (self.jet_columns, self.part_columns):
+            names = [one.name for one in columns]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ConfigError(
+                    f"the file has a column '{twice[0]}', which is the name of what jets are described by here",
+                    where="data.columns", hint=f"leave it out: ['*', '!{twice[0]}']",
+                )  # fmt: skip
 
     def _unit(self, role: str) -> str:
         if role not in self.facts.kept:

@@ -13,7 +13,7 @@ from tables import DATA
 
 from hepgen.errors import ConfigError, HepgenError, InputFileError, RowError
 from hepgen.events.reader import open_events
-from hepgen.events.schema import schema_of
+from hepgen.events.schema import Column, schema_of
 from hepgen.events.source import EventSource, MemorySource
 from hepgen.physics.jets import exclusive_kt_axes, summed, wrapped
 from hepgen.representations.base import COUNT, Tensors
@@ -365,6 +365,17 @@ def test_prongs_turn_with_the_constituents_and_lie_where_these_do(augment: tuple
     # the hardest constituent lies near a prong, and what is sampled is conditioned on what was learned
     assert apart(before, given)[:, 0].min(dim=1).values.quantile(0.9) < 0.5
     torch.testing.assert_close(cloud.stage_condition(CONSTITUENTS, physical), given)
+
+
+@pytest.mark.parametrize("name", ["prong2_share", "axis_mass", "multiplicity"])
+def test_columns_named_as_what_describes_jets_are_refused(name: str) -> None:
+    batch = next(iter(open_events(DATA / "jetnet.hdf5").batches()))
+    schema = open_events(DATA / "jetnet.hdf5").schema
+    events = ak.with_field(batch, np.arange(len(batch), dtype=np.float64), name)
+    source = MemorySource(events, schema.replace([*schema, Column(name, "float64")]))
+    with pytest.raises(ConfigError, match=f"has a column '{name}'") as refused:
+        fitted(source, prongs=3)
+    assert refused.value.hint == f"leave it out: ['*', '!{name}']"
 
 
 def test_jets_too_short_for_prongs_have_none_of_them() -> None:
