@@ -337,7 +337,20 @@ def test_a_gate_that_does_not_hold_exits_5_after_the_table(call, work: Path) -> 
 
 def test_jets_are_judged_from_their_files_alone(call, tmp_path: Path) -> None:
     jets = DATA / "jets.root"
-    done = call("evaluate", jets, jets, "--quick", "--seed", "3", "-o", "report", "--also", f"copy={jets}")
+    done = call(
+        "evaluate",
+        jets,
+        jets,
+        "--quick",
+        "--seed",
+        "3",
+        "-o",
+        "report",
+        "--max-events",
+        "160",
+        "--also",
+        f"copy={jets}",
+    )
     assert done.returncode == 0, done.stderr
     for name in ("w1m", "auc_set", "mmd_emd", "logpost_set.copy"):
         assert f" {name} " in done.stdout
