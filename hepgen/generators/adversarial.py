@@ -51,14 +51,15 @@ class Gan(Generator):
 
     family: ClassVar[str] = "gan"
     select_by_score: ClassVar[bool] = True
-    # A few latent numbers cannot make independent noise for hundreds of empty voxels, and a critic would see that.
-    dequantised: ClassVar[bool] = False
 
     def __init__(
         self, features: int, conditions: int, options: GanOptions, observables: int = 0, points: int = 0
     ) -> None:
         super().__init__(features, conditions, points)
         self.options = options
+        # A few latent numbers cannot make independent noise for hundreds of empty voxels, and a critic would see that. Each
+        # constituent of a cloud has some of its own, and few values (charges, codes) would give its features away.
+        self.dequantised = points > 0
         self.loss = options.loss or ("least_squares" if points else "wasserstein")
         self.latent = options.latent or (10 if points else 64)
         self.point_latent = (options.point_latent or (3 if options.network == "epic" else 32)) if points else 0

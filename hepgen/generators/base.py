@@ -85,7 +85,7 @@ class Trainable(nn.Module, ABC):
     select_by_score: ClassVar[bool] = False
     # Whether exact values (voxels of 0, whole numbers) are spread by noise in training, as a likelihood needs them; if
     # not, all stand at the stage's ``still``.
-    dequantised: ClassVar[bool] = True
+    dequantised: bool = True
 
     @abstractmethod
     def objectives(self) -> list[Objective]:

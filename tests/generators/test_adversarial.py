@@ -104,3 +104,9 @@ def test_too_many_pairs_are_refused_with_the_key_that_limits_them(options: dict[
     with pytest.raises(ConfigError, match="max_constituents to 64 or less"):
         Gan(3, 0, GanOptions(**options), points=65)
     Gan(3, 0, GanOptions(), points=190)
+
+
+def test_few_values_are_spread_in_clouds_only() -> None:
+    """Each constituent has noise of its own to make them; of a shower a few numbers make hundreds of empty voxels."""
+    assert Gan(3, 1, GanOptions(), points=5).dequantised
+    assert not Gan(3, 1, GanOptions()).dequantised
