@@ -126,39 +126,25 @@ def conditions_for(surrogate: Surrogate, kind: str) -> tuple[str, ...] | None:
     return () if (ak.to_numpy(made.jet_pdgid) == CODES[kind]).all() else None
 
 
-def with_steps(surrogate: Surrogate, steps: int) -> int:
-    """Set the number of steps of the solver of constituents; the network evaluations that it takes."""
-    generator = surrogate.generators["constituents"]
-    if not hasattr(generator.options, "steps"):
-        raise SystemExit(f"the family {generator.family} has no steps: leave out --steps")
-    generator.options = generator.options.model_copy(update={"steps": steps})
-    return int(generator.evaluations)
-
-
 def rows_of(
     surrogate: Surrogate, name: str, settings: Sequence[str], steps: Sequence[int], jets: int, folder: Path
 ) -> dict[str, Callable[[], object]]:
     """Samplings of a model that are timed, by what they are called."""
 
-    def in_memory() -> object:
-        return list(sample_events(surrogate, jets, seed=2, set_conditions=settings))
-
-    def at(number: int) -> Callable[[], object]:
-        return lambda: (with_steps(surrogate, number), in_memory())
-
-    if not hasattr(surrogate.generators["constituents"].options, "steps"):
-        rows = {name: in_memory}
-    else:
-        own = surrogate.generators["constituents"].options.steps
-        rows = {
-            f"{name}, {with_steps(surrogate, number)} evaluations": at(number)
-            for number in dict.fromkeys((*sorted(steps, reverse=True), own))
-        }
+    def of(chosen: Surrogate) -> Callable[[], object]:
+        return lambda: list(sample_events(chosen, jets, seed=2, set_conditions=settings))
 
     def to_file() -> object:
         return sample_to_file(surrogate, folder / "jets.root", jets, seed=2, set_conditions=settings, force=True)
 
-    # after the row with the steps of the training, which leaves them set
+    options = surrogate.generators["constituents"].options
+    if hasattr(options, "steps"):
+        every = [surrogate.with_solver_steps(one) for one in (*sorted(steps, reverse=True), options.steps)]
+        rows = {f"{name}, {one.generators['constituents'].evaluations} evaluations": of(one) for one in every}
+    elif steps:
+        raise SystemExit(f"{name} takes no steps: leave out --steps")
+    else:
+        rows = {name: of(surrogate)}
     return {**rows, f"{name}, to a ROOT file": to_file}
 
 

@@ -37,6 +37,9 @@ def sample(
     extrapolate: Annotated[bool, own("--extrapolate", "Allow conditions outside the training range.")] = False,
     hits: Annotated[bool, own("--hits", "Write the voxels above zero as hits with positions, too.")] = False,
     sumw: Annotated[float | None, own("--sumw", "Sum of the event weights, if not the input's.")] = None,
+    solver_steps: Annotated[
+        int | None, own("--solver-steps", "Steps of flows, if not the recipe's: fewer are faster.", parser=Count)
+    ] = None,
     drop_unwritable: DropUnwritable = False,
     as_json: Annotated[bool, own("--json", "Print the summary as JSON.")] = False,
 ) -> None:
@@ -76,6 +79,7 @@ def sample(
             extrapolate=extrapolate,
             hits=hits,
             sumw=sumw,
+            solver_steps=solver_steps,
         )
         sink.close_display()
     for note in summary.notes:

@@ -191,6 +191,7 @@ def sample_to_file(
     drop_unwritable: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
+    solver_steps: int | None = None,
     **options: Any,
 ) -> SampleSummary:
     """Generate events and write them; the file appears whole or not at all.
@@ -198,6 +199,7 @@ def sample_to_file(
     Args:
         format: ``ttree``, ``rntuple`` or ``hdf5``; by the suffix where None.
         threads: of torch.
+        solver_steps: of flows, in the place of the recipe's (``Surrogate.with_solver_steps``).
         options: see ``Sampling``.
 
     Raises:
@@ -208,6 +210,8 @@ def sample_to_file(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = format or ("hdf5" if Path(path).suffix.lower() in {".h5", ".hdf5", ".hdf"} else "ttree")
+    if solver_steps is not None:
+        surrogate = surrogate.with_solver_steps(solver_steps)
     sampling = Sampling(surrogate, number, format=chosen, **options)
     if options.get("seed") is None:
         watcher.message(f"seed {sampling.seed}")
@@ -215,7 +219,11 @@ def sample_to_file(
         path, sampling.columns.schema, format=format, force=force, drop_unwritable=drop_unwritable,
         # a table's missing values are NaN, as they were in the training file
         keep_nonfinite=surrogate.representation.kind == "table",
-        metadata={"seed": str(sampling.seed), "model_sha256": surrogate.model_sha256},
+        metadata={
+            "seed": str(sampling.seed),
+            "model_sha256": surrogate.model_sha256,
+            **({} if solver_steps is None else {"solver_steps": str(solver_steps)}),
+        },
     )  # fmt: skip
     done = 0
     with StopFlag() as stop, writer:

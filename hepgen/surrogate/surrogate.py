@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hepgen.config.families import find_family
-from hepgen.errors import ModelError
+from hepgen.errors import ModelError, UsageError
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Schema
 from hepgen.events.select import apply_derived
@@ -124,6 +125,23 @@ class Surrogate:
         for generator in self.generators.values():
             generator.to(device)
         return self
+
+    def with_solver_steps(self, steps: int) -> Surrogate:
+        """The same weights, with so many steps along every path that its generators follow, in the place of the recipe's.
+
+        Raises:
+            UsageError: if no generator follows a path, or there is not at least one step.
+        """
+        options: dict[str, Any] = {name: getattr(one, "options", None) for name, one in self.generators.items()}
+        moving = {name: one for name, one in options.items() if hasattr(one, "steps")}
+        if not moving or steps < 1:
+            what = "steps are whole numbers from 1 on" if moving else "no generator of this model takes steps"
+            raise UsageError(what, where="--solver-steps", hint="" if moving else "leave it out")
+        generators = dict(self.generators)
+        for name, one in moving.items():
+            generators[name] = copy.copy(generators[name])
+            generators[name].options = one.model_copy(update={"steps": steps})
+        return replace(self, generators=generators)
 
     def sample(self, condition: Tensor, noise: NoiseOf) -> tuple[Tensors, Tensor]:
         """Generate events: a pure function of conditions and noise.

@@ -1,5 +1,6 @@
 """Sampling: events that depend on nothing but the seed, files that are whole, columns as they came in."""
 
+import json
 import os
 import signal
 from collections.abc import Mapping
@@ -9,14 +10,17 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
+import uproot
 from torch import Tensor
 from toys import SCHEMA, Gaussian, toy_events, toy_surrogate
 
+from hepgen.config.families import MatchingOptions
 from hepgen.errors import ModelError, UsageError
 from hepgen.events.reader import open_events
 from hepgen.events.records import read_run_records
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import MemorySource
+from hepgen.generators.matching import FlowMatching
 from hepgen.representations.table import TableRepresentation
 from hepgen.sampling.run import Sampling, sample_events, sample_to_file
 from hepgen.sampling.seeds import event_numbers
@@ -227,3 +231,32 @@ def test_events_are_numbered_uniquely_over_seeds_and_shards() -> None:
 def test_set_conditions_hold() -> None:
     events = generated(toy_surrogate(), 120, seed=1, set_conditions=["energy=2"])
     assert set(ak.to_numpy(events["energy"])) == {2.0}
+
+
+def test_flows_take_the_steps_that_are_asked_for(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    surrogate = toy_surrogate()
+    stage = surrogate.parts[-1].stage
+    flow = FlowMatching(
+        surrogate.parts[-1].features, surrogate.parts[-1].conditions, MatchingOptions(hidden=8, layers=1, steps=9)
+    )
+    surrogate.generators[stage] = flow.eval()
+    few = surrogate.with_solver_steps(1)
+    assert few.generators[stage].evaluations * 9 == flow.evaluations
+    assert surrogate.generators[stage] is flow
+    sample_to_file(few, tmp_path / "a.root", 20, seed=3)
+    sample_to_file(surrogate, tmp_path / "b.root", 20, seed=3, solver_steps=1)
+    sample_to_file(surrogate, tmp_path / "c.root", 20, seed=3)
+    same, told = {}, {}
+    for name in "abc":
+        same[name] = ak.concatenate(list(open_events(tmp_path / f"{name}.root").batches())).to_list()
+        with uproot.open(tmp_path / f"{name}.root") as file:
+            told[name] = json.loads(str(file["hepgen_metadata"])).get("solver_steps")
+    assert same["a"] == same["b"] != same["c"]
+    assert told == {"a": None, "b": "1", "c": None}
+
+
+def test_steps_that_make_no_sense_are_refused() -> None:
+    surrogate = toy_surrogate()
+    with pytest.raises(UsageError, match="no generator of this model takes steps"):
+        surrogate.with_solver_steps(5)
