@@ -138,7 +138,7 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
         "heads": 2,
         "waves": 4,
         "solver": "midpoint",
-        "steps": 20,
+        "steps": 5,
     }
     first = {"batch_size": 512, "learning_rate": 1.0e-3, "calibrate": True, "max_epochs": 100}
     flow = {"coupling": {"layers": 8, "hidden": [64, 64], "bins": 10}}

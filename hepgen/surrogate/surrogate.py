@@ -141,7 +141,11 @@ class Surrogate:
         for name, one in moving.items():
             generators[name] = copy.copy(generators[name])
             generators[name].options = one.model_copy(update={"steps": steps})
-        return replace(self, generators=generators)
+        parts = [
+            replace(part, options={**part.options, "steps": steps}) if part.stage in moving else part
+            for part in self.parts
+        ]
+        return replace(self, generators=generators, parts=parts)
 
     def sample(self, condition: Tensor, noise: NoiseOf) -> tuple[Tensors, Tensor]:
         """Generate events: a pure function of conditions and noise.

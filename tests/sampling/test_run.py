@@ -244,6 +244,7 @@ def test_flows_take_the_steps_that_are_asked_for(tmp_path: Path) -> None:
     few = surrogate.with_solver_steps(1)
     assert few.generators[stage].evaluations * 9 == flow.evaluations
     assert surrogate.generators[stage] is flow
+    assert few.parts[-1].options["steps"] == 1
     sample_to_file(few, tmp_path / "a.root", 20, seed=3)
     sample_to_file(surrogate, tmp_path / "b.root", 20, seed=3, solver_steps=1)
     sample_to_file(surrogate, tmp_path / "c.root", 20, seed=3)
