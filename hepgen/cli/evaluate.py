@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hepgen.cli.console import output
+from hepgen.cli.console import Output, output
 from hepgen.cli.options import Common, Count, own
 from hepgen.errors import UsageError, near_names
+
+if TYPE_CHECKING:
+    from hepgen.events.source import EventSource
 
 
 def evaluate(
@@ -107,7 +110,7 @@ def evaluate(
     true = judge.held_out(true, reference, sink)
     further = named_files(also or ())
     others = {name: judge.open(file, common.batch_memory) for name, file in further.items()}
-    options = judge.options(true.schema, made.schema, kind)
+    options = of_shared_types(judge.options(true.schema, made.schema, kind), true, made, sink)
     if weight is None and (own_weight := options.get("weight")) and own_weight not in made.schema:
         weight = own_weight  # the generator learned the weighted events: its own have none
     weighting = WeightColumns.of(weight, true.schema, made.schema) if weight is not None else None
@@ -162,3 +165,24 @@ def evaluate(
         for sentence in (*summary(found), *found.notes):
             sink.say(sentence)
     check_gates(found, require or ())
+
+
+def of_shared_types(
+    options: dict[str, Any], reference: EventSource, generated: EventSource, sink: Output
+) -> dict[str, Any]:
+    """The options without types of jets of which the samples have none in common, as after a morph of quark to gluon jets."""
+    from hepgen.events.jets import PARTICLE_CODE
+
+    types = [name for name in options.get("conditions", ()) if options["kind"] == "jets" and PARTICLE_CODE.search(name)]
+    for name in types:
+        true, made = (
+            {code for batch in one.batches([name]) for code in set(batch[name].to_list())}
+            for one in (reference, generated)
+        )
+        if true.isdisjoint(made):
+            words = " and ".join(", ".join(f"{code:g}" for code in sorted(codes)[:6]) for codes in (true, made))
+            sink.warn(
+                f"'{name}' has no value in common in the two samples ({words}): jets are judged whatever their type"
+            )
+            options = {**options, "conditions": [one for one in options["conditions"] if one != name]}
+    return options

@@ -14,11 +14,14 @@ import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
 
 from hepgen.cli.main import main
+from hepgen.events.reader import open_events
+from hepgen.events.writer import create_writer
 from hepgen.sampling.output import OutputColumns
 
 DATA = Path(__file__).parents[1] / "data"
@@ -389,3 +392,18 @@ def test_what_cannot_be_judged_is_said(call, arguments: list[str], code: int, wo
     done = call("evaluate", *(text.format(data=DATA) for text in arguments), "--seed", "1")
     assert (done.returncode, done.stdout) == (code, "")
     assert word in done.stderr
+
+
+def test_jets_of_other_types_are_judged_whatever_their_type(call, tmp_path: Path) -> None:
+    jets = open_events(DATA / "jets.root")
+    events = ak.concatenate(list(jets.batches()))[:160]
+    events = ak.with_field(events, np.full(len(events), 21, np.int32), "jet_pdgid")
+    with create_writer(tmp_path / "other.root", jets.schema) as writer:
+        writer.write(ak.with_field(events, np.full(len(events), 1, np.int32), "jet_pdgid"))
+    with create_writer(tmp_path / "gluons.root", jets.schema) as writer:
+        writer.write(events)
+    done = call("evaluate", "gluons.root", "other.root", "--quick", "--seed", "3", "--json")
+    assert "'jet_pdgid' has no value in common in the two samples (21 and 1)" in done.stderr
+    scores = json.loads(done.stdout)["scores"]
+    assert scores["auc_high"]["value"] < 0.7
+    assert not any("jet_pdgid" in name for name in scores)
