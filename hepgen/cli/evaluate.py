@@ -171,12 +171,14 @@ def of_shared_types(
     options: dict[str, Any], reference: EventSource, generated: EventSource, sink: Output
 ) -> dict[str, Any]:
     """The options without types of jets of which the samples have none in common, as after a morph of quark to gluon jets."""
+    import numpy as np
+
     from hepgen.events.jets import PARTICLE_CODE
 
     types = [name for name in options.get("conditions", ()) if options["kind"] == "jets" and PARTICLE_CODE.search(name)]
     for name in types:
         true, made = (
-            {code for batch in one.batches([name]) for code in set(batch[name].to_list())}
+            {code for batch in one.batches([name]) for code in np.unique(batch[name]).tolist()}
             for one in (reference, generated)
         )
         if true.isdisjoint(made):

@@ -92,6 +92,16 @@ def test_events_of_objects_become_object_mode() -> None:
     assert recipe["data"]["columns"] == ["Muon_*", "!Muon_cov"]
 
 
+def test_the_proposal_for_jets_is_the_ready_recipe_for_them() -> None:
+    lists = [Column(f"part_{name}", "float32", jagged=True) for name in ("pt", "eta", "phi")]
+    recipe = proposed(seen(*lists))
+    ready = parse_yaml((Path(__file__).parents[2] / "configs/jets.yaml").read_text(encoding="utf-8"))
+    for key in ("generator", "options", "stages", "training"):
+        assert recipe[key] == ready[key]
+    for key in ("augment", "prongs"):
+        assert recipe["representation"][key] == ready["representation"][key]
+
+
 def test_a_nanoaod_file_begins_with_its_jets() -> None:
     columns = [Column(f"{name}_{key}", "float32", jagged=True) for name in ("Tau", "Jet") for key in ("pt", "eta")]
     flags = [Column(f"HLT_{number}", "bool") for number in range(9)]

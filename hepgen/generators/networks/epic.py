@@ -121,8 +121,7 @@ class EpicNetwork(nn.Module):
         normalised, sum_scale: see ``EpicLayer``.
 
     Attributes:
-        tiles: what ``in_chunks`` gives a CPU at once, in tiles that stay in the cache: the layers work tile by tile, and
-            what is of events is done for all of them.
+        tiles: what ``in_chunks`` gives a CPU at once, in tiles that stay in the cache: the compiled network divides it.
 
     References:
         EPiC-GAN, Buhmann et al., arXiv:2301.08128. EPiC-FM, Buhmann et al., arXiv:2310.00049.
