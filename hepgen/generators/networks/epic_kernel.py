@@ -11,99 +11,71 @@ from typing import Any
 
 import numpy as np
 
+from hepgen.generators.networks.small_products import WIDE, multiply
 from hepgen.physics.compiling import compiled
 
 _compiled = compiled(fastmath={"contract", "arcp", "nsz", "reassoc"}, error_model="numpy")
-LINE = 16
-"""Numbers of a line of the cache, at whose beginning the weights of a layer stand: read across lines, they take half as long again."""
-_PRODUCT = 2**18  # multiplications of a product: OpenBLAS then takes the weights as they lie and starts no threads
 _NUMBERS = 2**16  # of the constituents of a block of events in a layer
+_STEP = 56  # constituents that go through a layer together
 
 
 @_compiled
 def _linear(weights: Any, begin: int, inputs: int, outputs: int) -> Any:
-    """Weights (inputs, outputs), bias (outputs,), and where the next layer begins."""
-    middle = begin + inputs * outputs
-    next_line = -(-(middle + outputs) // LINE) * LINE
-    return weights[begin:middle].reshape((inputs, outputs)), weights[middle : middle + outputs], next_line
+    """Weights (panels, inputs, WIDE), bias (panels * WIDE,), and where the next layer begins."""
+    count = -(-outputs // WIDE)
+    middle = begin + count * inputs * WIDE
+    end = middle + count * WIDE
+    return weights[begin:middle].reshape((count, inputs, WIDE)), weights[middle:end], end
 
 
-@_compiled
-def _rows(size: int) -> int:
-    """How many rows may be multiplied with so many weights at a time."""
-    return int(max(4, _PRODUCT // size))
-
-
-@_compiled
-def _multiply(x: Any, weight: Any, found: Any) -> None:
-    """The product (rows, inputs) with (inputs, outputs), into ``found``."""
-    rows, inputs = x.shape
-    if rows != 1:
-        step = _rows(weight.size)
-        for j in range(0, rows, step):
-            np.dot(x[j : j + step], weight, found[j : j + step])
-        return
-    outputs = weight.shape[1]
-    given, total = x[0], found[0]
-    total[:] = np.float32(0)
-    whole = inputs - inputs % 4
-    for p in range(0, whole, 4):
-        a, b, c, d = given[p], given[p + 1], given[p + 2], given[p + 3]
-        first, second, third, fourth = weight[p], weight[p + 1], weight[p + 2], weight[p + 3]
-        for k in range(outputs):
-            total[k] += a * first[k] + b * second[k] + c * third[k] + d * fourth[k]
-    for p in range(whole, inputs):
-        a, first = given[p], weight[p]
-        for k in range(outputs):
-            total[k] += a * first[k]
+# Numbers are addressed in their arrays: a view of a row is counted when it is made and when it is dropped, which for a
+# jet by itself costs as much as the row.
 
 
 @_compiled
 def _rectified(values: Any, bias: Any, slope: Any) -> None:
     """``values`` (rows, columns) become the rectified sum of themselves and ``bias`` (columns,)."""
     for j in range(len(values)):
-        row = values[j]
         for k in range(len(bias)):
-            value = row[k] + bias[k]
-            row[k] = max(value, slope * value)
+            value = values[j, k] + bias[k]
+            values[j, k] = max(value, slope * value)
 
 
 @_compiled
-def _told(near: Any, tells: Any, event_of: Any, slope: Any) -> None:
+def _told(near: Any, rows: int, tells: Any, event_of: Any, first: int, slope: Any) -> None:
     """``near`` (constituents, hidden) becomes the rectified sum of itself and what its event tells, (events, hidden)."""
-    hidden = near.shape[1]
-    for j in range(len(near)):
-        row, event = near[j], tells[event_of[j]]
-        for k in range(hidden):
-            value = row[k] + event[k]
-            row[k] = max(value, slope * value)
+    for j in range(rows):
+        event = event_of[first + j]
+        for k in range(near.shape[1]):
+            value = near[j, k] + tells[event, k]
+            near[j, k] = max(value, slope * value)
 
 
 @_compiled
-def _closed(x: Any, close: Any, bias: Any, start: Any, event_of: Any, slope: Any, sums: Any) -> None:
-    """``x`` becomes the rectified sum of itself, ``close`` and ``bias``, and ``start``; it is added to ``sums``."""
-    hidden = x.shape[1]
-    for j in range(len(x)):
-        row, found, first, total = x[j], close[j], start[j], sums[event_of[j]]
-        for k in range(hidden):
-            value = row[k] + found[k] + bias[k]
-            value = max(value, slope * value) + first[k]
-            row[k] = value
-            total[k] += value
+def _closed(
+    x: Any, close: Any, bias: Any, start: Any, event_of: Any, begin: int, end: int, slope: Any, sums: Any
+) -> None:
+    """``x`` from begin to end becomes the rectified sum of itself, ``close`` and ``bias``, and ``start``; ``sums`` get it."""
+    for j in range(begin, end):
+        event, near = event_of[j], j - begin
+        for k in range(x.shape[1]):
+            value = x[j, k] + close[near, k] + bias[k]
+            value = max(value, slope * value) + start[j, k]
+            x[j, k] = value
+            sums[event, k] += value
 
 
 @_compiled
 def _opened(x: Any, bias: Any, start: Any, event_of: Any, slope: Any, sums: Any) -> None:
     """``x`` becomes the rectified sum of itself and ``bias``, ``start`` the same; it is added to ``sums``."""
-    hidden = x.shape[1]
     for j in range(len(x)):
-        row, first, total = x[j], start[j], sums[event_of[j]]
-        for k in range(hidden):
-            value = row[k] + bias[k]
+        event = event_of[j]
+        for k in range(x.shape[1]):
+            value = x[j, k] + bias[k]
             value = max(value, slope * value)
-            row[k] = value
-            first[k] = value
-            total[k] += value
+            x[j, k] = value
+            start[j, k] = value
+            sums[event, k] += value
 
 
 @_compiled
@@ -117,7 +89,8 @@ def make_events(
         points: (constituents, inputs).
         offsets: (events + 1,), where in ``points`` each event begins and the last one ends.
         given: (events, conditions).
-        weights: of all linear layers as ``hepgen.generators.networks.epic_packed`` puts them.
+        weights: of all linear layers as ``hepgen.generators.networks.epic_packed`` puts them. What is as wide as a
+            layer is filled up with zeros to whole panels.
         layers, hidden, latent: of the network.
         every: whether every layer is given the condition.
         slope: of the rectification.
@@ -148,29 +121,29 @@ def _make_block(
     events, rows = len(given), len(points)
     context = conditions if every else 0
     told = latent + context
+    wide, few = -(-hidden // WIDE) * WIDE, -(-latent // WIDE) * WIDE
     event_of = np.empty(rows, np.int64)
     for i in range(events):
         event_of[offsets[i] : offsets[i + 1]] = i
-    x, start = np.empty((rows, hidden), np.float32), np.empty((rows, hidden), np.float32)
-    step = _rows(hidden * hidden)
-    near, close = np.empty((step, hidden), np.float32), np.empty((step, hidden), np.float32)
-    between, tells = np.empty((events, hidden), np.float32), np.empty((events, hidden), np.float32)
-    sums, learned = np.zeros((events, hidden), np.float32), np.empty((events, latent), np.float32)
+    x, start = np.empty((rows, wide), np.float32), np.empty((rows, wide), np.float32)
+    near, close = np.empty((_STEP, wide), np.float32), np.empty((_STEP, wide), np.float32)
+    between, tells = np.empty((events, wide), np.float32), np.empty((events, wide), np.float32)
+    sums, begun = np.zeros((events, wide), np.float32), np.empty((events, few), np.float32)
+    learned = np.empty((events, few), np.float32)
     found, known = np.empty((events, 2 * hidden + told), np.float32), np.empty((events, told), np.float32)
 
     weight, bias, end = _linear(weights, 0, conditions, hidden)
-    _multiply(given, weight, between)
+    multiply(given, weight, between)
     _rectified(between, bias, slope)
-    weight, bias, end = _linear(weights, end, hidden, latent)
-    begun = np.empty((events, latent), np.float32)
-    _multiply(between, weight, begun)
+    weight, bias, end = _linear(weights, end, wide, latent)
+    multiply(between, weight, begun)
     _rectified(begun, bias, slope)
-    known[:, :latent] = begun
+    known[:, :latent] = begun[:, :latent]
     known[:, latent:] = given[:, :context]
     weight, bias, end = _linear(weights, end, inputs, hidden)
-    _multiply(points, weight, x)
+    multiply(points, weight, x)
     _opened(x, bias, start, event_of, slope, sums)
-    closing, closing_bias, end = _linear(weights, end, hidden, outputs)
+    closing, closing_bias, end = _linear(weights, end, wide, outputs)
     for _ in range(layers):
         for i in range(events):
             share = np.float32(1) / np.float32(max(offsets[i + 1] - offsets[i], 1))
@@ -181,31 +154,35 @@ def _make_block(
             for k in range(told):
                 found[i, 2 * hidden + k] = known[i, k]
         weight, bias, end = _linear(weights, end, 2 * hidden + told, hidden)
-        _multiply(found, weight, between)
+        multiply(found, weight, between)
         _rectified(between, bias, slope)
-        weight, bias, end = _linear(weights, end, hidden, latent)
-        _multiply(between, weight, learned)
+        weight, bias, end = _linear(weights, end, wide, latent)
+        multiply(between, weight, learned)
         for i in range(events):
             for k in range(latent):
                 value = learned[i, k] + bias[k] + known[i, k]
                 known[i, k] = max(value, slope * value)
         weight, bias, end = _linear(weights, end, told, hidden)
-        _multiply(known, weight, tells)
+        multiply(known, weight, tells)
         for i in range(events):
             for k in range(hidden):
                 tells[i, k] += bias[k]
             for k in range(latent):
                 known[i, k] += begun[i, k]
-        weight, _, end = _linear(weights, end, hidden, hidden)
-        second, bias, end = _linear(weights, end, hidden, hidden)
-        for j in range(0, rows, step):
-            part, few = x[j : j + step], event_of[j : j + step]
-            one, other = near[: len(few)], close[: len(few)]
-            np.dot(part, weight, one)
-            _told(one, tells, few, slope)
-            np.dot(one, second, other)
-            _closed(part, other, bias, start[j : j + step], few, slope, sums)
-    _multiply(x, closing, made)
-    for j in range(rows):
-        for k in range(outputs):
-            made[j, k] += closing_bias[k]
+        weight, _, end = _linear(weights, end, wide, hidden)
+        second, bias, end = _linear(weights, end, wide, hidden)
+        for j in range(0, rows, _STEP):
+            end_of = min(j + _STEP, rows)
+            part, those = x[j:end_of], end_of - j
+            multiply(part, weight, near[:those])
+            _told(near, those, tells, event_of, j, slope)
+            multiply(near[:those], second, close[:those])
+            _closed(x, close, bias, start, event_of, j, end_of, slope, sums)
+    last = np.empty((_STEP, len(closing_bias)), np.float32)
+    for j in range(0, rows, _STEP):
+        part = x[j : j + _STEP]
+        ends = last[: len(part)]
+        multiply(part, closing, ends)
+        for i in range(len(part)):
+            for k in range(outputs):
+                made[j + i, k] = ends[i, k] + closing_bias[k]
