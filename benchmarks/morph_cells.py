@@ -15,8 +15,8 @@ from morph_problems import Places
 
 from hepgen.errors import HepgenError
 
-BUDGET, LIMIT = 60.0, 120.0
-"""Seconds of training of a cell, and seconds after which it is given up."""
+LIMIT = 240.0
+"""Seconds after which a cell is given up: one takes up to a minute of a quiet core."""
 
 Line = dict[str, Any]
 
@@ -34,7 +34,7 @@ C = TypeVar("C", bound=Cell)
 def run(
     description: str | None,
     cells: Callable[[int], Iterable[C]],
-    measure: Callable[[C, Places, float], Line],
+    measure: Callable[[C, Places, float | None], Line],
     tables: Callable[[Sequence[Line]], None],
     *,
     seeds: int,
@@ -44,7 +44,7 @@ def run(
 
     Args:
         cells: all of them, for so many seeds.
-        measure: makes one, with so many seconds of training.
+        measure: makes one, with so many seconds of training, or None for the steps that it has.
         tables: prints lines as tables.
         seeds: by default.
         missing: what this version cannot make, in words.
@@ -55,7 +55,7 @@ def run(
     parser.add_argument("--work", type=Path, help="folder where the numbers of jets are kept")
     parser.add_argument("--cells", default="*", help="names of cells as --list prints them, a glob")
     parser.add_argument("--seeds", type=int, default=seeds)
-    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of training of each cell")
+    parser.add_argument("--budget", type=float, help="seconds of training of each cell, in the place of its steps")
     parser.add_argument("--list", action="store_true", help="say which cells there are, and which are made")
     parser.add_argument("--table", action="store_true", help="print what is made as tables of markdown")
     arguments = parser.parse_args()
@@ -85,7 +85,17 @@ def run(
             continue
         seconds = time.perf_counter() - begun
         with arguments.output.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"cell": cell.name, **vars(cell), **found, "seconds": seconds}) + "\n")
+            line = {"cell": cell.name, **vars(cell), **found, "seconds": seconds}
+            file.write(json.dumps(_rounded(line)) + "\n")
         print(f"{cell.name}: {seconds:.0f} s", flush=True)
     if failed:
         raise SystemExit(f"{failed} cells failed")
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to five digits, in whatever they stand."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -9,13 +9,14 @@ import numpy as np
 
 Line = dict[str, Any]
 HEADER = (
-    "method", "AUC after", "worst KS after", "movement", "latent", "of the best", "of quantiles", "effective", "fit [s]",
+    "method", "AUC after", "worst KS after", "movement", "latent", "of the best", "of quantiles", "effective", "fit [CPU s]",
     "events/s",
 )  # fmt: skip
 
 
 def print_tables(lines: Sequence[Line]) -> None:
-    """For each problem what there was before, a table of the methods, and the KS distance of every column."""
+    """A table of all methods and problems, then the methods of each problem and the KS distance of every column."""
+    print_overview(lines)
     for problem in dict.fromkeys(line["problem"] for line in lines):
         here = [line for line in lines if line["problem"] == problem]
         methods = {name: [line for line in here if line["method"] == name] for name in dict.fromkeys(_methods(here))}
@@ -38,6 +39,31 @@ def print_tables(lines: Sequence[Line]) -> None:
         _table(
             ("KS", *columns), [*rows, *([name, *_distances(found, "ks", columns)] for name, found in methods.items())]
         )
+
+
+def print_overview(lines: Sequence[Line]) -> None:
+    """AUC after each method, in brackets the mean movement, or the effective number of weighted events."""
+    problems = list(dict.fromkeys(line["problem"] for line in lines))
+    methods = [name for name in dict.fromkeys(_methods(lines)) if name != "nothing"]
+    of = {
+        (problem, method): [line for line in lines if (line["problem"], line["method"]) == (problem, method)]
+        for problem in problems
+        for method in ("nothing", *methods)
+    }
+    rows = [
+        [words, *(_measured(of[problem, "nothing"], key) if of[problem, "nothing"] else "" for problem in problems)]
+        for words, key in (("before", "before"), ("target against target", "floor"))
+    ]
+    rows += [[method, *(_after(of[problem, method]) for problem in problems)] for method in methods]
+    _table(("AUC", *problems), rows)
+
+
+def _after(found: Sequence[Line]) -> str:
+    if not found:
+        return ""
+    moved = _mean(found, "movement")
+    beside = f"{_mean(found, 'effective'):.0f} events" if moved is None else f"{moved:.3f}"
+    return f"{_measured(found, 'after')} ({beside})"
 
 
 def _methods(lines: Iterable[Line]) -> list[str]:

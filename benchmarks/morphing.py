@@ -24,7 +24,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from morph_cells import LIMIT, run
-from morph_methods import VARIANTS
+from morph_methods import VARIANTS, training_of
 from morph_problems import PROBLEMS, Places, Problem, Samples, Table
 from morph_scores import auc_and_error, distances, effective, matching_weights, movement, widths
 from morph_tables import print_tables
@@ -135,7 +135,7 @@ def _of_condition(problem: Problem, source: FloatArray, target: FloatArray) -> F
     return matching_weights(source[:, place], target[:, place])
 
 
-def recipe_of(problem: Problem, method: str, folder: Path) -> MorphRecipe:
+def recipe_of(problem: Problem, method: str, folder: Path, budget: float | None = None) -> MorphRecipe:
     """The recipe by which a method is trained on ``source.root`` and ``target.root`` of a folder."""
     variant = VARIANTS[method]
     recipe = parse_recipe(
@@ -148,7 +148,7 @@ def recipe_of(problem: Problem, method: str, folder: Path) -> MorphRecipe:
             "representation": {"kind": "table", "conditions": list(problem.conditions)},
             "method": variant.method,
             "options": {variant.method: variant.options},
-            "training": variant.training,
+            "training": training_of(variant.method, budget),
         }
     )
     if not isinstance(recipe, MorphRecipe):
@@ -157,7 +157,7 @@ def recipe_of(problem: Problem, method: str, folder: Path) -> MorphRecipe:
 
 
 def with_morph(
-    problem: Problem, samples: Samples, halves: Halves, method: str, seed: int, budget: float
+    problem: Problem, samples: Samples, halves: Halves, method: str, seed: int, budget: float | None
 ) -> dict[str, Any]:
     """What a method makes of the samples."""
     names, size = (*problem.columns, *problem.conditions), halves.judged
@@ -166,11 +166,16 @@ def with_morph(
         write(halves.source_train, folder / "source.root")
         write(halves.target_train, folder / "target.root")
         given = open_events(write(_repeated(halves.source_test), folder / "given.root"))
-        begun = time.perf_counter()
+        begun = time.process_time()
         model = train_morph(
-            recipe_of(problem, method, folder), folder / "run", budget=budget, max_time=LIMIT, seed=seed, threads=1
+            recipe_of(problem, method, folder, budget),
+            folder / "run",
+            budget=budget,
+            max_time=LIMIT,
+            seed=seed,
+            threads=1,
         )
-        fitted = time.perf_counter() - begun
+        fitted = time.process_time() - begun
         summary = morph_to_file(model, given, folder / "morphed.root", seed=seed, policy="morph", threads=1)
         events = ak.concatenate(list(open_events(folder / "morphed.root").batches()))
         morphed = {name: ak.to_numpy(events[name]) for name in events.fields}
@@ -199,7 +204,7 @@ def with_morph(
     return found
 
 
-def measure(cell: MorphCell, places: Places, budget: float) -> dict[str, Any]:
+def measure(cell: MorphCell, places: Places, budget: float | None) -> dict[str, Any]:
     """What is written of a cell."""
     problem = PROBLEMS[cell.problem]
     samples = problem.make(cell.seed, places)

@@ -89,22 +89,23 @@ class DecorrelationOptions(Part):
     """Law of the decorrelated discriminant on the events that train: uniform on (0, 1), or standard normal."""
 
 
-class BaseOptions(CouplingOptions):
-    """The density of a sample: a coupling flow."""
+class FlowOptions(CouplingOptions):
+    """A coupling flow of some ten thousand events: larger ones learn them by heart."""
 
-    layers: int = Field(8, ge=1)
-    """Number of coupling layers."""
-    hidden: list[int] = Field([128, 128], min_length=1)
-    """Widths of the hidden layers of each coupling network."""
-
-
-class TopOptions(CouplingOptions):
-    """The map from sample to sample: a coupling flow."""
-
-    layers: int = Field(8, ge=1)
+    layers: int = Field(6, ge=1)
     """Number of coupling layers."""
     hidden: list[int] = Field([64, 64], min_length=1)
     """Widths of the hidden layers of each coupling network."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Probability of dropout in the coupling networks, in training only; it fades with the learning rate."""
+
+
+class BaseOptions(FlowOptions):
+    """The density of a sample."""
+
+
+class TopOptions(FlowOptions):
+    """The map from sample to sample."""
 
 
 class MapOptions(Part):
@@ -117,12 +118,13 @@ class MapOptions(Part):
     the one that it has; or both of them."""
     identity: bool = True
     """Whether the map starts as the identity, or near it at random."""
-    penalty: Literal["none", "l1", "l2"] = "l2"
+    penalty: Literal["none", "l1", "l2"] = "l1"
     """How far events move is penalised: the sum over features of the distance (l1), of its square (l2), or not."""
-    penalty_weight: float = Field(0.1, ge=0)
+    penalty_weight: float = Field(0.03, ge=0)
     """Weight of the penalty, in units of the loss for each unit of the standardised features."""
     penalty_fades: bool = True
-    """Whether the penalty fades with the learning rate, so that it chooses the map and in the end distorts nothing."""
+    """Whether the penalty fades with the learning rate and is gone when that has fallen to half, so that it chooses the map
+    and what follows, without it, undoes what it has distorted."""
 
 
 class FlowsForFlowsOptions(MapOptions):
@@ -137,6 +139,8 @@ class FlowsForFlowsOptions(MapOptions):
 class SinkhornOptions(MapOptions):
     """An invertible map trained by a transport distance between batches (CURTAINs, arXiv 2203.09470)."""
 
+    top: TopOptions = Field(default_factory=lambda: TopOptions(dropout=0.0))
+    """Sizes of the map."""
     penalty: Literal["none", "l1", "l2"] = "none"
     """How far events move is penalised: the sum over features of the distance (l1), of its square (l2), or not."""
     penalty_weight: float = Field(0.01, ge=0)
@@ -154,8 +158,6 @@ class MatchingMorphOptions(VelocityOptions):
 
     layers: int = Field(3, ge=1)
     """Number of residual blocks."""
-    hidden: int = Field(64, ge=1)
-    """Width of each layer."""
     coupling: Literal["optimal_transport", "independent"] = "optimal_transport"
     """Pairs of a batch: of least movement, or at random; negative weights take the latter."""
     pairing: int | None = Field(None, ge=2)

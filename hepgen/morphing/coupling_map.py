@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from hepgen.config.methods import MapOptions
 
 
+# Factor of the learning rate at which a penalty that fades is gone: what is learned after it undoes what it distorts.
+_GONE = 0.5
+
+
 class CouplingMap(nn.Module):
     """The invertible map T of a sample onto another, conditional on where an event is and where it is to go.
 
@@ -69,7 +73,7 @@ class CouplingMap(nn.Module):
             return x.new_zeros(len(x))
         share = 1.0
         if options.penalty_fades:
-            share = self.strength if self.training else 0.0
+            share = max(0.0, self.strength - _GONE) / (1.0 - _GONE) if self.training else 0.0
         return options.penalty_weight * share * movement(x, y, options.penalty)
 
     def drawn_ends(self, condition: Tensor, other: Tensor) -> Tensor:

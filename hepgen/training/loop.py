@@ -107,7 +107,7 @@ class StageRun:
             decided.seconds,
             trainer.settings.validate_every if trainer.can_validate else 10**9,
             lambda: trainer.run_step(next(phases)),
-            trainer.judge,
+            lambda: trainer.judge(trainer.num_phases - 1),
             lambda: bool(self._stop.reason),
         )
         if plan is None:
@@ -139,8 +139,11 @@ class StageRun:
                 names = [name for name in losses if name != "lr"]
                 detail = {f"train/{name}": losses[name] for name in names} if len(names) > 1 else {}
                 self._metrics.log(self._name, step, **{"train/loss": main, **detail, "lr": losses["lr"], "rate": rate})
-            if trainer.can_validate and trainer.in_last_phase and (step % settings.validate_every == 0 or last):
+            if trainer.can_validate and (step % settings.validate_every == 0 or trainer.phase_ends):
                 self._validate()
+            if trainer.phase_ends and not last:
+                trainer.settle(self._chosen())
+                self._best = _Best()
             now = time.monotonic()
             if now - shown >= 0.1 or last:
                 self._progress.update(self._name, step, trainer.steps, main, rate)
@@ -169,9 +172,13 @@ class StageRun:
         else:
             self._best.worse += 1
 
+    def _chosen(self) -> dict[str, Tensor]:
+        """The best judged weights of a phase, or the last average."""
+        return self._trainer.averaged.tensors() if self._best.tensors is None else self._best.tensors
+
     def _patience_lost(self) -> bool:
         patience = self._trainer.settings.patience
-        return patience is not None and self._best.worse >= patience
+        return patience is not None and self._trainer.in_last_phase and self._best.worse >= patience
 
     def _state(self, *, done: bool) -> dict[str, Any]:
         best = self._best
@@ -200,7 +207,7 @@ class StageRun:
         trainer = self._trainer
         if trainer.step < trainer.steps:
             self._progress.message(f"{self._name}: no better validation any more, stopped after step {trainer.step}")
-        chosen = trainer.averaged.tensors() if self._best.tensors is None else self._best.tensors
+        chosen = self._chosen()
         tensors = {"model": trainer.tensors()["model"], "average": trainer.averaged.tensors(), "ema": chosen}
         self._store.save(self._name, trainer.step, tensors, self._state(done=True), keep=1)
         self._plan.spent[self._name] = self._seconds()

@@ -134,15 +134,25 @@ class StageTrainer:
 
     @property
     def in_last_phase(self) -> bool:
-        """Whether what counts in the end is being trained; what is judged before is not."""
-        return self._phase(self.step - 1) == len(self._phases) - 1
+        """Whether what counts in the end is being trained."""
+        return self._phase(self.step - 1) == self.num_phases - 1
+
+    @property
+    def phase_ends(self) -> bool:
+        """Whether the last step was the last one of its phase."""
+        return self.step == self.steps or self._phase(self.step) != self._phase(self.step - 1)
 
     @property
     def num_phases(self) -> int:
         return len(self._phases)
 
     def _phase(self, step: int) -> int:
-        return min(step * len(self._phases) // self.steps, len(self._phases) - 1)
+        return min(max(step, 0) * self.num_phases // self.steps, self.num_phases - 1)
+
+    def settle(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take these sampling tensors as what the next phase builds on."""
+        for one in (self.generator, self.averaged.generator):
+            one.load_state_dict(dict(tensors), strict=False)
 
     def run_step(self, phase: int | None = None) -> dict[str, float]:
         """One round of the objectives of a phase: the losses by name, and the learning rate ``lr`` of the last one.
@@ -241,13 +251,18 @@ class StageTrainer:
         weight = torch.cat(weights).numpy() if weights else None
         return Calibration.fit(generated.numpy(), torch.cat(true).numpy(), weight)
 
-    def judge(self) -> float:
-        """The physics score, or the mean validation loss, of the averaged weights; the same noise at every call."""
-        if self._score is not None:
+    def judge(self, phase: int | None = None) -> float:
+        """The physics score, or the mean validation loss, of the averaged weights; the same noise at every call.
+
+        Args:
+            phase: whose last loss it is; that of the last step where None. The score is that of the last phase.
+        """
+        phase = self._phase(self.step - 1) if phase is None else phase
+        if self._score is not None and phase == self.num_phases - 1:
             return self._score(self.averaged.generator)
         if self._validation is None:
             return math.nan
-        objective = self.averaged.generator.objectives()[-1]
+        objective = [one for one in self.averaged.generator.objectives() if one.phase == self._phases[phase]][-1]
         total, weights = 0.0, 0.0
         every = self._validation.in_order(_VALIDATION_ROWS)
         for start in range(0, len(every), _VALIDATION_CHUNK):

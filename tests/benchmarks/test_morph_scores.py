@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from morph_methods import VARIANTS
+from morph_methods import STEPS, VARIANTS
 from morph_problems import PROBLEMS, Places, mismeasured
 from morph_scores import auc_and_error, matching_weights, movement, widths
+from morph_tables import print_overview
 from morphing import Halves, cells, recipe_of
 
 RNG = np.random.default_rng
@@ -55,7 +56,10 @@ def test_every_variant_of_a_method_that_is_there_is_a_recipe(tmp_path: Path) -> 
     there = [name for name, variant in VARIANTS.items() if variant.there]
     assert "quantile" in there
     for name in there:
-        assert recipe_of(PROBLEMS["rotated-four_circles"], name, tmp_path).method == VARIANTS[name].method
+        recipe = recipe_of(PROBLEMS["rotated-four_circles"], name, tmp_path)
+        assert recipe.method == VARIANTS[name].method
+        assert recipe.training.steps == STEPS.get(recipe.method)
+        assert recipe_of(PROBLEMS["rotated-four_circles"], name, tmp_path, 10.0).training.steps is None
     made = {(cell.problem, cell.method) for cell in cells(1)}
     assert {("gaussians-2d", name) in made for name in there if VARIANTS[name].conditional} <= {False}
 
@@ -66,3 +70,23 @@ def test_mismeasured_dijets_are_wider_and_off_their_scale() -> None:
     wrong = mismeasured(table, rng)
     assert wrong["tau21_1"].mean() == pytest.approx(120, rel=0.01)
     assert wrong["tau21_1"].std() > 10
+
+
+def test_a_table_of_all_methods_has_what_was_there_before_and_what_each_has_moved(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = [
+        {"problem": "p", "method": "nothing", "before": [0.7, 0.003], "floor": [0.5, 0.004]},
+        {"problem": "p", "method": "quantile", "after": [0.6, 0.03], "movement": 0.25, "effective": 6000.0},
+        {"problem": "p", "method": "quantile", "after": [0.5, 0.04], "movement": 0.35, "effective": 6000.0},
+        {"problem": "q", "method": "boosted", "after": [0.52, None], "effective": 1234.4},
+    ]
+    print_overview(lines)
+    assert capsys.readouterr().out.splitlines() == [
+        "| AUC | p | q |",
+        "| --- | --- | --- |",
+        "| before | 0.700 +- 0.003 |  |",
+        "| target against target | 0.500 +- 0.004 |  |",
+        "| quantile | 0.550 +- 0.035 (0.300) |  |",
+        "| boosted |  | 0.520 (1234 events) |",
+    ]

@@ -23,7 +23,7 @@ NOTHING: dict[str, Tensor] = {}
 
 def method_of(features: int, conditions: int = 0, **options: Any) -> SinkhornMap:
     torch.manual_seed(3)
-    small = {"top": {"layers": 4, "hidden": [16], "bins": 6}}
+    small = {"top": {"layers": 4, "hidden": [16], "bins": 6, "dropout": 0.0}}
     return SinkhornMap(features, conditions, SinkhornOptions.model_validate(small | options))
 
 

@@ -31,6 +31,24 @@ from hepgen.training.trainer import StageTrainer, TrainingSettings
 SETTINGS = TrainingSettings(batch_size=64, validate_every=10, ema=0.99, learning_rate=1e-2)
 
 
+class Phases(Gaussian):
+    """First the network alone, then a shift of what it gives, as of a map on a density that was learned before."""
+
+    def __init__(
+        self, features: int, conditions: int, options: Any = None, observables: int = 0, points: int = 0
+    ) -> None:
+        super().__init__(features, conditions, options, observables, points)
+        self.shift = torch.nn.Parameter(torch.zeros(features))
+
+    def objectives(self) -> list[Objective]:
+        def shifted(batch: StageBatch, noise: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            return -self.log_prob(batch.x + self.shift, batch.condition)
+
+        [first] = super().objectives()
+        network = list(self.network.parameters())
+        return [dataclasses.replace(first, parameters=network), Objective("shift", [self.shift], shifted, phase=1)]
+
+
 class StopAfter(StopFlag):
     """A stop request at the n-th time that somebody looks."""
 
@@ -119,8 +137,8 @@ def test_metrics_hold_losses_rates_and_validations(parts: Any, tmp_path: Path) -
     assert [line["step"] for line in lines if "val/loss" in line] == [10, 20]
 
 
-@pytest.mark.parametrize("family", [Gaussian, Players])
-@pytest.mark.parametrize("looks", [1, 7, 10, 23])
+@pytest.mark.parametrize("family", [Gaussian, Players, Phases])
+@pytest.mark.parametrize("looks", [1, 7, 10, 12, 13, 23])
 def test_a_stopped_run_ends_in_the_same_bits_as_one_that_was_not(
     parts: Any, tmp_path: Path, family: type[Generator], looks: int
 ) -> None:
@@ -171,6 +189,41 @@ def test_the_best_validation_is_what_samples(parts: Any, tmp_path: Path) -> None
     trainer.judge = judge  # type: ignore[method-assign]
     chosen = _run(tmp_path, trainer, 30)
     assert all(torch.equal(chosen[name], taken[1][name]) for name in chosen)
+
+
+def test_the_next_phase_builds_on_the_best_validation_of_the_one_before(parts: Any, tmp_path: Path) -> None:
+    trainer = _trainer(parts, Phases)
+    values = iter([3.0, 1.0, 2.0, 6.0, 5.0, 7.0])  # of the second phase none is as good, and its own best is chosen
+    judged: list[tuple[int, dict[str, torch.Tensor]]] = []
+
+    def judge() -> float:
+        judged.append((trainer.step, {name: tensor.clone() for name, tensor in trainer.averaged.tensors().items()}))
+        return next(values)
+
+    trainer.judge = judge  # type: ignore[assignment]
+    chosen = _run(tmp_path, trainer, 50)
+    assert [step for step, _ in judged] == [10, 20, 25, 30, 40, 50]
+    network = [name for name in chosen if name.startswith("network")]
+    assert network
+    for name in network:
+        assert torch.equal(chosen[name], judged[1][1][name])
+        assert torch.equal(trainer.generator.state_dict()[name], judged[1][1][name])
+    assert torch.equal(chosen["shift"], judged[4][1]["shift"])
+    assert not torch.equal(chosen["shift"], judged[3][1]["shift"])
+
+
+def test_a_phase_is_judged_by_its_own_loss(parts: Any) -> None:
+    trainer = _trainer(parts, Phases)
+    trainer.reset(10)
+    with torch.no_grad():
+        trainer.averaged.generator.shift.fill_(3.0)  # type: ignore[union-attr, operator]
+    first, second = trainer.judge(0), trainer.judge(1)
+    assert second > first + 1.0
+    assert trainer.judge() == first
+    for _ in range(6):
+        trainer.run_step()
+    assert trainer.in_last_phase
+    assert trainer.judge() == trainer.judge(1)
 
 
 def test_patience_ends_a_training(parts: Any, tmp_path: Path) -> None:
