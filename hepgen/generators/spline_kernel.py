@@ -8,57 +8,26 @@ polynomials, exact to the last bits of float32, in the place of calls of the C l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
-from numpy.polynomial import Chebyshev, Polynomial
+
+from hepgen.generators.exponential import exp_below
+from hepgen.physics.compiling import FAST, compiled
 
 _BLOCK = 128
 _F = np.float32
 _ZERO, _HALF, _ONE, _TWO = _F(0), _F(0.5), _F(1), _F(2)
-# 2^f for -1 < f <= 0
-_POWERS = tuple(_F(c) for c in Chebyshev.interpolate(np.exp2, 6, domain=[-1, 0]).convert(kind=Polynomial).coef)
-_P0, _P1, _P2, _P3, _P4, _P5, _P6 = _POWERS
-_LOG2E, _LEAST = _F(math.log2(math.e)), _F(-87)
 _THIRD, _FIFTH, _SEVENTH, _NINTH, _ELEVENTH, _THIRTEENTH = (_F(1 / n) for n in (3, 5, 7, 9, 11, 13))
 
 
-def _compiled(*, inline: bool) -> Any:
-    """numba with arithmetic that may be reordered, but knows NaN; a function that is not inlined stops vectorisation.
-
-    What was compiled is kept for the next process, unless there is no folder that may be written.
-    """
-    options: dict[str, Any] = {
-        "nogil": True, "forceinline": inline, "fastmath": {"contract", "arcp", "nsz", "reassoc"}, "error_model": "numpy",
-    }  # fmt: skip
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:
-            return njit(**options)(function)
-
-    return decorate
-
-
-@_compiled(inline=True)  # type: ignore[untyped-decorator]
-def _exp(x: Any) -> Any:
-    """exp(x) for x <= 0."""
-    t = max(x, _LEAST) * _LOG2E
-    i = np.int32(t)  # towards 0
-    f = t - _F(i)
-    power = _P0 + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * (_P5 + f * _P6)))))
-    return power * np.int32((i + np.int32(127)) << np.int32(23)).view(np.float32)
-
-
-@_compiled(inline=True)  # type: ignore[untyped-decorator]
+# a function that is not inlined stops vectorisation
+@compiled(forceinline=True, **FAST)
 def _softplus(x: Any) -> Any:
     """log(1 + exp(x)), by 2 atanh(u / (2 + u)) = log(1 + u)."""
-    u = _exp(-abs(x))
+    u = exp_below(-abs(x))
     r = u / (_TWO + u)
     q = r * r
     series = _ONE + q * (_THIRD + q * (_FIFTH + q * (_SEVENTH + q * (_NINTH + q * (_ELEVENTH + q * _THIRTEENTH)))))
@@ -120,7 +89,7 @@ def kernel(bins: int) -> Callable[..., None]:
                     b[total_w + part, j] = _ZERO
                 for k in range(bins):
                     for j in range(_BLOCK):
-                        one = _exp(b[first + k, j] - b[most, j])
+                        one = exp_below(b[first + k, j] - b[most, j])
                         b[p + first + k, j] = one
                         b[total_w + part, j] += one
 
@@ -229,8 +198,8 @@ def kernel(bins: int) -> Callable[..., None]:
                 before = value * b[h, j] * over
                 to_s = before * (place * place - rise * level) + _TWO * log * (_ONE / s + cross * per - level * over)
                 both = -_TWO * log * cross * over - before * cross * rise
-                b[raw0, j] = (both + before * cross + log * rest * rest * per) * (_ONE - _exp(least - b[d0, j]))
-                b[raw1, j] = (both + log * place * place * per) * (_ONE - _exp(least - b[d1, j]))
+                b[raw0, j] = (both + before * cross + log * rest * rest * per) * (_ONE - exp_below(least - b[d0, j]))
+                b[raw1, j] = (both + log * place * place * per) * (_ONE - exp_below(least - b[d1, j]))
                 share_w, share_h = scale / b[total_w, j], scale / b[total_h, j]
                 b[low_w, j] = -to_t / b[w, j] * share_w
                 b[size_w, j] = -(place * to_t + s * to_s) / b[w, j] * share_w
@@ -263,4 +232,4 @@ def kernel(bins: int) -> Callable[..., None]:
                 for j in range(m):
                     line[j] = b[k, j]
 
-    return _compiled(inline=False)(work)  # type: ignore[no-any-return]
+    return compiled(**FAST)(work)  # type: ignore[no-any-return]

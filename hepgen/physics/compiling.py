@@ -7,6 +7,9 @@ from typing import Any
 
 from numba import njit
 
+FAST: dict[str, Any] = {"fastmath": {"contract", "arcp", "nsz", "reassoc"}, "error_model": "numpy"}
+"""Options of ``compiled``: arithmetic that may be reordered, but knows NaN."""
+
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """numba without the interpreter's lock; what was compiled is kept, unless there is no folder for it.

@@ -11,21 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hepgen.generators.networks.small_products import WIDE, multiply
-from hepgen.physics.compiling import compiled
+from hepgen.generators.networks.small_products import WIDE, multiply, panels_of
+from hepgen.physics.compiling import FAST, compiled
 
-_compiled = compiled(fastmath={"contract", "arcp", "nsz", "reassoc"}, error_model="numpy")
+_compiled = compiled(**FAST)
 _NUMBERS = 2**16  # of the constituents of a block of events in a layer
 _STEP = 56  # constituents that go through a layer together
-
-
-@_compiled
-def _linear(weights: Any, begin: int, inputs: int, outputs: int) -> Any:
-    """Weights (panels, inputs, WIDE), bias (panels * WIDE,), and where the next layer begins."""
-    count = -(-outputs // WIDE)
-    middle = begin + count * inputs * WIDE
-    end = middle + count * WIDE
-    return weights[begin:middle].reshape((count, inputs, WIDE)), weights[middle:end], end
 
 
 # Numbers are addressed in their arrays: a view of a row is counted when it is made and when it is dropped, which for a
@@ -132,18 +123,18 @@ def _make_block(
     learned = np.empty((events, few), np.float32)
     found, known = np.empty((events, 2 * hidden + told), np.float32), np.empty((events, told), np.float32)
 
-    weight, bias, end = _linear(weights, 0, conditions, hidden)
+    weight, bias, end = panels_of(weights, 0, conditions, hidden)
     multiply(given, weight, between)
     _rectified(between, bias, slope)
-    weight, bias, end = _linear(weights, end, wide, latent)
+    weight, bias, end = panels_of(weights, end, wide, latent)
     multiply(between, weight, begun)
     _rectified(begun, bias, slope)
     known[:, :latent] = begun[:, :latent]
     known[:, latent:] = given[:, :context]
-    weight, bias, end = _linear(weights, end, inputs, hidden)
+    weight, bias, end = panels_of(weights, end, inputs, hidden)
     multiply(points, weight, x)
     _opened(x, bias, start, event_of, slope, sums)
-    closing, closing_bias, end = _linear(weights, end, wide, outputs)
+    closing, closing_bias, end = panels_of(weights, end, wide, outputs)
     for _ in range(layers):
         for i in range(events):
             share = np.float32(1) / np.float32(max(offsets[i + 1] - offsets[i], 1))
@@ -153,24 +144,24 @@ def _make_block(
                 sums[i, k] = np.float32(0)
             for k in range(told):
                 found[i, 2 * hidden + k] = known[i, k]
-        weight, bias, end = _linear(weights, end, 2 * hidden + told, hidden)
+        weight, bias, end = panels_of(weights, end, 2 * hidden + told, hidden)
         multiply(found, weight, between)
         _rectified(between, bias, slope)
-        weight, bias, end = _linear(weights, end, wide, latent)
+        weight, bias, end = panels_of(weights, end, wide, latent)
         multiply(between, weight, learned)
         for i in range(events):
             for k in range(latent):
                 value = learned[i, k] + bias[k] + known[i, k]
                 known[i, k] = max(value, slope * value)
-        weight, bias, end = _linear(weights, end, told, hidden)
+        weight, bias, end = panels_of(weights, end, told, hidden)
         multiply(known, weight, tells)
         for i in range(events):
             for k in range(hidden):
                 tells[i, k] += bias[k]
             for k in range(latent):
                 known[i, k] += begun[i, k]
-        weight, _, end = _linear(weights, end, wide, hidden)
-        second, bias, end = _linear(weights, end, wide, hidden)
+        weight, _, end = panels_of(weights, end, wide, hidden)
+        second, bias, end = panels_of(weights, end, wide, hidden)
         for j in range(0, rows, _STEP):
             end_of = min(j + _STEP, rows)
             part, those = x[j:end_of], end_of - j

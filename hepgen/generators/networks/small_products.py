@@ -166,3 +166,20 @@ def multiply(x: Any, weight: Any, found: Any) -> None:
                 found.ctypes.data + 4 * (first * width + panel * WIDE), width, depth,
             )  # fmt: skip
             first += count
+
+
+@compiled()
+def panels_of(weights: Any, begin: int, inputs: int, outputs: int) -> Any:
+    """A linear layer among the weights of a network.
+
+    Args:
+        weights: of all layers, one behind the other as ``hepgen.generators.networks.packing`` puts them.
+        begin: where the layer begins.
+
+    Returns:
+        Weights (panels, inputs, WIDE), bias (panels * WIDE,), and where the next layer begins.
+    """
+    count = -(-outputs // WIDE)
+    middle = begin + count * inputs * WIDE
+    end = middle + count * WIDE
+    return weights[begin:middle].reshape((count, inputs, WIDE)), weights[middle:end], end
