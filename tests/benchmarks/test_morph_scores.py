@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from morph_methods import STEPS, VARIANTS
 from morph_problems import PROBLEMS, Places, mismeasured
 from morph_scores import auc_and_error, matching_weights, movement, widths
-from morph_tables import print_overview
+from morph_tables import print_overview, print_tables
 from morphing import Halves, cells, recipe_of
 
 RNG = np.random.default_rng
+ROOT = Path(__file__).parents[2]
 
 
 def test_weights_of_a_condition_give_it_the_targets_distribution() -> None:
@@ -90,3 +92,13 @@ def test_a_table_of_all_methods_has_what_was_there_before_and_what_each_has_move
         "| quantile | 0.550 +- 0.035 (0.300) |  |",
         "| boosted |  | 0.520 (1234 events) |",
     ]
+
+
+def test_pages_show_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [json.loads(line) for line in (ROOT / "benchmarks/results/morphing.jsonl").read_text().splitlines()]
+    assert {line["problem"] for line in lines} <= set(PROBLEMS)
+    assert {line["method"] for line in lines} <= {"nothing", *VARIANTS}
+    print_overview(lines)
+    assert capsys.readouterr().out in (ROOT / "docs/morphing.md").read_text()
+    print_tables(lines)
+    assert capsys.readouterr().out in (ROOT / "docs/morphing_benchmark.md").read_text()
