@@ -29,10 +29,12 @@ class Packing:
     Example:
         >>> layer = nn.Linear(1, 1, bias=False)
         >>> packing = Packing(layer, lambda network: network.weight.detach().numpy().ravel().copy())
-        >>> with torch.no_grad():
-        ...     _ = layer.weight.fill_(2.0)
+        >>> _ = nn.init.constant_(layer.weight, 2.0)
         >>> packing().tolist()
         [2.0]
+        >>> _ = nn.init.constant_(layer.weight, 3.0)
+        >>> packing().tolist()
+        [3.0]
     """
 
     def __init__(self, network: nn.Module, in_order: Callable[[nn.Module], Weights]) -> None:
