@@ -40,21 +40,24 @@ class Packing:
     def __init__(self, network: nn.Module, in_order: Callable[[nn.Module], Weights]) -> None:
         self._network = network
         self._in_order = in_order
-        self._parameters: list[nn.Parameter] = list(network.parameters())
+        self._parameters: list[nn.Parameter] = []
         self._known: tuple[int, int] | None = None
         self._weights: Weights
 
     def __call__(self) -> Weights:
-        place = self._parameters[-1].data_ptr()
-        if self._known != (place, sum(map(_VERSION, self._parameters))):  # each only grows
+        if self._known is None or self._known != self._state():
             self._parameters = list(self._network.parameters())
             if any(one.is_inference() for one in self._parameters):  # their changes are not counted
                 self._known = None
                 return self._in_order(self._network)
-            known = self._parameters[-1].data_ptr(), sum(map(_VERSION, self._parameters))
+            known = self._state()
             self._weights = self._in_order(self._network)
             self._known = known  # last: other threads look at it
         return self._weights
+
+    def _state(self) -> tuple[int, int]:
+        """Where the weights are, and how often they have changed: each count only grows."""
+        return self._parameters[-1].data_ptr(), sum(map(_VERSION, self._parameters))
 
 
 def linear_weights(layer: nn.Linear, inputs: int = 0) -> Weights:

@@ -49,6 +49,15 @@ def test_weights_that_change_are_those_that_are_used() -> None:
         assert torch.equal(network(x, condition), first)
 
 
+def test_weights_made_in_inference_mode_may_change() -> None:
+    x, condition, _ = cloud(2, 5)
+    with torch.inference_mode():
+        network = EpicNetwork(3, 4, 2, layers=1, hidden=16)
+        first = network(x, condition)
+        network.point_end.bias.add_(1.0)
+        torch.testing.assert_close(network(x, condition), first + 1)
+
+
 def test_threads_share_the_work_and_change_nothing() -> None:
     network = EpicNetwork(3, 4, 2, layers=2, hidden=32)
     x, condition, mask = cloud(64, 64)
