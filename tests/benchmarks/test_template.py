@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from template import (
     FEATURES,
     INJECTED,
     MASS,
+    SURVIVE,
     TEMPLATES,
     Study,
     cells,
     features,
+    print_table,
     recipe_of,
     scores,
     significance_improvement,
@@ -76,3 +79,12 @@ def test_every_template_that_is_there_has_a_recipe_and_cells(tmp_path: Path) -> 
         assert ((name, INJECTED[-1]) in made) == template.there
         if template.there:
             assert recipe_of(template, tmp_path).representation.conditions == [MASS]
+
+
+def test_the_page_shows_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[2]
+    lines = [json.loads(line) for line in (root / "benchmarks/results/template.jsonl").read_text().splitlines()]
+    assert {line["injected"] for line in lines} == set(INJECTED)
+    assert all(line["survivors"] >= SURVIVE for line in lines)
+    print_table(lines)
+    assert capsys.readouterr().out in (root / "docs/morphing.md").read_text()
