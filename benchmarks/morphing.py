@@ -1,4 +1,4 @@
-"""Every method of morphing on every problem: AUC before, after and of target against target, KS, movement, wall time.
+"""Every method of morphing on every problem: AUC before, after and of target against target, KS, movement, processor time.
 
 A cell is a problem, a method (or "nothing": what there was before, and the floor) and a seed. Each finished cell is a line of
 JSON in the output; a cell that is there is not made again, so that the benchmark can be left and taken up at any time.

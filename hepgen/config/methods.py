@@ -108,6 +108,13 @@ class TopOptions(FlowOptions):
     """The map from sample to sample."""
 
 
+class SharpTopOptions(TopOptions):
+    """The map where no likelihood averages over dropout: a distance would take its noise for width."""
+
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout in the coupling networks, in training only; it fades with the learning rate."""
+
+
 class MapOptions(Part):
     """An invertible map between two samples."""
 
@@ -139,7 +146,7 @@ class FlowsForFlowsOptions(MapOptions):
 class SinkhornOptions(MapOptions):
     """An invertible map trained by a transport distance between batches (CURTAINs, arXiv 2203.09470)."""
 
-    top: TopOptions = Field(default_factory=lambda: TopOptions(dropout=0.0))
+    top: SharpTopOptions = Field(default_factory=SharpTopOptions)
     """Sizes of the map."""
     penalty: Literal["none", "l1", "l2"] = "none"
     """How far events move is penalised: the sum over features of the distance (l1), of its square (l2), or not."""

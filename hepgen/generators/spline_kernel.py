@@ -232,4 +232,5 @@ def kernel(bins: int) -> Callable[..., None]:
                 for j in range(m):
                     line[j] = b[k, j]
 
-    return compiled(**FAST)(work)  # type: ignore[no-any-return]
+    found: Callable[..., None] = compiled(**FAST)(work)
+    return found

@@ -35,6 +35,17 @@ def for_each_tile(work: Callable[[slice], None], size: int) -> None:
             one.result()
 
 
+def for_each_rows(work: Callable[[int, int], None], rows: int, width: int) -> None:
+    """Call ``work(begin, end)`` for rows of so many values that cover all of them, see ``for_each_tile``.
+
+    Example:
+        >>> for_each_rows(lambda begin, end: print(begin, end), 10, 3)
+        0 10
+    """
+    # a row belongs to the tile of its first value
+    for_each_tile(lambda part: work(-(-part.start // width), -(-part.stop // width)), rows * width)
+
+
 @lru_cache(maxsize=1)
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     """One pool for each process: threads do not survive a fork."""

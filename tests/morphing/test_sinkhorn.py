@@ -109,3 +109,7 @@ def test_the_inverse_leads_back(seed: int, condition: str) -> None:
     y = method(x, here, there, NOTHING)
     assert (y - x).abs().max() > 1e-3
     torch.testing.assert_close(method.inverse(y, there, here, NOTHING), x, atol=1e-6, rtol=0)
+
+
+def test_a_map_of_another_size_has_no_dropout_either() -> None:
+    assert SinkhornOptions.model_validate({"top": {"layers": 4}}).top.dropout == SinkhornOptions().top.dropout == 0.0

@@ -200,7 +200,7 @@ def test_the_next_phase_builds_on_the_best_validation_of_the_one_before(parts: A
         judged.append((trainer.step, {name: tensor.clone() for name, tensor in trainer.averaged.tensors().items()}))
         return next(values)
 
-    trainer.judge = judge  # type: ignore[assignment]
+    trainer.judge = judge  # type: ignore[method-assign]
     chosen = _run(tmp_path, trainer, 50)
     assert [step for step, _ in judged] == [10, 20, 25, 30, 40, 50]
     network = [name for name in chosen if name.startswith("network")]
@@ -215,8 +215,10 @@ def test_the_next_phase_builds_on_the_best_validation_of_the_one_before(parts: A
 def test_a_phase_is_judged_by_its_own_loss(parts: Any) -> None:
     trainer = _trainer(parts, Phases)
     trainer.reset(10)
+    averaged = trainer.averaged.generator
+    assert isinstance(averaged, Phases)
     with torch.no_grad():
-        trainer.averaged.generator.shift.fill_(3.0)  # type: ignore[union-attr, operator]
+        averaged.shift.fill_(3.0)
     first, second = trainer.judge(0), trainer.judge(1)
     assert second > first + 1.0
     assert trainer.judge() == first

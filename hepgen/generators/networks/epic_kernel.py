@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hepgen.generators.networks.small_products import WIDE, multiply, panels_of
+from hepgen.generators.networks.small_products import multiply, padded, panels_of
 from hepgen.physics.compiling import FAST, compiled
 
 _compiled = compiled(**FAST)
@@ -112,7 +112,7 @@ def _make_block(
     events, rows = len(given), len(points)
     context = conditions if every else 0
     told = latent + context
-    wide, few = -(-hidden // WIDE) * WIDE, -(-latent // WIDE) * WIDE
+    wide, few = padded(hidden), padded(latent)
     event_of = np.empty(rows, np.int64)
     for i in range(events):
         event_of[offsets[i] : offsets[i + 1]] = i

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hepgen.generators.networks.epic_kernel import make_events
 from hepgen.generators.networks.packing import Packing, Weights, in_panels, linear_weights
 from hepgen.generators.networks.small_products import padded
-from hepgen.generators.tiles import for_each_tile
+from hepgen.generators.tiles import for_each_rows
 
 if TYPE_CHECKING:
     from hepgen.generators.networks.epic import EpicLayer, EpicNetwork
@@ -50,16 +50,13 @@ class PackedEpic:
         else:
             offsets = np.concatenate([[0], np.cumsum(counts.numpy())])
 
-        def make(first: int, last: int) -> None:
+        def work(begin: int, end: int) -> None:
+            # an event belongs to the part of its first constituent
+            first, last = np.searchsorted(offsets[:-1], (begin, end)).tolist()
             ends, few = offsets[first : last + 1], condition[first:last]
             make_events(x, ends, few, weights, *self._arguments, made)
 
-        def work(part: slice) -> None:
-            # an event belongs to the part of its first constituent
-            begin, end = -(-part.start // self._hidden), -(-part.stop // self._hidden)
-            make(*np.searchsorted(offsets[:-1], (begin, end)).tolist())
-
-        for_each_tile(work, total * self._hidden)
+        for_each_rows(work, total, self._hidden)
         return torch.from_numpy(made)
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from hepgen.generators.networks.packing import Packing, Weights, in_panels, linear_weights
 from hepgen.generators.networks.residual_kernel import make_events
 from hepgen.generators.networks.small_products import padded
-from hepgen.generators.tiles import for_each_tile
+from hepgen.generators.tiles import for_each_rows
 
 
 class ResidualBlock(nn.Module):
@@ -75,11 +75,10 @@ class ResidualMLP(nn.Module):
         events, given, weights = x.contiguous().numpy(), condition.contiguous().numpy(), self._packed()
         sizes = len(self.blocks), self.hidden
 
-        def work(part: slice) -> None:
-            begin, end = -(-part.start // self.hidden), -(-part.stop // self.hidden)
+        def work(begin: int, end: int) -> None:
             make_events(events, given, weights, *sizes, begin, end, made)
 
-        for_each_tile(work, len(x) * self.hidden)
+        for_each_rows(work, len(x), self.hidden)
         return torch.from_numpy(made)
 
 

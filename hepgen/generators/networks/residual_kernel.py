@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hepgen.generators.exponential import exp_below
-from hepgen.generators.networks.small_products import WIDE, multiply, panels_of
+from hepgen.generators.networks.small_products import multiply, padded, panels_of
 from hepgen.physics.compiling import FAST, compiled
 
 _compiled = compiled(**FAST)
@@ -46,7 +46,7 @@ def make_events(x: Any, given: Any, weights: Any, layers: int, hidden: int, begi
         made: (events, outputs), filled there.
     """
     inputs, conditions, outputs = x.shape[1], given.shape[1], made.shape[1]
-    wide, last = -(-hidden // WIDE) * WIDE, -(-outputs // WIDE) * WIDE
+    wide, last = padded(hidden), padded(outputs)
     seen = np.empty((_STEP, inputs + conditions), np.float32)
     known = np.empty((_STEP, wide + conditions), np.float32)
     state, inside = np.empty((_STEP, wide), np.float32), np.empty((_STEP, wide), np.float32)

@@ -32,6 +32,7 @@ _LINE = 16  # numbers of a line of the cache
 _build: Any = cgutils  # it has no types
 
 
+@compiled()
 def padded(columns: int) -> int:
     """The number of columns of whole panels.
 
@@ -179,7 +180,7 @@ def panels_of(weights: Any, begin: int, inputs: int, outputs: int) -> Any:
     Returns:
         Weights (panels, inputs, WIDE), bias (panels * WIDE,), and where the next layer begins.
     """
-    count = -(-outputs // WIDE)
-    middle = begin + count * inputs * WIDE
-    end = middle + count * WIDE
-    return weights[begin:middle].reshape((count, inputs, WIDE)), weights[middle:end], end
+    columns = padded(outputs)
+    middle = begin + columns * inputs
+    end = middle + columns
+    return weights[begin:middle].reshape((columns // WIDE, inputs, WIDE)), weights[middle:end], end

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from threads import made_by
 
 from hepgen.generators.networks.epic import EpicNetwork
 
@@ -61,13 +62,4 @@ def test_weights_made_in_inference_mode_may_change() -> None:
 def test_threads_share_the_work_and_change_nothing() -> None:
     network = EpicNetwork(3, 4, 2, layers=2, hidden=32)
     x, condition, mask = cloud(64, 64)
-    threads = torch.get_num_threads()
-    try:
-        found = []
-        for number in (1, 3):
-            torch.set_num_threads(number)
-            with torch.inference_mode():
-                found.append(network(x, condition, mask))
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(*found)
+    assert torch.equal(*(made_by(threads, network, x, condition, mask) for threads in (1, 3)))

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from threads import made_by
 
 from hepgen.generators.networks.residual import ResidualMLP
 
@@ -43,13 +44,4 @@ def test_weights_that_change_and_inputs_that_are_not_finite() -> None:
 def test_threads_share_the_work_and_change_nothing() -> None:
     network = ResidualMLP(3, 2, 3, layers=2, hidden=64)
     x, given = torch.randn(3000, 3), torch.randn(3000, 2)
-    threads = torch.get_num_threads()
-    try:
-        found = []
-        for number in (1, 3):
-            torch.set_num_threads(number)
-            with torch.inference_mode():
-                found.append(network(x, given))
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(*found)
+    assert torch.equal(*(made_by(threads, network, x, given) for threads in (1, 3)))
