@@ -127,7 +127,7 @@ class MapOptions(Part):
     """Whether the map starts as the identity, or near it at random."""
     penalty: Literal["none", "l1", "l2"] = "l1"
     """How far events move is penalised: the sum over features of the distance (l1), of its square (l2), or not."""
-    penalty_weight: float = Field(0.03, ge=0)
+    penalty_weight: float = Field(0.02, ge=0)
     """Weight of the penalty, in units of the loss for each unit of the standardised features."""
     penalty_fades: bool = True
     """Whether the penalty fades with the learning rate and is gone when that has fallen to half, so that it chooses the map
@@ -173,6 +173,9 @@ class MatchingMorphOptions(VelocityOptions):
     """Cost of a difference of the conditions in a pair, against the mean square difference of the features."""
     change_condition: bool = False
     """Whether events may be asked for another condition on their way out; pairs of all conditions are then learned."""
+    inverse: bool = False
+    """Jets with their constituents: whether a second network learns the way back, for `hepgen morph --inverse`, which takes
+    twice the time. Other events need none: the flow leads back."""
     bridge: float = Field(0.0, ge=0)
     """Width of the noise around a path halfway, times 2; 0: straight paths."""
     solver: Literal["euler", "midpoint", "heun"] = "midpoint"
@@ -203,6 +206,22 @@ class NoisingOptions(VelocityOptions):
     """Solver of the flow; a step takes one network evaluation (euler) or two (midpoint, heun)."""
     steps: int = Field(10, ge=1)
     """Number of steps of the solver from noise to events, fewer from what is partly noise; may be changed later."""
+
+
+class TradeOptions(FlowOptions):
+    """A density that is carried to other values of a condition, knowing how it changes with it (TRADE, arXiv 2410.19492)."""
+
+    derivative: str = Field(min_length=1)
+    """d/dc log q(x|c), q the density at the condition c without its norm: an expression of the columns and of the condition by
+    their names, such as "-energy" where q is exp(-c energy)."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout in the coupling networks, in training only; it fades with the learning rate."""
+    values: int = Field(8, ge=1)
+    """Values of the condition at a time at which the derivative is learned; the events of a batch are divided among them."""
+    residual_weight: float = Field(1.0, gt=0)
+    """Weight of what is missing of the derivative, in units of the log likelihood of the samples."""
+    delta: float = Field(0.1, gt=0)
+    """From where on what is missing counts linearly, and not by its square: steep log densities miss much."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +298,12 @@ METHODS: dict[str, MorphMethod] = {
             "hepgen.morphing.noising:Noising",
             NoisingOptions,
             "events partly or wholly turned to noise, and back as events of the target at the condition asked for",
+        ),
+        MorphMethod(
+            "trade",
+            "hepgen.morphing.trade:Trade",
+            TradeOptions,
+            "events moved to a condition that no event had, where the derivative of the log density is known",
         ),
     )
 }

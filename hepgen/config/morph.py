@@ -103,6 +103,16 @@ class MorphRecipe(Part):
                 raise ValueError(f"the condition '{name}' is derived; a condition is a column of the file")
         return self
 
+    @model_validator(mode="after")
+    def _says_what_the_method_cannot_do_without(self) -> Self:
+        given = self.options.of(self.method)
+        for name, field in find_method(self.method).options.model_fields.items():
+            if field.is_required() and name not in given:
+                raise ValueError(
+                    f"the method '{self.method}' needs options.{self.method}.{name}: see `hepgen config methods`"
+                )
+        return self
+
     def side(self, which: Literal["source", "target"]) -> Recipe:
         """The recipe by which one side is opened, as if it were to be generated."""
         given = (self.source if which == "source" or self.closure else self.target).model_dump(mode="json")

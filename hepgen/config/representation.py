@@ -49,8 +49,8 @@ class ColumnOptions(Part):
     unit: str | None = None
     """Unit of the column, written to the output."""
     scale: Literal["normal", "affine"] = "normal"
-    """How a condition is told to the networks: normal, by its quantiles, held at the ends of what the training saw; affine,
-    shifted and scaled to mean 0 and width 1, which goes on beyond it."""
+    """How a column is told to the networks: normal, by its quantiles, a condition held at the ends of what the training saw;
+    affine, shifted and scaled to mean 0 and width 1, which goes on beyond it, for a generated column as far as `low` and `high`."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

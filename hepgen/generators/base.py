@@ -55,8 +55,9 @@ class StageBatch:
 
     @property
     def points(self) -> int:
-        """The number of constituents that events are padded to; 0 where an event is one vector."""
-        return 0 if self.mask is None else self.mask.shape[1]
+        """The largest number of constituents that events of any sample are padded to; 0 where an event is one vector."""
+        own = 0 if self.mask is None else self.mask.shape[1]
+        return own if self.source is None else max(own, self.source.points)
 
 
 @dataclass

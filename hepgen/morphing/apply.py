@@ -147,8 +147,12 @@ class Morphing:
                 hint="ask for another one of a classifier with ratio: parametrised",
             )  # fmt: skip
         if self._inverse and not self.model.invertible:
-            what = f"the method '{method.method}'" if self.model.clouds is None else "a map of jets with constituents"
-            raise UsageError(f"{what} has no inverse", where="--inverse", hint="train with source and target exchanged")
+            clouds = self.model.clouds is not None
+            what = "this map of jets with constituents" if clouds else f"the method '{method.method}'"
+            also = f"--set options.{method.method}.inverse=true, or with " * clouds
+            raise UsageError(
+                f"{what} has no inverse", where="--inverse", hint=f"train with {also}source and target exchanged"
+            )
         schema = self._source.schema
         weight = self.model.facts.get("weighting", {}).get("column")
         require_columns([*self.model.schema.names, *([weight] if weight else [])], schema)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from hepgen.errors import UsageError
 from hepgen.generators.base import NoiseSpec, Objective, StageBatch, Trainable
+
+if TYPE_CHECKING:
+    from hepgen.morphing.space import JoinedSpace
 
 
 class Method(Trainable):
@@ -34,6 +37,8 @@ class Method(Trainable):
     # Whether it learns from samples of different conditions: events may change theirs, or be weighted to another one; set by
     # the options.
     changes_condition: bool = False
+    # Whether it learns what is right at conditions that no event had, as far as the recipe sets the range of them.
+    carries_on: ClassVar[bool] = False
 
     def __init__(self, features: int, conditions: int) -> None:
         super().__init__()
@@ -42,6 +47,10 @@ class Method(Trainable):
 
     def objectives(self) -> list[Objective]:
         return []
+
+    def meet(self, space: JoinedSpace) -> None:
+        """Told before a training what its features stand for; most methods need not know."""
+        del space
 
     def fit(self, source: StageBatch, target: StageBatch, random: np.random.Generator) -> None:
         """Fit a method that has no objectives."""
@@ -84,7 +93,8 @@ class CloudTransport(Method):
     """A map of clouds of constituents, of the source to those of the target, each given what both its events are.
 
     What is of the event is moved before (by a ``Transport``): ``condition`` is what it was, ``wanted`` what it has become,
-    and with it the number of constituents. There is no inverse: what was cut away or filled up with noise is gone.
+    and with it the number of constituents. What was cut away or filled up with noise is gone: an inverse is a map of its
+    own, from clouds of the target to those of the source.
 
     Args:
         points: the largest number of constituents in the training events.
@@ -103,6 +113,21 @@ class CloudTransport(Method):
         self, x: Tensor, mask: Tensor, condition: Tensor, wanted: Tensor, there: Tensor, noise: Mapping[str, Tensor]
     ) -> Tensor:
         """Clouds (events, N, features) with ``mask`` (events, N) to (events, M, features) with ``there`` (events, M)."""
+
+    @property
+    def invertible(self) -> bool:
+        """Whether ``inverse`` was learned."""
+        return False
+
+    def inverse(
+        self, y: Tensor, mask: Tensor, condition: Tensor, wanted: Tensor, there: Tensor, noise: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Clouds of the target to clouds of the source; arguments as those of ``forward``.
+
+        Raises:
+            UsageError: where none was learned.
+        """
+        raise UsageError("this map of constituents has no inverse")
 
 
 class Reweighting(Method):

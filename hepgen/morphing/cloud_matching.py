@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from scipy.spatial.distance import cdist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from hepgen.errors import UsageError
@@ -49,6 +50,9 @@ class CloudMatching(CloudTransport):
 
     Negative weights take independent pairs, as in ``MatchingMorph``.
 
+    The way back is another network, if any, trained on the same events with the samples exchanged: the flow itself cannot
+    lead back to constituents that were cut away, nor tell those that were noise.
+
     References:
         Lipman et al., arXiv:2210.02747; Tong et al., arXiv:2302.00482; EPiC-FM: Buhmann et al., arXiv:2310.00049.
 
@@ -67,6 +71,11 @@ class CloudMatching(CloudTransport):
         super().__init__(features, conditions, points)
         self.options = options
         self.velocity = VelocityNetwork(features, 2 * conditions, points, options)
+        self.back = VelocityNetwork(features, 2 * conditions, points, options) if options.inverse else None
+
+    @property
+    def invertible(self) -> bool:
+        return self.back is not None
 
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("more", (self.features,), points=True),)
@@ -76,9 +85,18 @@ class CloudMatching(CloudTransport):
         return [Objective("matching", list(self.parameters()), self._loss, noise=noise)]
 
     def _loss(self, batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:
+        loss = self._misfit(self.velocity, batch, noise)
+        if self.back is None:
+            return loss
+        source, target = two_samples(batch)
+        exchanged = dataclasses.replace(source, source=dataclasses.replace(target, source=None))
+        return loss + self._misfit(self.back, exchanged, noise)
+
+    def _misfit(self, velocity: nn.Module, batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:
+        """Of a velocity from the batch's source to its events."""
         pairs = self.pairs(batch, noise["places"], noise["more"])
         t = trained_times(noise["t"], self.options.times)[:, None]
-        found = self.velocity(torch.lerp(pairs.x, pairs.y, t[:, :, None]), t, pairs.given, pairs.mask)
+        found = velocity(torch.lerp(pairs.x, pairs.y, t[:, :, None]), t, pairs.given, pairs.mask)
         return weighted_mean(event_loss(found - (pairs.y - pairs.x), pairs.mask, self.options.loss), pairs.weight)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # numpy and scipy
@@ -87,7 +105,7 @@ class CloudMatching(CloudTransport):
 
         Args:
             places: (events, 2), uniform.
-            more: (events, constituents of the target, features), normal.
+            more: (events, constituents, features), normal, at least as many as the target has.
 
         Raises:
             UsageError: if the batch is of one sample, or weights are negative and the coupling is not independent.
@@ -132,17 +150,30 @@ class CloudMatching(CloudTransport):
         self, x: Tensor, mask: Tensor, condition: Tensor, wanted: Tensor, there: Tensor, noise: Mapping[str, Tensor]
     ) -> Tensor:
         """Clouds of the source, the hardest constituents first, to clouds like those of the target."""
+        return self._moved(self.velocity, x, mask, condition, wanted, there, noise)
 
+    def inverse(
+        self, y: Tensor, mask: Tensor, condition: Tensor, wanted: Tensor, there: Tensor, noise: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Clouds of the target, the hardest constituents first, to clouds like those of the source."""
+        if self.back is None:
+            return super().inverse(y, mask, condition, wanted, there, noise)
+        return self._moved(self.back, y, mask, condition, wanted, there, noise)
+
+    def _moved(
+        self, network: VelocityNetwork, x: Tensor, mask: Tensor, condition: Tensor, wanted: Tensor, there: Tensor,
+        noise: Mapping[str, Tensor],
+    ) -> Tensor:  # fmt: skip
         def flow(begin: Mapping[str, Tensor], given: Tensor, mask: Tensor | None) -> Tensor:
             def velocity(place: Tensor, t: float) -> Tensor:
-                slope: Tensor = self.velocity(place, place.new_full((len(place), 1), t), given, mask)
+                slope: Tensor = network(place, place.new_full((len(place), 1), t), given, mask)
                 return slope
 
             return integrate(velocity, begin["x"], self.options.solver, self.options.steps)
 
         begin = {"x": resized(x, mask, there, noise["more"])}
         spec = NoiseSpec("x", (self.features,), points=True)
-        given, tiles = torch.cat([condition, wanted], 1), self.velocity.tiles
+        given, tiles = torch.cat([condition, wanted], 1), network.tiles
         return in_chunks(flow, (spec,), begin, given, there, self.options.hidden, tiles)
 
 
@@ -152,7 +183,7 @@ def resized(x: Tensor, mask: Tensor, there: Tensor, more: Tensor) -> Tensor:
     Args:
         mask: (events, N), the constituents that there are.
         there: (events, M), those that there shall be.
-        more: (events, M, features), what stands in the place of those that are missing.
+        more: (events, M or more, features), what stands in the place of those that are missing.
 
     Example:
         >>> x, mask = torch.tensor([[[1.0], [2.0]]]), torch.tensor([[True, True]])
@@ -162,6 +193,7 @@ def resized(x: Tensor, mask: Tensor, there: Tensor, more: Tensor) -> Tensor:
         [1.0, 0.0]
     """
     width = there.shape[1]
+    more = more[:, :width]
     missing = max(0, width - x.shape[1])
     known = functional.pad(x, (0, 0, 0, missing))[:, :width]
     kept = functional.pad(mask, (0, missing))[:, :width]

@@ -66,7 +66,8 @@ class MorphModel:
     @property
     def invertible(self) -> bool:
         """Whether there is a way from the target to the source."""
-        return isinstance(self.method, Transport) and self.method.invertible and self.clouds is None
+        events = isinstance(self.method, Transport) and self.method.invertible
+        return events and (self.clouds is None or self.clouds.invertible)
 
     @property
     def moved(self) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def moved(
         y[~good] = x[~good]
         tensors = space.decode(y, events.physical["condition"] if events.asked is None else events.asked, unnoise)
         if model.clouds is not None:
-            tensors, sound = _with_clouds(model, block, events.cached, tensors, seed)
+            tensors, sound = _with_clouds(model, block, events.cached, tensors, seed, inverse=inverse)
             good &= sound
         made = model.representation.unpack(tensors)
     distance = (y - x).double().norm(dim=1)
@@ -108,7 +108,9 @@ def weighed(model: MorphModel, events: Encoded) -> tuple[ak.Array | None, NDArra
     return model.representation.unpack({**events.physical, "condition": events.asked}), logs
 
 
-def _with_clouds(model: MorphModel, block: int, cached: Tensors, tensors: Tensors, seed: int) -> tuple[Tensors, Tensor]:
+def _with_clouds(
+    model: MorphModel, block: int, cached: Tensors, tensors: Tensors, seed: int, *, inverse: bool
+) -> tuple[Tensors, Tensor]:
     """Events that were moved with their constituents, which were those of ``cached``; and which of them are finite."""
     space, clouds, full = model.space.representation, model.clouds, model.block_size
     stage = model.space.clouds
@@ -124,7 +126,7 @@ def _with_clouds(model: MorphModel, block: int, cached: Tensors, tensors: Tensor
     x, condition = space.features(stage.name, cached, noise)
     wanted = space.stage_condition(stage.name, tensors).float()
     device = model.device
-    y = clouds(
+    y = (clouds.inverse if inverse else clouds.forward)(
         x.to(device), mask.to(device), condition.to(device), wanted.to(device), there.to(device),
         {name: array[:size].to(device) for name, array in drawn.items()},
     ).cpu()  # fmt: skip

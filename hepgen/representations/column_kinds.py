@@ -40,7 +40,7 @@ class ColumnFacts:
         origin: begin of the period of a cyclic column.
         bounded: whether low and high were set by hand rather than seen.
         values: distinct values where there are at most 64.
-        affine: mean and width of a condition that is encoded as it is, but for these two.
+        affine: mean and width of a column that is encoded as it is, but for these two.
     """
 
     name: str
@@ -126,25 +126,34 @@ def classify(
             if least < low or most > high:
                 what = f"values from {least:g} to {most:g} lie outside the set bounds {low:g} to {high:g}"
                 raise InputFileError(what, where=element.name, hint="set wider bounds or cut the data")
-        line = _mean_and_width(element, kind, column, absent) if affine else None
+        line = _mean_and_width(element, kind, column, absent, (set_low, set_high)) if affine else None
         facts.append(ColumnFacts(element.name, kind, low, high, absent, period, origin, bounded, values, line))
     return facts
 
 
 def _mean_and_width(
-    element: Element, kind: Kind, column: NDArray[np.float64], absent: float | None
+    element: Element,
+    kind: Kind,
+    column: NDArray[np.float64],
+    absent: float | None,
+    bounds: tuple[float | None, float | None],
 ) -> tuple[float, float]:
+    """Those of the values; of a column of one value those of its set bounds, between which all values are alike."""
     present = column[~np.isnan(column) & (column != absent)]
+    low, high = bounds
+    if kind == "constant" and len(present) and low is not None and high is not None:
+        return (low + high) / 2, (high - low) / math.sqrt(12)
     if kind == "cyclic" or not len(present) or not present.std() > 0:
         raise _no_scale(element)
     return float(present.mean()), float(present.std())
 
 
 def _no_scale(element: Element) -> ConfigError:
+    name = f"representation.columns.{element.name}"
     return ConfigError(
-        f"condition '{element.name}' is cyclic, or of one value: it has no affine scale",
-        where=f"representation.columns.{element.name}.scale",
-    )
+        f"'{element.name}' is cyclic, or of one value: it has no affine scale",
+        where=f"{name}.scale", hint=f"a condition of one value has one between set bounds: {name}.low and .high",
+    )  # fmt: skip
 
 
 def _check_values(element: Element, low: float, high: float, infinite: int) -> None:

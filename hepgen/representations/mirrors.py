@@ -36,7 +36,8 @@ def mirrored_facts(facts: Sequence[ColumnFacts], mirrored: Collection[int]) -> l
             raise ConfigError(what, where=MIRROR, hint=f"set representation.columns.{fact.name}.low and .high alike")
         elif fact.kind == "continuous":
             reach = max(fact.high, -fact.low)
-            changed[index] = dataclasses.replace(fact, low=-reach, high=reach)
+            affine = None if fact.affine is None else (0.0, math.hypot(*fact.affine))
+            changed[index] = dataclasses.replace(fact, low=-reach, high=reach, affine=affine)
     return changed
 
 

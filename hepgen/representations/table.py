@@ -34,7 +34,8 @@ class TableRepresentation(Vectors):
 
     Every column goes through its own cumulative distribution to a standard normal; values with a probability of their
     own (spikes, whole numbers, missing values) are spread by noise and come back exactly. A condition may be encoded by a
-    straight line instead, which goes on beyond the range that was seen. Before that, columns are expressed through others
+    straight line instead, which goes on beyond the range that was seen, and so may a continuous column, as far as its set
+    bounds. Before that, columns are expressed through others
     where that keeps a law of the data: angles relative to each other, values that never exceed another, sums of flags. No
     value leaves the range that was seen, or that the recipe set.
 
@@ -73,14 +74,6 @@ class TableRepresentation(Vectors):
         for name in self._options:
             if name not in known:
                 raise ConfigError(f"no column '{name}'", where="representation.columns", hint=suggest(name, known))
-        modelled = {name for element in self._layout.columns for name in (element.name, element.column)}
-        for name, values in self._options.items():
-            if values.get("scale") == "affine" and name in modelled:
-                raise ConfigError(
-                    f"'{name}' is generated: only a condition has an affine scale",
-                    where=f"representation.columns.{name}.scale",
-                    hint=f"name it in representation.conditions: [..., {name}]",
-                )
         self._mirror = tuple(tuple(group) for group in mirror)
         self._mirrored = [_matched(group, self._layout) for group in self._mirror]
         self._facts: list[ColumnFacts] = []

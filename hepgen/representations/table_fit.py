@@ -62,6 +62,7 @@ def fit_table(
     turning = {index for group in mirrors for index in group}
     sample = sample[:, varying]
     relations = find_relations(sample, chosen, first, turning)
+    relations = [one for one in relations if chosen[one.child].affine is None]
     relations = mirrored_relations(relations, chosen, mirrors)
     groups = _absent_together(sample, chosen, first)
     survey = _Reduced(chosen, relations, groups, combine=first == 0)
@@ -82,6 +83,11 @@ def fit_table(
             values, value_weights = np.concatenate([values, 2 * centre - values]), np.tile(value_weights, 2)
             reach = max(high[index] - centre, centre - low[index])
             low[index], high[index] = centre - reach, centre + reach
+        if fact.affine is not None and index >= first and fact.kind != "continuous":
+            raise ConfigError(
+                f"'{fact.name}' is {fact.kind}: of what is generated, only a continuum has an affine scale",
+                where=f"representation.columns.{fact.name}.scale",
+            )
         columns.append(
             _fit_column(fact, children.get(index), values, value_weights, low[index], high[index], distinct[index])
         )
@@ -227,6 +233,8 @@ def _fit_column(
     high: float,
     distinct: Distinct | None,
 ) -> Distribution:
+    if fact.affine is not None and fact.kind == "continuous":
+        return fitting.straight(*fact.affine, *((fact.low, fact.high) if fact.bounded else (low, high)))
     if fact.kind in {"constant", "discrete"} and distinct is not None and len(distinct.values):
         return fitting.discrete(distinct.values, distinct.counts)
     if len(values) == 0 or low == high:

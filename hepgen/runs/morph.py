@@ -125,7 +125,7 @@ def train_morph(
         refuse_strangers(sides["source"].train, sides["target"].train, conditions if keeps else (), conditions)
         representation, caches = _prepare(recipe, plain, sides, folder, session, memory)
     space = JoinedSpace(representation)
-    builders = [_builder(recipe.method, stage, options) for stage in space.stages]
+    builders = [_builder(recipe.method, stage, options, space) for stage in space.stages]
     seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
     method, *further = [build() for build in builders]
     steps: dict[str, int] = {}
@@ -154,8 +154,12 @@ def train_morph(
     folder.write_provenance(session.content)
     source = sides["source"].data
     given = {"source": recipe.source, "target": recipe.source if recipe.closure else recipe.target}
+    ranges = {which: _ranges(sides[which].data) for which in SIDES}
+    if method.carries_on:
+        for side in ranges.values():
+            side.update({one.name: [one.low, one.high] for one in representation.validity})
     facts: dict[str, Any] = {
-        "ranges": {which: _ranges(sides[which].data) for which in SIDES},
+        "ranges": ranges,
         "derived": source.facts()["derived"],
         "split": source.rule.to_dict(),
         "cut": {which: {"expression": side.cut, "define": side.define} for which, side in given.items()},
@@ -214,8 +218,13 @@ def _prepare(
     return representation, caches
 
 
-def _builder(name: str, stage: Stage, options: dict[str, Any]) -> Callable[[], Method]:
-    return lambda: build_method(name, stage.features, stage.conditions, options, stage.points)
+def _builder(name: str, stage: Stage, options: dict[str, Any], space: JoinedSpace) -> Callable[[], Method]:
+    def build() -> Method:
+        method = build_method(name, stage.features, stage.conditions, options, stage.points)
+        method.meet(space)
+        return method
+
+    return build
 
 
 def _pair(space: JoinedSpace, number: int, part: int, caches: Any, seed: int, device: str) -> PairBatches | None:

@@ -35,17 +35,17 @@ def untrained(**options: object) -> CloudMatching:
     return CloudMatching(2, 2, chosen, LONGEST)
 
 
-def apply(morph: CloudMatching, source: StageBatch, wanted: Tensor, there: Tensor) -> Tensor:
+def apply(morph: CloudMatching, source: StageBatch, wanted: Tensor, there: Tensor, back: bool = False) -> Tensor:
     assert source.mask is not None
     noise = draw(np.random.default_rng(1), morph.noise_spec(), len(source.x), there.shape[1])
     with torch.inference_mode():
-        return morph(source.x, source.mask, source.condition, wanted, there, noise)
+        return (morph.inverse if back else morph.forward)(source.x, source.mask, source.condition, wanted, there, noise)
 
 
 @pytest.fixture(scope="module")
 def trained() -> CloudMatching:
-    """From clouds of 2 to 5 constituents of width 1 to those of 5 to 8 of width 0.5, elsewhere."""
-    morph, random = untrained(), np.random.default_rng(0)
+    """From clouds of 2 to 5 constituents of width 1 to those of 5 to 8 of width 0.5, elsewhere, and back."""
+    morph, random = untrained(inverse=True), np.random.default_rng(0)
     objective = morph.objectives()[0]
     optimizer = build_optimizer(objective, 5e-3, 0.0)
     for step in range(250):
@@ -73,6 +73,35 @@ def test_clouds_get_the_law_that_belongs_to_what_their_event_has_become(trained:
     assert (rest.std(0) - 0.5).abs().max() < 0.05
     for half in (wanted[:, 0] < 1, wanted[:, 0] >= 1):  # the place follows the event
         assert ((made - wanted[:, :1, None])[half][there[half]].mean(0)).abs().max() < 0.1
+
+
+def test_clouds_of_the_target_get_the_law_of_the_source(trained: CloudMatching) -> None:
+    random = np.random.default_rng(6)
+    source, target = clouds(random, 4000, -1.0, 1.0, 2), clouds(random, 4000, 1.0, 0.5, 5)
+    order = [side.condition[:, 0].argsort() for side in (source, target)]
+    target = StageBatch(target.x[order[1]], target.condition[order[1]], mask=target.mask[order[1]])
+    wanted, there = source.condition[order[0]], source.mask[order[0]]
+    made = apply(trained, target, wanted, there, back=True)
+    assert (made[~there] == 0).all()
+    rest = (made + wanted[:, :1, None])[there]
+    assert rest.mean(0).abs().max() < 0.08
+    assert (rest.std(0) - 1).abs().max() < 0.08
+    assert trained.invertible
+    plain = untrained()
+    assert not plain.invertible
+    with pytest.raises(UsageError, match="has no inverse"):
+        apply(plain, target, wanted, there, back=True)
+
+
+def test_noise_of_the_longer_sample_serves_both_ways() -> None:
+    """The way back fills up clouds of the source, which may be longer than those of the target."""
+    random = np.random.default_rng(9)
+    source, target = clouds(random, 16, 0.0, 1.0, 5), clouds(random, 16, 0.0, 1.0, 1)
+    assert target.mask is not None
+    short = StageBatch(target.x[:, :4], target.condition, mask=target.mask[:, :4], source=source)
+    assert short.points == LONGEST
+    objective = untrained(inverse=True).objectives()[0]
+    assert objective.loss(short, draw(random, objective.noise, 16, short.points)).isfinite()
 
 
 def test_the_order_of_constituents_and_padding_do_not_matter(trained: CloudMatching) -> None:

@@ -536,10 +536,50 @@ def test_a_table_that_knows_no_affine_scale_is_stored_as_it_was() -> None:
     assert TableRepresentation.from_state(state).columns[0].affine is None
 
 
+def test_a_condition_of_one_value_is_a_line_between_set_bounds() -> None:
+    rng = np.random.default_rng(3)
+    given = {"c": {"scale": "affine", "low": -1.0, "high": 3.0}}
+    table = fitted(source_of({"x": rng.normal(size=500), "c": np.full(500, 2.0)}), conditions=["c"], columns=given)
+    again = TableRepresentation.from_state(json.loads(json.dumps(table.state(), allow_nan=False)))
+    found = again.transform.encode_condition(torch.tensor([[-1.0], [1.0], [3.0]], dtype=torch.float64))
+    np.testing.assert_allclose(found[:, 0], [-math.sqrt(3), 0, math.sqrt(3)], rtol=1e-6)
+    assert (again.validity[0].low, again.validity[0].high) == (-1.0, 3.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    mean=st.floats(-1e3, 1e3),
+    width=st.floats(1e-2, 1e3),
+    reach=st.floats(1.0, 4.0),
+    mirrored=st.booleans(),
+)
+def test_a_generated_column_of_affine_scale_is_a_line_up_to_its_bounds(
+    mean: float, width: float, reach: float, mirrored: bool
+) -> None:
+    z = np.random.default_rng(3).normal(size=500)
+    x = np.sort(width * (z - z.mean()) / z.std() + (0.0 if mirrored else mean))
+    centre, most = float(x.mean()), reach * float(np.abs(x - x.mean()).max())
+    bounds = {"scale": "affine", "low": centre - most, "high": centre + most}
+    if mirrored:
+        bounds |= {"low": -most, "high": most}
+    source = source_of({"x": x, "y": z})
+    table = fitted(source, columns={"x": bounds}, mirror=[["x"]] if mirrored else [])
+    again = TableRepresentation.from_state(json.loads(json.dumps(table.state(), allow_nan=False)))
+    assert_same(source.events, there_and_back(again, source.events))
+    latent, _ = again.features("columns", again.encode(again.pack(source.events)), torch.empty(500, 0))
+    line = latent[:, 0].double().numpy()
+    slope = (line[-1] - line[0]) / (x[-1] - x[0])
+    np.testing.assert_allclose(line, line[0] + slope * (x - x[0]), atol=0.03)
+    assert slope * width == pytest.approx(min(1.0, 6 * width / most), rel=0.02)
+    none, beyond = torch.empty(2, 0), torch.tensor([[9.0, 0.0], [-9.0, 0.0]])
+    tail = again.decode("columns", beyond, again.start(none), none)["columns"][:, 0]
+    assert tail.tolist() == pytest.approx([bounds["high"], bounds["low"]], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("columns", "conditions", "words"),
     [
-        ({"x": {"scale": "affine"}}, ["n_jets"], "'x' is generated: only a condition"),
+        ({"n_jets": {"scale": "affine"}}, [], "'n_jets' is discrete: of what is generated, only a continuum"),
         ({"one": {"scale": "affine"}}, ["one"], "'one' is cyclic, or of one value"),
         ({"none": {"scale": "affine"}}, ["none"], "'none' is cyclic, or of one value"),
         ({"phi": {"scale": "affine"}}, ["phi"], "'phi' is cyclic, or of one value"),

@@ -335,10 +335,10 @@ def test_every_method_trains_stores_and_applies(method: str, tmp_path: Path) -> 
     few = {name: values[:600] for name, values in _columns(HARD).items()}
     target = _write(tmp_path / "b.root", few)
     source = _write(tmp_path / "a.root", _columns(QCD, 600))
-    given = {"kind": "table", "conditions": ["m_jj"]}
+    given = {"kind": "table", "conditions": ["m_jj"], "columns": {"m_jj": {"scale": "affine"}}}
     model = _train(
         tmp_path / "run", source, target, columns=FEATURES, method=method, representation=given,
-        options={"quantile": {"bins": 3}},
+        options={"quantile": {"bins": 3}, "trade": {"derivative": "0 * m_jj"}},
     )  # fmt: skip
     loaded = MorphModel.load(tmp_path / "run")
     for name, tensor in model.method.state_dict().items():

@@ -130,15 +130,32 @@ def test_a_closure_test_looks_at_the_numbers_of_jets(tmp_path: Path) -> None:
     assert set(model.facts["closure"]["shifts"]) == {"jet_pt", "jet_eta", "jet_phi", "jet_mass"}
 
 
-def test_the_two_networks_are_stored_and_there_is_no_inverse(moved: Any, tmp_path: Path) -> None:
+def test_the_two_networks_are_stored_and_there_is_no_inverse_unless_it_was_learned(moved: Any, tmp_path: Path) -> None:
     model, folder = moved
     loaded = MorphModel.load(folder / "run")
     assert loaded.clouds is not None
     for name, tensor in model.clouds.state_dict().items():
         assert np.array_equal(tensor, loaded.clouds.state_dict()[name])
     assert set(model.provenance["training"]["steps"]) == {"events", "constituents"}
-    with pytest.raises(UsageError, match="a map of jets with constituents has no inverse"):
+    with pytest.raises(UsageError, match="this map of jets with constituents has no inverse") as caught:
         apply(model, tmp_path / "back.root", inverse=True)
+    assert "options.matching.inverse=true" in str(caught.value)
+
+
+def test_a_way_back_that_was_learned_is_stored_and_leads_from_the_target(tmp_path: Path) -> None:
+    options = {"matching": {"layers": 2, "hidden": 16, "steps": 2, "inverse": True}}
+    train_morph(recipe(options=options), tmp_path / "run", seed=3)
+    model = MorphModel.load(tmp_path / "run")
+    apply(model, tmp_path / "back.root", inverse=True)
+    events, before = read(tmp_path / "back.root"), read(JETS)
+    tops = ak.to_numpy(before.jet_pdgid) == 6
+    assert (ak.to_numpy(events.morph_outside) == ~tops).all()
+    assert events.part_pt[~tops].to_list() == before.part_pt[~tops].to_list()
+    assert np.mean(ak.to_numpy(events.jet_mass != before.jet_mass)[tops]) > 0.99
+    total = ak.to_numpy(ak.sum(events.part_pt * np.cos(events.part_phi), axis=1))
+    np.testing.assert_allclose(
+        total[tops], ak.to_numpy(events.jet_pt * np.cos(events.jet_phi))[tops], rtol=1e-3, atol=0.1
+    )
 
 
 def test_a_training_that_was_left_goes_on_with_its_stages(moved: Any, tmp_path: Path) -> None:
@@ -153,7 +170,7 @@ def test_a_training_that_was_left_goes_on_with_its_stages(moved: Any, tmp_path: 
 @pytest.mark.parametrize("method", [name for name, one in METHODS.items() if not one.clouds])
 def test_methods_that_move_no_clouds_say_so_before_anything_is_written(method: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"'{method}' does not move the constituents of jets.*method: matching"):
-        train_morph(recipe(method), tmp_path / "run", seed=3)
+        train_morph(recipe(method, options={"trade": {"derivative": "jet_pt"}}), tmp_path / "run", seed=3)
     assert not (tmp_path / "run").exists()
 
 

@@ -20,6 +20,7 @@ SPIKE_EXCESS = 20.0
 MOST_SEGMENTS = 127
 _NEIGHBOURS = 16
 _LEAST_STEP = 1e-9  # in probability, so that no segment is flat
+_FURTHEST = 6.0  # in standard deviations: beyond, cumulative probabilities are too near to 1
 _OUTSIDE = 1e-7  # probability of what lies between the last value seen and a configured bound
 
 
@@ -97,6 +98,24 @@ def continuous(
     if bounds is not None and bounds[1] > knots[-1]:
         knots, heights = np.concatenate([knots, [bounds[1]]]), np.concatenate([heights, [1 - _OUTSIDE]])
     return _with_spikes(knots, heights, found, spike_weights / weights.sum(), centre, scale)
+
+
+def straight(mean: float, width: float, low: float, high: float) -> Distribution:
+    """The distribution whose map to a standard normal is a straight line: a normal of this mean and width, cut at the ends.
+
+    The line is made flatter where an end would lie further than 6 widths from the mean.
+
+    Example:
+        >>> law = straight(1.0, 2.0, -3.0, 7.0)
+        >>> law.knots[0], law.knots[-1], round(law.probabilities[0], 4)
+        (-3.0, 7.0, 0.0228)
+    """
+    width = max(width, (high - mean) / _FURTHEST, (mean - low) / _FURTHEST)
+    knots = np.linspace(low, high, MOST_SEGMENTS + 1)
+    levels = ndtr((knots - mean) / width)
+    rising = _rising(levels, levels[0], levels[-1])
+    scale = 1e6 * (high - low)
+    return Distribution("continuous", _plain(knots), _plain(rising), (None,) * MOST_SEGMENTS, mean, scale)
 
 
 def _with_spikes(
