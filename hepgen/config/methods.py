@@ -81,6 +81,9 @@ class DecorrelationOptions(Part):
     """Number of bins of each spline."""
     bound: float = Field(5.0, gt=0)
     """The splines act on [-bound, bound] of the standardised discriminant; outside, the map is the identity."""
+    waves: int = Field(4, ge=0, le=8)
+    """Number of sines and cosines of each protected column that the networks see, of periods halving from 2 pi standard
+    deviations: with them the splines follow steps of the discriminant along a column."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Probability of dropout, in training only; it fades with the learning rate."""
     activation: Activation = "silu"

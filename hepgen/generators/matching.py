@@ -14,6 +14,7 @@ from hepgen.generators.chunks import in_chunks
 from hepgen.generators.networks.epic import EpicNetwork
 from hepgen.generators.networks.residual import ResidualMLP
 from hepgen.generators.networks.transformer import TransformerNetwork
+from hepgen.generators.networks.waves import with_waves
 from hepgen.generators.solvers import EVALUATIONS, integrate
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ _HUBER = 0.1
 class VelocityNetwork(nn.Module):
     """The velocity of an event or of a cloud at a place, given times and conditions.
 
-    Of a cloud it also sees the number of constituents, as a share of ``points``.
+    Of a cloud it also sees the number of constituents, as a share of ``points``. Features may have their waves beside them:
+    a product of the waves of two constituents depends on how far apart they are, which is what attention needs to find the
+    prongs of a jet.
 
     Args:
         features, conditions, points: see ``Generator``.
@@ -62,19 +65,9 @@ class VelocityNetwork(nn.Module):
         if self.points > 0:
             counts = condition.new_full((len(x), 1), x.shape[1]) if mask is None else mask.sum(1, keepdim=True)
             given.append(counts / self.points)
-        found: Tensor = self.network(self._seen(x), torch.cat(given, 1), *([] if self.points == 0 else [mask]))
+        seen = with_waves(x, self.waves)
+        found: Tensor = self.network(seen, torch.cat(given, 1), *([] if self.points == 0 else [mask]))
         return found
-
-    def _seen(self, x: Tensor) -> Tensor:
-        """Features with their waves, of periods of 2 pi, pi, ..., since they are about as wide as a normal number.
-
-        A product of the waves of two constituents depends on how far apart they are, which is what attention needs to
-        find the prongs of a jet (features of Fourier: arXiv:2006.10739).
-        """
-        if self.waves == 0:
-            return x
-        angles = x.unsqueeze(-1) * 2.0 ** torch.arange(self.waves, dtype=x.dtype, device=x.device)
-        return torch.cat([x, angles.sin().flatten(-2), angles.cos().flatten(-2)], -1)
 
 
 class FlowMatching(Generator):

@@ -13,6 +13,7 @@ from hepgen.config.families import CouplingOptions
 from hepgen.errors import ConfigError
 from hepgen.generators.base import Objective, StageBatch, Trainable
 from hepgen.generators.coupling_layers import SplineCoupling
+from hepgen.generators.networks.waves import with_waves
 
 if TYPE_CHECKING:
     from hepgen.config.methods import DecorrelationOptions
@@ -29,7 +30,8 @@ class Decorrelation(Trainable):
     Trained on background by its likelihood; what comes out is the cumulative distribution of the discriminant at the
     event's protected values. At fixed protected values the map is strictly increasing, so that no decision between two
     such events changes: the larger score stays the larger, and the ROC curve is what it was. Several discriminants are
-    decorrelated independently of each other.
+    decorrelated independently of each other. The networks see waves of the protected columns: a classifier that has cut on one
+    of them steps where it did.
 
     Args:
         columns: number of discriminants.
@@ -65,7 +67,8 @@ class Decorrelation(Trainable):
             dropout=options.dropout,
             activation=options.activation,
         )
-        self.layers = nn.ModuleList(SplineCoupling(0, columns, conditions, coupling) for _ in range(options.layers))
+        seen = conditions * (1 + 2 * options.waves)
+        self.layers = nn.ModuleList(SplineCoupling(0, columns, seen, coupling) for _ in range(options.layers))
 
     def objectives(self) -> list[Objective]:
         def likelihood(batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:
@@ -91,7 +94,7 @@ class Decorrelation(Trainable):
 
     def _mapped(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Standard normal values, and log|det J| of shape (events,); events last inside."""
-        values, protected = x.T.contiguous(), condition.T.contiguous()
+        values, protected = x.T.contiguous(), with_waves(condition, self.options.waves).T.contiguous()
         log_det = x.new_zeros(len(x))
         for layer in self.layers:
             values, change = cast("SplineCoupling", layer)(protected[:0], values, protected)

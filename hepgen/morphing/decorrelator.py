@@ -103,7 +103,8 @@ class DecorrelationModel:
         if bundle.representation.get("kind") != STAGE:
             raise ModelError("this is not the space of a decorrelation", where=str(path), hint="copy the model anew")
         space = ScoreSpace.from_state(bundle.representation)
-        options = DecorrelationOptions.model_validate(config["options"])
+        # a bundle that names no waves was trained without
+        options = DecorrelationOptions.model_validate({"waves": 0, **config["options"]})
         flow = Decorrelation(len(space.discriminants), len(space.protected), options)
         flow.load_state_dict(stored_weights(bundle, flow, PREFIX, str(path)))
         schema = Schema.from_dict(config["schema"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any
 
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from hepgen.config.families import MatchingOptions, MeanFlowOptions
 from hepgen.generators.base import Generator, StageBatch
-from hepgen.generators.matching import FlowMatching, VelocityNetwork, event_loss, stratified, trained_times
+from hepgen.generators.matching import FlowMatching, event_loss, stratified, trained_times
 from hepgen.generators.mean_flow import MeanFlow
 from hepgen.training.seeds import draw, stream
 
@@ -130,15 +129,3 @@ def test_times_cover_the_unit_interval_evenly_in_an_order_of_their_own() -> None
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValidationError, match="cannot be divided among 7 heads"):
         MatchingOptions(network="transformer", hidden=16, heads=7)
-
-
-def test_waves_have_the_periods_that_they_say() -> None:
-    network = VelocityNetwork(2, 0, 0, MatchingOptions(waves=3, layers=1, hidden=8))
-    x = torch.tensor([[0.3, -1.2]], dtype=torch.float64)
-    seen = network._seen(x)
-    assert seen.shape == (1, 2 * 7)
-    turned = network._seen(x + torch.tensor([[math.pi, math.pi / 2]], dtype=torch.float64))
-    same = torch.isclose(seen, turned)[0]
-    # waves of 1, 2 and 4: half a turn brings back those of 2 and 4, a quarter that of 4
-    assert same.tolist() == [False] * 2 + [False, True, True, False, False, True] * 2
-    assert VelocityNetwork(2, 0, 0, MatchingOptions(layers=1, hidden=8))._seen(x) is x

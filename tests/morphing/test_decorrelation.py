@@ -150,6 +150,24 @@ def test_several_discriminants_are_decorrelated_each_by_itself() -> None:
     assert correlation.abs().max() < 0.06
 
 
+def test_steps_along_the_mass_are_followed_with_waves() -> None:
+    """As of trees that have cut on it."""
+
+    def steps(size: int, seed: int) -> StageBatch:
+        mass, noise = torch.randn(2, size, 1, generator=torch.Generator().manual_seed(seed))
+        return StageBatch(torch.where((mass * 2.5).floor() % 2 == 0, 1.0, -1.0) + 0.7 * noise, mass)
+
+    test = steps(40_000, 5)
+    apart = []
+    for waves in (0, 4):
+        flow = _trained(steps(40_000, 0), 250, waves=waves)
+        rank = flow(test.x, test.condition)[:, 0]
+        step = ((test.condition[:, 0] * 2.5).floor() % 2 == 0) & (test.condition[:, 0].abs() < 2)
+        apart.append(abs(rank[step].mean() - rank[~step].mean()).item())
+    assert apart[1] < 0.05
+    assert apart[1] < 0.3 * apart[0]
+
+
 def test_nothing_protected_is_refused() -> None:
     with pytest.raises(ConfigError, match="protected"):
         Decorrelation(1, 0, DecorrelationOptions())

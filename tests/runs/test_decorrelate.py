@@ -21,6 +21,7 @@ from hepgen.morphing.decorrelate import DecorrelationSummary, decorrelate_to_fil
 from hepgen.morphing.decorrelator import DecorrelationModel
 from hepgen.morphing.model import MorphModel
 from hepgen.runs.decorrelate import train_decorrelation
+from hepgen.surrogate.bundle import write_bundle
 from hepgen.surrogate.surrogate import Surrogate
 
 Arrays = dict[str, Any]
@@ -104,6 +105,18 @@ def test_at_one_mass_no_two_scores_change_places_and_equal_ones_stay_equal(flat:
         assert (model.scores(given)[:, 0].diff() >= 0).all()
     double = {"discriminant": torch.ones(2, 1).double(), "condition": torch.full((2, 1), 80.0).double()}
     assert model.scores(double).diff(dim=0).item() == 0
+
+
+def test_a_bundle_that_names_no_waves_was_trained_without(flat: Any, tmp_path: Path) -> None:
+    _, folder = flat
+    plain = {"hidden": [8], "layers": 1, "waves": 0}
+    few = {"steps": 2, "batch_size": 256}
+    model = train_decorrelation(_recipe(folder / "events.root", options=plain, training=few), tmp_path / "run", seed=1)
+    bundle = model.bundle()
+    del bundle.config["options"]["waves"]
+    write_bundle(tmp_path / "old", bundle)
+    given = {"discriminant": torch.rand(50, 1).double(), "condition": torch.full((50, 1), 80.0).double()}
+    assert torch.equal(DecorrelationModel.load(tmp_path / "old").scores(given), model.scores(given))
 
 
 def test_an_event_does_not_depend_on_its_block(flat: Any, tmp_path: Path) -> None:
