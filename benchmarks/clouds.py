@@ -29,6 +29,7 @@ from torch.nn import functional
 from hepgen.generators.base import NoiseSpec
 from hepgen.generators.chunks import in_chunks
 from hepgen.generators.networks.epic import SLOPE, SUM_SCALE, EpicNetwork
+from hepgen.generators.networks.packing import fix_weights
 
 FEATURES, HIDDEN, LATENT, LAYERS = 3, 128, 10, 6
 SPECS = (NoiseSpec("z", (FEATURES,), points=True),)
@@ -150,6 +151,7 @@ def main() -> None:
         tree = next(one for one in file.values() if hasattr(one, "arrays") and arguments.constituents in one)
         found = torch.from_numpy(ak.to_numpy(ak.num(tree[arguments.constituents].array())).astype(np.int64))
     network = EpicNetwork(FEATURES, LATENT, FEATURES, layers=LAYERS, hidden=HIDDEN, latent=LATENT).eval()
+    fix_weights(network)  # as those of a model that is read from its bundle
     size = sum(parameter.numel() for parameter in network.parameters())
     print(f"torch {torch.__version__}, {arguments.threads} thread(s), float32, {size} parameters")
     clock = time.process_time if arguments.clock == "cpu" else time.perf_counter

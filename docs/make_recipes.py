@@ -11,9 +11,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from hepgen.config.data import DataRecipe, SplitRecipe
-from hepgen.config.decorrelate import BackgroundRecipe, DecorrelateRecipe
+from hepgen.config.decorrelate import BackgroundRecipe, DecorrelateRecipe, DecorrelationOptions
 from hepgen.config.families import FAMILIES
-from hepgen.config.methods import METHODS, DecorrelationOptions
+from hepgen.config.methods import METHODS
 from hepgen.config.morph import MorphRecipe, SideRecipe, WeightsRecipe
 from hepgen.config.part import Part
 from hepgen.config.recipe import Recipe, SamplingRecipe, StageRecipe, TrainingRecipe

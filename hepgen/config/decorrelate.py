@@ -7,13 +7,35 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from hepgen.config.data import DataRecipe, Names, SplitRecipe
-from hepgen.config.methods import DecorrelationOptions
+from hepgen.config.families import Activation
 from hepgen.config.morph import SideRecipe
 from hepgen.config.part import Part
 from hepgen.config.recipe import Recipe, TrainingRecipe
 from hepgen.config.representation import TableRecipe
 
 __all__ = ["BackgroundRecipe", "DecorrelateRecipe"]
+
+
+class DecorrelationOptions(Part):
+    """Decorrelation of a discriminant from protected columns by a conditional flow (arXiv 2211.02486)."""
+
+    layers: int = Field(2, ge=1)
+    """Number of splines, one after the other."""
+    hidden: list[int] = Field([64, 64], min_length=1)
+    """Widths of the hidden layers of the networks that choose the splines from the protected columns."""
+    bins: int = Field(8, ge=2)
+    """Number of bins of each spline."""
+    bound: float = Field(5.0, gt=0)
+    """The splines act on [-bound, bound] of the standardised discriminant; outside, the map is the identity."""
+    waves: int = Field(4, ge=0, le=8)
+    """Number of sines and cosines of each protected column that the networks see, of periods halving from 2 pi standard
+    deviations: with them the splines follow steps of the discriminant along a column."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of dropout, in training only; it fades with the learning rate."""
+    activation: Activation = "silu"
+    """Activation function."""
+    output: Literal["uniform", "normal"] = "uniform"
+    """Law of the decorrelated discriminant on the events that train: uniform on (0, 1), or standard normal."""
 
 
 class BackgroundRecipe(SideRecipe):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
@@ -44,6 +45,8 @@ def in_chunks(
     Returns:
         (events, features), or (events, constituents, features) in which padding is 0.
     """
+    if mask is not None and mask.shape[0] == 1 and mask.is_cpu and np.count_nonzero(mask.numpy()) == mask.shape[1]:
+        return make(noise, condition, None)  # an event by itself takes little more than the calls around it
     numbers = tiles * CACHED_NUMBERS * torch.get_num_threads() if condition.device.type == "cpu" else NUMBERS
     rows = max(1, numbers // width)
     if mask is not None:
@@ -75,8 +78,6 @@ def by_length(
     """
     if mask.is_meta:  # no values to sort by
         return make(noise, condition, mask) * mask.unsqueeze(2)
-    if mask.shape[0] == 1 and mask.all():  # a jet by itself takes little more than the calls around it
-        return make(noise, condition, None)
     of_points = {spec.name for spec in specs if spec.points}
     counts, order = mask.sum(1).sort(descending=True, stable=True)
     lengths = counts.tolist()

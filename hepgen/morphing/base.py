@@ -28,7 +28,7 @@ class Method(Trainable):
     Args:
         features: number of features of an event.
         conditions: number of conditioning features; may be 0.
-        options: the method's options, an instance of its pydantic model in ``hepgen.config.methods``.
+        options: the method's options, an instance of its pydantic model in ``hepgen.config.morph_options``.
     """
 
     method: ClassVar[str]

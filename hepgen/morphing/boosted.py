@@ -19,7 +19,7 @@ from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import Reweighting
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import BoostedOptions
+    from hepgen.config.morph_options import BoostedOptions
 
 _WATCHED = 0.1  # of the events stop the training of scikit-learn's trees
 _SKLEARN = {"trees": 500, "learning_rate": 0.1, "regularisation": 50.0}
@@ -37,7 +37,7 @@ class BoostedWeights(Reweighting):
         ConfigError: if the engine is hep_ml and it is not installed.
 
     Example:
-        >>> from hepgen.config.methods import BoostedOptions
+        >>> from hepgen.config.morph_options import BoostedOptions
         >>> weights = BoostedWeights(1, 0, BoostedOptions(trees=1, learning_rate=1.0, depth=1, min_leaf=5, regularisation=0))
         >>> x = torch.cat([torch.zeros(300, 1), torch.ones(100, 1)])
         >>> weights.fit(StageBatch(x, x[:, :0]), StageBatch(1 - x, x[:, :0]), np.random.default_rng(0))

@@ -15,7 +15,7 @@ from hepgen.generators.networks.mlp import MLP
 from hepgen.morphing.base import Reweighting, weighted_mean
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import ClassifierOptions
+    from hepgen.config.morph_options import ClassifierOptions
 
 
 class ClassifierWeights(Reweighting):
@@ -36,7 +36,7 @@ class ClassifierWeights(Reweighting):
         ConfigError: if a ratio that knows conditions is asked for without any.
 
     Example:
-        >>> from hepgen.config.methods import ClassifierOptions
+        >>> from hepgen.config.morph_options import ClassifierOptions
         >>> weights = ClassifierWeights(2, 0, ClassifierOptions(hidden=[8]))
         >>> weights.log_ratio(torch.zeros(3, 2), torch.empty(3, 0)).tolist()
         [0.0, 0.0, 0.0]

@@ -21,7 +21,7 @@ from hepgen.morphing.base import CloudTransport, two_samples, weighted_mean
 from hepgen.morphing.pairing import Rows, assigned, drawn_by_weight, refuse_negative_weights
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import MatchingMorphOptions
+    from hepgen.config.morph_options import MatchingMorphOptions
 
 _PAIRING = 256
 
@@ -57,7 +57,7 @@ class CloudMatching(CloudTransport):
         Lipman et al., arXiv:2210.02747; Tong et al., arXiv:2302.00482; EPiC-FM: Buhmann et al., arXiv:2310.00049.
 
     Example:
-        >>> from hepgen.config.methods import MatchingMorphOptions
+        >>> from hepgen.config.morph_options import MatchingMorphOptions
         >>> morph = CloudMatching(3, 1, MatchingMorphOptions(layers=1, hidden=8), 4)
         >>> mask, there = torch.ones(2, 4, dtype=torch.bool), torch.ones(2, 3, dtype=torch.bool)
         >>> c = torch.zeros(2, 1)

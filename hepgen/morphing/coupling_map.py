@@ -11,7 +11,7 @@ from hepgen.errors import UsageError
 from hepgen.generators.coupling_layers import CouplingStack, SplineCoupling
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import MapOptions
+    from hepgen.config.morph_options import MapOptions
 
 
 # Factor of the learning rate at which a penalty that fades is gone: what is learned after it undoes what it distorts.
@@ -29,7 +29,7 @@ class CouplingMap(nn.Module):
         options: sizes of the flow, ``condition`` and ``identity``.
 
     Example:
-        >>> from hepgen.config.methods import MapOptions
+        >>> from hepgen.config.morph_options import MapOptions
         >>> moved = CouplingMap(2, 1, MapOptions())
         >>> x, c = torch.tensor([[0.5, -1.0]]), torch.zeros(1, 1)
         >>> moved.apply_to(x, c, c).tolist()

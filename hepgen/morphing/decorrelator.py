@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hepgen.config.methods import DecorrelationOptions
+from hepgen.config.decorrelate import DecorrelationOptions
 from hepgen.errors import ModelError
 from hepgen.events.schema import Schema
 from hepgen.morphing.bundles import inputs_of, open_bundle, stored_weights, weights_of

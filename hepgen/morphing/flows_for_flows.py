@@ -15,7 +15,7 @@ from hepgen.morphing.base import Transport, two_samples, weighted_mean
 from hepgen.morphing.coupling_map import CouplingMap
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import FlowsForFlowsOptions
+    from hepgen.config.morph_options import FlowsForFlowsOptions
 
 
 class FlowsForFlows(Transport):
@@ -34,7 +34,7 @@ class FlowsForFlows(Transport):
         to side-band, arXiv:2305.04646.
 
     Example:
-        >>> from hepgen.config.methods import FlowsForFlowsOptions
+        >>> from hepgen.config.morph_options import FlowsForFlowsOptions
         >>> method = FlowsForFlows(2, 0, FlowsForFlowsOptions())
         >>> x, nothing = torch.tensor([[0.5, -1.0]]), torch.empty(1, 0)
         >>> method(x, nothing, nothing, {}).tolist()

@@ -26,7 +26,7 @@ from hepgen.morphing.pairing import (
 )
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import MatchingMorphOptions
+    from hepgen.config.morph_options import MatchingMorphOptions
 
 _PAIRING = 64  # 256 came no nearer to the optimal map of normal laws in 2 and 6 features, and took four times as long
 _PAIRING_CONDITIONED = 256  # enough events at about one condition
@@ -67,7 +67,7 @@ class MatchingMorph(Transport):
         Tong et al., arXiv:2302.00482. Conditional transport: arXiv:2403.18705, 2404.04240.
 
     Example:
-        >>> from hepgen.config.methods import MatchingMorphOptions
+        >>> from hepgen.config.morph_options import MatchingMorphOptions
         >>> morph = MatchingMorph(2, 0, MatchingMorphOptions(layers=1, hidden=8))
         >>> nothing = torch.empty(1, 0)
         >>> morph(torch.tensor([[1.0, -1.0]]), nothing, nothing, {}).tolist()  # before any training nothing moves

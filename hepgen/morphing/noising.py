@@ -16,7 +16,7 @@ from hepgen.generators.solvers import integrate
 from hepgen.morphing.base import Transport, weighted_mean
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import NoisingOptions
+    from hepgen.config.morph_options import NoisingOptions
 
 
 class Noising(Transport):
@@ -29,7 +29,7 @@ class Noising(Transport):
     source is needed in training; there is no inverse.
 
     Example:
-        >>> from hepgen.config.methods import NoisingOptions
+        >>> from hepgen.config.morph_options import NoisingOptions
         >>> morph = Noising(2, 1, NoisingOptions(layers=1, hidden=8, start=0.25))
         >>> x, condition = torch.zeros(3, 2), torch.zeros(3, 1)
         >>> morph(x, condition, condition, {"z": torch.zeros(3, 2)}).shape

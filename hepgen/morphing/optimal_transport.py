@@ -16,7 +16,7 @@ from hepgen.morphing.base import Transport
 from hepgen.morphing.pairing import Array, refuse_negative_weights, shared_out, transport_cost
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import OptimalTransportOptions
+    from hepgen.config.morph_options import OptimalTransportOptions
 
 _CHUNK = 1000  # events whose distances to all that were fitted are held at a time
 _ITERATIONS = 10_000_000
@@ -41,7 +41,7 @@ class OptimalTransport(Transport):
         extend it by the movement of the nearest event; the affine part is the optimal map where both laws are normal.
 
     Example:
-        >>> from hepgen.config.methods import OptimalTransportOptions
+        >>> from hepgen.config.morph_options import OptimalTransportOptions
         >>> morph = OptimalTransport(1, 0, OptimalTransportOptions(neighbours=1))
         >>> one = StageBatch(torch.tensor([[0.0], [1.0]]), torch.empty(2, 0))
         >>> two = StageBatch(torch.tensor([[5.0], [3.0]]), torch.empty(2, 0))

@@ -15,7 +15,7 @@ from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import Transport
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import QuantileOptions
+    from hepgen.config.morph_options import QuantileOptions
 
 _FEWEST = 20  # events of either sample in a bin of the condition
 _PER_KNOT = (
@@ -34,7 +34,7 @@ class QuantileMorph(Transport):
     interpolated between the centres of bins. At a fixed condition the map is monotonic, and has an exact inverse.
 
     Example:
-        >>> from hepgen.config.methods import QuantileOptions
+        >>> from hepgen.config.morph_options import QuantileOptions
         >>> morph = QuantileMorph(1, 0, QuantileOptions(knots=3))
         >>> one = StageBatch(torch.linspace(0, 1, 101)[:, None], torch.empty(101, 0))
         >>> two = StageBatch(torch.linspace(0, 4, 101)[:, None], torch.empty(101, 0))

@@ -14,7 +14,7 @@ from hepgen.morphing.coupling_map import CouplingMap
 from hepgen.morphing.sinkhorn_divergence import sinkhorn_divergence
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import SinkhornOptions
+    from hepgen.config.morph_options import SinkhornOptions
 
 
 class SinkhornMap(Transport):
@@ -32,7 +32,7 @@ class SinkhornMap(Transport):
         CURTAINs, arXiv:2203.09470.
 
     Example:
-        >>> from hepgen.config.methods import SinkhornOptions
+        >>> from hepgen.config.morph_options import SinkhornOptions
         >>> method = SinkhornMap(2, 0, SinkhornOptions())
         >>> x, nothing = torch.tensor([[0.5, -1.0]]), torch.empty(1, 0)
         >>> method(x, nothing, nothing, {}).tolist()

@@ -23,7 +23,7 @@ from hepgen.morphing.base import Transport, two_samples, weighted_mean
 from hepgen.morphing.space import JoinedSpace
 
 if TYPE_CHECKING:
-    from hepgen.config.methods import TradeOptions
+    from hepgen.config.morph_options import TradeOptions
 
 # Of events (events, features) at parameters (events, conditions): d/dc log q(x|c), (events,).
 Derivative = Callable[[Tensor, Tensor], Tensor]
@@ -210,7 +210,7 @@ class Trade(Transport):
         TRADE, arXiv:2410.19492.
 
     Example:
-        >>> from hepgen.config.methods import TradeOptions
+        >>> from hepgen.config.morph_options import TradeOptions
         >>> method = Trade(2, 1, TradeOptions(derivative="-(x**2 + y**2) / 2", layers=2, hidden=[8]))
         >>> x, hot, cold = torch.tensor([[0.5, -1.0]]), torch.zeros(1, 1), torch.ones(1, 1)
         >>> torch.allclose(method(method(x, hot, cold, {}), cold, hot, {}), x, atol=1e-5)

@@ -10,7 +10,7 @@ import torch
 from fitting import fit_method
 from normals import log_ratio_of, shifted, with_signs
 
-from hepgen.config.methods import BoostedOptions
+from hepgen.config.morph_options import BoostedOptions
 from hepgen.errors import ConfigError, InputFileError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import build_method

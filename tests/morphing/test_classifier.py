@@ -7,7 +7,7 @@ import torch
 from fitting import fit_method
 from normals import log_ratio_of, shifted, with_signs
 
-from hepgen.config.methods import ClassifierOptions
+from hepgen.config.morph_options import ClassifierOptions
 from hepgen.errors import ConfigError, ModelError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import build_method

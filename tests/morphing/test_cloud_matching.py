@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hepgen.config.methods import MatchingMorphOptions
+from hepgen.config.morph_options import MatchingMorphOptions
 from hepgen.errors import UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.cloud_matching import CloudMatching, resized

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
 from hepgen.classifiers.calibration import area_under_curve
-from hepgen.config.methods import DecorrelationOptions
+from hepgen.config.decorrelate import DecorrelationOptions
 from hepgen.errors import ConfigError
 from hepgen.evaluation.decorrelation import sculpting_curve
 from hepgen.generators.base import StageBatch
@@ -98,6 +100,16 @@ def test_a_larger_score_stays_larger(flow: Decorrelation, values: np.ndarray, ma
     assert (score.diff() > 0).all() or _closest(values) < 1e-6
     assert (score.diff() >= 0).all()
     assert ((score > 0) & (score < 1)).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 15, 17, 31, 60])
+def test_equal_scores_stay_equal_wherever_they_stand(flow: Decorrelation, size: int) -> None:
+    random = torch.Generator().manual_seed(size)
+    for precise in (flow, copy.deepcopy(flow).double()):
+        x, mass = torch.randn(2, 40, 1, generator=random).to(next(precise.parameters()).dtype)
+        for one, at in zip(x, mass, strict=True):
+            assert len(precise(one.expand(size, 1), at.expand(size, 1)).unique()) == 1
+    assert flow(torch.empty(0, 1), torch.empty(0, 1)).shape == (0, 1)
 
 
 def _closest(values: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from laws import distance, moved_by, normal_sample, optimal_map, some_law
 from torch import Tensor
 
-from hepgen.config.methods import FlowsForFlowsOptions
+from hepgen.config.morph_options import FlowsForFlowsOptions
 from hepgen.errors import UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.generators.coupling_layers import SplineCoupling

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optimal_normals import FIRST, NOTHING, SECOND, SHIFT, clump, events, movement, normal, optimal
 
-from hepgen.config.methods import MatchingMorphOptions
+from hepgen.config.morph_options import MatchingMorphOptions
 from hepgen.errors import UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.matching import MatchingMorph

@@ -10,7 +10,7 @@ import torch
 from fitting import fit_method
 from optimal_normals import FIRST, SECOND, SHIFT, clump, events, movement, normal
 
-from hepgen.config.methods import NoisingOptions
+from hepgen.config.morph_options import NoisingOptions
 from hepgen.errors import UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.noising import Noising

@@ -9,7 +9,7 @@ import pytest
 import torch
 from optimal_normals import NOTHING, SECOND, SHIFT, clump, events, movement, normal, optimal
 
-from hepgen.config.methods import OptimalTransportOptions
+from hepgen.config.morph_options import OptimalTransportOptions
 from hepgen.errors import UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.optimal_transport import OptimalTransport

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepgen.config.methods import QuantileOptions
+from hepgen.config.morph_options import QuantileOptions
 from hepgen.errors import InputFileError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.quantile import QuantileMorph

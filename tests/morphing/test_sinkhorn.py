@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from laws import distance, moved_by, normal_sample, optimal_map, some_law
 from torch import Tensor
 
-from hepgen.config.methods import SinkhornOptions
+from hepgen.config.morph_options import SinkhornOptions
 from hepgen.errors import InputFileError, UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.generators.coupling_layers import SplineCoupling

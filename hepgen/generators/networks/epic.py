@@ -5,14 +5,15 @@ The cost grows linearly with the number of constituents (arXiv:2301.08128; with 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from hepgen.generators.networks.epic_packed import PackedEpic
+from hepgen.generators.networks.epic_packed import PackedEpic, in_order
+from hepgen.generators.networks.packing import Packing
 
 SLOPE = 0.01
 SUM_SCALE = 0.01
@@ -146,19 +147,20 @@ class EpicNetwork(nn.Module):
         self.hidden, self.latent = hidden, latent
         self.every_layer = every_layer
         self.sum_scale = sum_scale
-        self._compiled: PackedEpic | None = None
         self.point_start = linear(inputs, hidden, normalised=normalised)
         self.event_start = linear(conditions, hidden, normalised=normalised)
         self.event_latent = linear(hidden, latent, normalised=normalised)
         context = conditions if every_layer else 0
         self.layers = EpicLayers(layers, hidden, latent, context, normalised=normalised, sum_scale=sum_scale)
         self.point_end = linear(hidden, outputs, normalised=normalised)
+        self.packing = Packing(self, in_order)
+        self._compiled = PackedEpic(self, SLOPE)
 
     def forward(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """(events, N, inputs) and (events, conditions) to (events, N, outputs); padding gives 0."""
         if self._constant:
             condition = x.new_ones(len(x), 1)
-        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
+        if x.is_cpu and x.dtype == torch.float32 and torch.is_inference_mode_enabled():
             return self._packed(x, condition, mask)
         event = _activate(self.event_latent(_activate(self.event_start(condition))))
         context = condition if self.every_layer else None
@@ -166,17 +168,14 @@ class EpicNetwork(nn.Module):
         found: Tensor = self.point_end(points)
         return found if mask is None else found * mask.unsqueeze(2)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what was compiled for these very weights."""
-        return {**self.__dict__, "_compiled": None}
-
     def _packed(self, x: Tensor, condition: Tensor, mask: Tensor | None) -> Tensor:
         """The same without padding."""
+        weights = self.packing()
+        if mask is None and len(x) == 1:
+            return self._compiled.alone(x, condition, weights)
         rows = x.flatten(0, 1) if mask is None else x[mask]
         counts = None if mask is None else mask.sum(1)
-        if self._compiled is None:
-            self._compiled = PackedEpic(self, SLOPE)
-        found = self._compiled(rows, counts, condition)
+        found = self._compiled(rows, counts, condition, weights)
         if mask is None:
             return found.view(*x.shape[:2], -1)
         padded = x.new_zeros(*x.shape[:2], found.shape[1])

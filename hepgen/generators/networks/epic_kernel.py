@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hepgen.generators.networks.small_products import multiply, padded, panels_of
+from hepgen.generators.networks.epic_products import multiply_closed, multiply_told
+from hepgen.generators.networks.small_products import multiply, padded
 from hepgen.physics.compiling import FAST, compiled
 
 _compiled = compiled(**FAST)
@@ -27,33 +28,9 @@ _STEP = 56  # constituents that go through a layer together
 def _rectified(values: Any, bias: Any, slope: Any) -> None:
     """``values`` (rows, columns) become the rectified sum of themselves and ``bias`` (columns,)."""
     for j in range(len(values)):
-        for k in range(len(bias)):
+        for k in range(values.shape[1]):
             value = values[j, k] + bias[k]
             values[j, k] = max(value, slope * value)
-
-
-@_compiled
-def _told(near: Any, rows: int, tells: Any, event_of: Any, first: int, slope: Any) -> None:
-    """``near`` (constituents, hidden) becomes the rectified sum of itself and what its event tells, (events, hidden)."""
-    for j in range(rows):
-        event = event_of[first + j]
-        for k in range(near.shape[1]):
-            value = near[j, k] + tells[event, k]
-            near[j, k] = max(value, slope * value)
-
-
-@_compiled
-def _closed(
-    x: Any, close: Any, bias: Any, start: Any, event_of: Any, begin: int, end: int, slope: Any, sums: Any
-) -> None:
-    """``x`` from begin to end becomes the rectified sum of itself, ``close`` and ``bias``, and ``start``; ``sums`` get it."""
-    for j in range(begin, end):
-        event, near = event_of[j], j - begin
-        for k in range(x.shape[1]):
-            value = x[j, k] + close[near, k] + bias[k]
-            value = max(value, slope * value) + start[j, k]
-            x[j, k] = value
-            sums[event, k] += value
 
 
 @_compiled
@@ -104,37 +81,47 @@ def make_events(
 
 
 @_compiled
+def make_event(
+    points: Any, given: Any, weights: Any, layers: int, hidden: int, latent: int, every: bool, slope: Any, scale: Any,
+    outputs: int,
+) -> Any:  # fmt: skip
+    """What the network makes of one event, (1, constituents, inputs) to (1, constituents, outputs); see ``make_events``."""
+    made = np.empty((1, points.shape[1], outputs), np.float32)
+    offsets = np.array([0, points.shape[1]])
+    _make_block(points[0], offsets, given, weights, layers, hidden, latent, every, slope, scale, made[0])
+    return made
+
+
+@_compiled
 def _make_block(
     points: Any, offsets: Any, given: Any, weights: Any, layers: int, hidden: int, latent: int, every: bool,
     slope: Any, scale: Any, made: Any,
 ) -> None:  # fmt: skip
-    conditions, inputs, outputs = given.shape[1], points.shape[1], made.shape[1]
+    outputs = made.shape[1]
     events, rows = len(given), len(points)
-    context = conditions if every else 0
+    context = given.shape[1] if every else 0
     told = latent + context
-    wide, few = padded(hidden), padded(latent)
+    wide, few, last = padded(hidden), padded(latent), padded(outputs)
     event_of = np.empty(rows, np.int64)
     for i in range(events):
         event_of[offsets[i] : offsets[i + 1]] = i
     x, start = np.empty((rows, wide), np.float32), np.empty((rows, wide), np.float32)
-    near, close = np.empty((_STEP, wide), np.float32), np.empty((_STEP, wide), np.float32)
+    near = np.empty((_STEP, wide), np.float32)
     between, tells = np.empty((events, wide), np.float32), np.empty((events, wide), np.float32)
     sums, begun = np.zeros((events, wide), np.float32), np.empty((events, few), np.float32)
     learned = np.empty((events, few), np.float32)
     found, known = np.empty((events, 2 * hidden + told), np.float32), np.empty((events, told), np.float32)
 
-    weight, bias, end = panels_of(weights, 0, conditions, hidden)
-    multiply(given, weight, between)
-    _rectified(between, bias, slope)
-    weight, bias, end = panels_of(weights, end, wide, latent)
-    multiply(between, weight, begun)
-    _rectified(begun, bias, slope)
+    at = multiply(given, 0, events, weights, 0, between, 0)
+    _rectified(between, weights[at : at + wide], slope)
+    at = multiply(between, 0, events, weights, at + wide, begun, 0)
+    _rectified(begun, weights[at : at + few], slope)
     known[:, :latent] = begun[:, :latent]
     known[:, latent:] = given[:, :context]
-    weight, bias, end = panels_of(weights, end, inputs, hidden)
-    multiply(points, weight, x)
-    _opened(x, bias, start, event_of, slope, sums)
-    closing, closing_bias, end = panels_of(weights, end, wide, outputs)
+    at = multiply(points, 0, rows, weights, at + few, x, 0)
+    _opened(x, weights[at : at + wide], start, event_of, slope, sums)
+    closing = at + wide
+    begin = closing + (wide + 1) * last
     for _ in range(layers):
         for i in range(events):
             share = np.float32(1) / np.float32(max(offsets[i + 1] - offsets[i], 1))
@@ -144,36 +131,33 @@ def _make_block(
                 sums[i, k] = np.float32(0)
             for k in range(told):
                 found[i, 2 * hidden + k] = known[i, k]
-        weight, bias, end = panels_of(weights, end, 2 * hidden + told, hidden)
-        multiply(found, weight, between)
-        _rectified(between, bias, slope)
-        weight, bias, end = panels_of(weights, end, wide, latent)
-        multiply(between, weight, learned)
+        at = multiply(found, 0, events, weights, begin, between, 0)
+        _rectified(between, weights[at : at + wide], slope)
+        at = multiply(between, 0, events, weights, at + wide, learned, 0)
+        bias = weights[at : at + few]
         for i in range(events):
             for k in range(latent):
                 value = learned[i, k] + bias[k] + known[i, k]
                 known[i, k] = max(value, slope * value)
-        weight, bias, end = panels_of(weights, end, told, hidden)
-        multiply(known, weight, tells)
+        at = multiply(known, 0, events, weights, at + few, tells, 0)
+        bias = weights[at : at + wide]
         for i in range(events):
             for k in range(hidden):
                 tells[i, k] += bias[k]
             for k in range(latent):
                 known[i, k] += begun[i, k]
-        weight, _, end = panels_of(weights, end, wide, hidden)
-        second, bias, end = panels_of(weights, end, wide, hidden)
+        first = at + wide
+        second = first + (wide + 1) * wide
+        begin = second + (wide + 1) * wide
         for j in range(0, rows, _STEP):
-            end_of = min(j + _STEP, rows)
-            part, those = x[j:end_of], end_of - j
-            multiply(part, weight, near[:those])
-            _told(near, those, tells, event_of, j, slope)
-            multiply(near[:those], second, close[:those])
-            _closed(x, close, bias, start, event_of, j, end_of, slope, sums)
-    last = np.empty((_STEP, len(closing_bias)), np.float32)
+            those = min(_STEP, rows - j)
+            multiply_told(x, j, those, weights, first, near, tells, event_of, slope)
+            multiply_closed(near, those, weights, second, x, j, start, sums, event_of, slope)
+    ends = np.empty((_STEP, last), np.float32)
     for j in range(0, rows, _STEP):
-        part = x[j : j + _STEP]
-        ends = last[: len(part)]
-        multiply(part, closing, ends)
-        for i in range(len(part)):
+        those = min(_STEP, rows - j)
+        at = multiply(x, j, those, weights, closing, ends, 0)
+        bias = weights[at : at + last]
+        for i in range(those):
             for k in range(outputs):
-                made[j + i, k] = ends[i, k] + closing_bias[k]
+                made[j + i, k] = ends[i, k] + bias[k]

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hepgen.generators.networks.epic_kernel import make_events
-from hepgen.generators.networks.packing import Packing, Weights, in_panels, linear_weights
+from hepgen.generators.networks.epic_kernel import make_event, make_events
+from hepgen.generators.networks.packing import Weights, in_panels, linear_weights
 from hepgen.generators.networks.small_products import padded
 from hepgen.generators.tiles import for_each_rows
 
@@ -21,30 +21,37 @@ class PackedEpic:
     """A network without gradients, float32 on a CPU: events one behind the other, without padding.
 
     Args:
-        network: whose weights are taken, see ``Packing``.
+        network: whose sizes are taken.
         slope: of the leaky rectification.
     """
 
     def __init__(self, network: EpicNetwork, slope: float) -> None:
-        self._packed = Packing(network, _in_order)
         self._outputs, self._hidden = network.point_end.out_features, network.hidden
         layers = len(network.layers.layers)
         sizes = layers, self._hidden, network.latent, network.every_layer
         self._arguments = *sizes, np.float32(slope), np.float32(network.sum_scale)
 
-    def __call__(self, points: Tensor, counts: Tensor | None, given: Tensor) -> Tensor:
+    def alone(self, points: Tensor, given: Tensor, weights: Weights) -> Tensor:
+        """An event by itself, which takes little more than the calls around it: (1, N, inputs) to (1, N, outputs).
+
+        Args:
+            given: (1, conditions).
+            weights: see ``in_order``.
+        """
+        x, condition = points.contiguous().numpy(), given.contiguous().numpy()
+        return torch.from_numpy(make_event(x, condition, weights, *self._arguments, self._outputs))
+
+    def __call__(self, points: Tensor, counts: Tensor | None, given: Tensor, weights: Weights) -> Tensor:
         """Constituents of all events (constituents, inputs) to (constituents, outputs).
 
         Args:
+            weights: see ``in_order``.
             counts: (events,), constituents of each event; None where all have as many.
             given: (events, conditions).
         """
         total, events = len(points), len(given)
         made = np.empty((total, self._outputs), np.float32)
-        x, condition, weights = points.contiguous().numpy(), given.contiguous().numpy(), self._packed()
-        if events == 1:  # a jet by itself takes little more than the calls around it
-            make_events(x, np.array((0, total)), condition, weights, *self._arguments, made)
-            return torch.from_numpy(made)
+        x, condition = points.contiguous().numpy(), given.contiguous().numpy()
         if counts is None:
             offsets = np.arange(events + 1) * (total // max(events, 1))
         else:
@@ -60,7 +67,7 @@ class PackedEpic:
         return torch.from_numpy(made)
 
 
-def _in_order(module: nn.Module) -> Weights:
+def in_order(module: nn.Module) -> Weights:
     """Weights in panels and biases of all linear layers, one behind the other."""
     network = cast("EpicNetwork", module)
     hidden = network.hidden

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -48,14 +48,14 @@ class ResidualMLP(nn.Module):
     def __init__(self, inputs: int, conditions: int, outputs: int, *, layers: int = 3, hidden: int = 128) -> None:
         super().__init__()
         self.hidden = hidden
-        self._packed: Packing | None = None
         self.start = nn.Linear(inputs + conditions, hidden)
         self.blocks = nn.ModuleList(ResidualBlock(hidden, conditions) for _ in range(layers))
         self.end = nn.Linear(hidden, outputs)
+        self.packing = Packing(self, _in_order)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """(events, inputs) and (events, conditions) to (events, outputs)."""
-        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
+        if x.is_cpu and x.dtype == torch.float32 and torch.is_inference_mode_enabled():
             return self._compiled(x, condition)
         x = self.start(torch.cat([x, condition], 1))
         for block in self.blocks:
@@ -63,16 +63,10 @@ class ResidualMLP(nn.Module):
         found: Tensor = self.end(functional.silu(x))
         return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what was packed of these very weights."""
-        return {**self.__dict__, "_packed": None}
-
     def _compiled(self, x: Tensor, condition: Tensor) -> Tensor:
         """The same in one compiled function, a few events at a time."""
-        if self._packed is None:
-            self._packed = Packing(self, _in_order)
         made = np.empty((len(x), self.end.out_features), np.float32)
-        events, given, weights = x.contiguous().numpy(), condition.contiguous().numpy(), self._packed()
+        events, given, weights = x.contiguous().numpy(), condition.contiguous().numpy(), self.packing()
         sizes = len(self.blocks), self.hidden
 
         def work(begin: int, end: int) -> None:

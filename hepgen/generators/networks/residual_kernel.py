@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hepgen.generators.exponential import exp_below
-from hepgen.generators.networks.small_products import multiply, padded, panels_of
+from hepgen.generators.networks.small_products import multiply, padded
 from hepgen.physics.compiling import FAST, compiled
 
 _compiled = compiled(**FAST)
@@ -59,25 +59,25 @@ def make_events(x: Any, given: Any, weights: Any, layers: int, hidden: int, begi
             for k in range(conditions):
                 seen[j, inputs + k] = given[first + j, k]
                 known[j, wide + k] = given[first + j, k]
-        weight, bias, place = panels_of(weights, 0, inputs + conditions, hidden)
-        multiply(seen[:rows], weight, inside[:rows])
+        at = multiply(seen, 0, rows, weights, 0, inside, 0)
+        bias = weights[at : at + wide]
         for j in range(rows):
             for k in range(wide):
                 state[j, k] = inside[j, k] + bias[k]
         for _ in range(layers):
             _silu(state, rows, wide, known)
-            weight, bias, place = panels_of(weights, place, wide + conditions, hidden)
-            multiply(known[:rows], weight, inside[:rows])
+            at = multiply(known, 0, rows, weights, at + wide, inside, 0)
+            bias = weights[at : at + wide]
             for j in range(rows):
                 for k in range(wide):
                     inside[j, k] += bias[k]
             _silu(inside, rows, wide, changed)
-            weight, bias, place = panels_of(weights, place, wide, hidden)
-            multiply(changed[:rows], weight, inside[:rows])
+            at = multiply(changed, 0, rows, weights, at + wide, inside, 0)
+            bias = weights[at : at + wide]
             _added(state, rows, inside, bias)
         _silu(state, rows, wide, inside)
-        weight, bias, place = panels_of(weights, place, wide, outputs)
-        multiply(inside[:rows], weight, ends[:rows])
+        at = multiply(inside, 0, rows, weights, at + wide, ends, 0)
+        bias = weights[at : at + last]
         for j in range(rows):
             for k in range(outputs):
                 made[first + j, k] = ends[j, k] + bias[k]

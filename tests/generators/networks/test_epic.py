@@ -7,6 +7,7 @@ import torch
 from threads import made_by
 
 from hepgen.generators.networks.epic import EpicNetwork
+from hepgen.generators.networks.packing import fix_weights
 
 
 def cloud(events: int, points: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -48,6 +49,34 @@ def test_weights_that_change_are_those_that_are_used() -> None:
     with torch.inference_mode():
         assert not torch.allclose(other(x, condition), first)
         assert torch.equal(network(x, condition), first)
+
+
+def test_weights_that_are_fixed_are_packed_once_and_copies_pack_their_own() -> None:
+    network = EpicNetwork(3, 4, 2, layers=1, hidden=16)
+    x, condition, _ = cloud(2, 5)
+    fix_weights(network)
+    other = copy.deepcopy(network)
+    with torch.inference_mode():
+        first = network(x, condition)
+    packed = network.packing()
+    with torch.no_grad():
+        for one in (network, other):
+            one.point_end.bias.add_(1.0)
+    with torch.inference_mode():
+        assert torch.equal(network(x, condition), first)  # nobody changes them, it was said
+        torch.testing.assert_close(other(x, condition), first + 1)
+    assert network.packing() is packed
+    assert other.packing() is not packed
+
+
+def test_an_event_by_itself_is_the_same_as_among_others() -> None:
+    network = EpicNetwork(3, 4, 2, layers=2, hidden=40)
+    x, condition, _ = cloud(3, 30)
+    with torch.inference_mode():
+        every = network(x, condition)
+        # a view that is not contiguous, as of an event of a longer batch
+        alone = network(x.transpose(0, 1).contiguous().transpose(0, 1)[1:2], condition[1:2])
+    assert torch.equal(alone, every[1:2])
 
 
 def test_weights_made_in_inference_mode_may_change() -> None:
