@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from hepgen.cli.options import Common, own, with_common
 if TYPE_CHECKING:
     from hepgen.config.families import Family
     from hepgen.config.methods import MorphMethod
+    from hepgen.config.part import Part
 
 app = typer.Typer(
     help="What a recipe may say, and what one says in full.",
@@ -77,7 +78,7 @@ def methods(common: Common, as_json: Annotated[bool, own("--json", "Print JSON i
 
 def _list(known: Mapping[str, Family | MorphMethod], as_json: bool) -> None:
     sink = output()
-    options = {name: one.options().model_dump(mode="json") for name, one in known.items()}
+    options = {name: _defaults(one.options) for name, one in known.items()}
     if as_json:
         sink.json({name: {"description": known[name].description, "options": options[name]} for name in known})
         return
@@ -85,7 +86,14 @@ def _list(known: Mapping[str, Family | MorphMethod], as_json: bool) -> None:
         sink.data(f"{name}: {one.description}")
         for option, value in options[name].items():
             meaning = " ".join((one.options.model_fields[option].description or "").split())
-            sink.data(f"  {option} = {json.dumps(value)}: {meaning}")
+            given = "(required)" if one.options.model_fields[option].is_required() else json.dumps(value)
+            sink.data(f"  {option} = {given}: {meaning}")
+
+
+def _defaults(options: type[Part]) -> dict[str, Any]:
+    """Every option with its default, in their order; None where there is none."""
+    known: dict[str, Any] = options.model_construct().model_dump(mode="json")
+    return {name: known.get(name) for name in options.model_fields}
 
 
 for _command in (schema, show, families, methods):

@@ -124,10 +124,10 @@ def train_morph(
         conditions = recipe.representation.conditions
         refuse_strangers(sides["source"].train, sides["target"].train, conditions if keeps else (), conditions)
         representation, caches = _prepare(recipe, plain, sides, folder, session, memory)
-    space = JoinedSpace(representation)
-    builders = [_builder(recipe.method, stage, options, space) for stage in space.stages]
-    seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
-    method, *further = [build() for build in builders]
+        space = JoinedSpace(representation)
+        builders = [_builder(recipe.method, stage, options, space) for stage in space.stages]
+        seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
+        method, *further = [build() for build in builders]
     steps: dict[str, int] = {}
     if method.objectives():
         with stage_runs(folder, session, watcher, run.deadline) as runs:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hepgen.config.methods import METHODS
 from hepgen.config.yaml import parse_yaml
 
 RECIPE = "name: x\ndata: {files: [a.root]}\nrepresentation: {kind: table}\n"
@@ -22,6 +23,16 @@ def test_families_are_listed_with_their_options(call) -> None:
     assert found["coupling"]["options"]["layers"] > 0
     words = call("config", "families").stdout
     assert all(f"{name}: " in words for name in found)
+
+
+def test_the_methods_of_morphing_are_listed_with_what_they_cannot_do_without() -> None:
+    found = json.loads(call("config", "methods", "--json").stdout)
+    assert set(found) == set(METHODS)
+    assert found["trade"]["options"]["derivative"] is None
+    assert found["flows_for_flows"]["options"]["penalty"] == "l1"
+    words = call("config", "methods").stdout
+    assert "derivative = (required): d/dc log q(x|c)" in words
+    assert all(f"\n{name}: " in f"\n{words}" for name in METHODS)
 
 
 def test_show_resolves_paths_and_settings(call, tmp_path: Path) -> None:
