@@ -25,7 +25,7 @@ def test_families_are_listed_with_their_options(call) -> None:
     assert all(f"{name}: " in words for name in found)
 
 
-def test_the_methods_of_morphing_are_listed_with_what_they_cannot_do_without() -> None:
+def test_the_methods_of_morphing_are_listed_with_what_they_cannot_do_without(call) -> None:
     found = json.loads(call("config", "methods", "--json").stdout)
     assert set(found) == set(METHODS)
     assert found["trade"]["options"]["derivative"] is None
