@@ -138,7 +138,7 @@ class KnownDerivative:
     def __init__(self, space: JoinedSpace, text: str) -> None:
         self._space = space
         (one,) = space.representation.validity
-        self.low, self.high, self._name = one.low, one.high, one.name
+        self.low, self.high = one.low, one.high
         key = f"representation.columns.{one.name}"
         if not self.low < self.high:
             raise ConfigError(
@@ -170,6 +170,7 @@ class KnownDerivative:
         low, high = self._ends.to(share.device)
         return torch.lerp(low.expand_as(share), high.expand_as(share), share)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # numpy
     def __call__(self, x: Tensor, condition: Tensor) -> Tensor:
         """Of features (events, features) at encoded c (events, 1), for a step of one in the encoded c: (events,).
 
