@@ -29,7 +29,7 @@ from torch.nn import functional
 from hepgen.generators.base import NoiseSpec
 from hepgen.generators.chunks import in_chunks
 from hepgen.generators.networks.epic import SLOPE, SUM_SCALE, EpicNetwork
-from hepgen.generators.networks.packing import fix_weights
+from hepgen.generators.networks.packing import frozen
 
 FEATURES, HIDDEN, LATENT, LAYERS = 3, 128, 10, 6
 SPECS = (NoiseSpec("z", (FEATURES,), points=True),)
@@ -150,8 +150,8 @@ def main() -> None:
     with uproot.open(arguments.file) as file:
         tree = next(one for one in file.values() if hasattr(one, "arrays") and arguments.constituents in one)
         found = torch.from_numpy(ak.to_numpy(ak.num(tree[arguments.constituents].array())).astype(np.int64))
-    network = EpicNetwork(FEATURES, LATENT, FEATURES, layers=LAYERS, hidden=HIDDEN, latent=LATENT).eval()
-    fix_weights(network)  # as those of a model that is read from its bundle
+    network = EpicNetwork(FEATURES, LATENT, FEATURES, layers=LAYERS, hidden=HIDDEN, latent=LATENT)
+    network = frozen(network)
     size = sum(parameter.numel() for parameter in network.parameters())
     print(f"torch {torch.__version__}, {arguments.threads} thread(s), float32, {size} parameters")
     clock = time.process_time if arguments.clock == "cpu" else time.perf_counter

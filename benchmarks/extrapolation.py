@@ -134,7 +134,7 @@ def read(path: Path | str, names: tuple[str, ...]) -> Table:
 def recipe_of(variant: Variant, folder: Path, steps: int) -> MorphRecipe:
     """How weights are learned from ``simulation.root`` and ``data.root`` of a folder."""
     cut = f"{JETS} <= {MOST}"
-    recipe = parse_recipe(
+    return MorphRecipe.model_validate(
         {
             "task": "morph",
             "name": "background",
@@ -148,9 +148,6 @@ def recipe_of(variant: Variant, folder: Path, steps: int) -> MorphRecipe:
             "training": {"steps": steps, "batch_size": 512},
         }
     )
-    if not isinstance(recipe, MorphRecipe):
-        raise TypeError("a recipe with task: morph is a recipe of a morph")
-    return recipe
 
 
 def generated(folder: Path, many: Path, steps: int, seed: int) -> Path:

@@ -30,7 +30,6 @@ from morph_scores import auc_and_error, distances, effective, matching_weights, 
 from morph_tables import print_tables
 from morph_toys import FloatArray
 
-from hepgen.config.load import parse_recipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.events.reader import open_events
 from hepgen.events.schema import schema_of
@@ -138,7 +137,7 @@ def _of_condition(problem: Problem, source: FloatArray, target: FloatArray) -> F
 def recipe_of(problem: Problem, method: str, folder: Path, budget: float | None = None) -> MorphRecipe:
     """The recipe by which a method is trained on ``source.root`` and ``target.root`` of a folder."""
     variant = VARIANTS[method]
-    recipe = parse_recipe(
+    return MorphRecipe.model_validate(
         {
             "task": "morph",
             "name": "benchmark",
@@ -151,9 +150,6 @@ def recipe_of(problem: Problem, method: str, folder: Path, budget: float | None 
             "training": training_of(variant.method, budget),
         }
     )
-    if not isinstance(recipe, MorphRecipe):
-        raise TypeError("a recipe with task: morph is a recipe of a morph")
-    return recipe
 
 
 def with_morph(

@@ -25,10 +25,10 @@ import numpy as np
 import torch
 import uproot
 from morph_scores import auc_and_error, effective
+from morphing import matrix
 from torch import Tensor
 
 from hepgen.config.families import CouplingOptions
-from hepgen.config.load import AnyRecipe, parse_recipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.events.reader import open_events
 from hepgen.generators.coupling import CouplingFlow
@@ -82,7 +82,7 @@ def recipe_of(path: Path, steps: int) -> MorphRecipe:
         for share, mean, width in zip(SHARES.tolist(), MEANS.tolist(), WIDTHS.tolist(), strict=True)
     ]
     plane, widest = {"scale": "affine", "low": -REACH, "high": REACH}, math.log(max(TEMPERATURES))
-    recipe = parse_recipe(
+    return MorphRecipe.model_validate(
         {
             "task": "morph", "name": "mixture", "source": {"files": [str(path)]}, "target": {"files": [str(path)]},
             "columns": ["x", "y"], "method": "trade",
@@ -94,12 +94,11 @@ def recipe_of(path: Path, steps: int) -> MorphRecipe:
             "training": {"steps": steps},
         }
     )  # fmt: skip
-    return _checked(recipe)
 
 
 def slope_recipe(path: Path, steps: int) -> MorphRecipe:
     """The recipe of dijets whose spectrum is to be another one, of a file with events at slope = 0."""
-    recipe = parse_recipe(
+    return MorphRecipe.model_validate(
         {
             "task": "morph", "name": "slopes", "source": {"files": [str(path)]}, "target": {"files": [str(path)]},
             "columns": list(DIJETS), "method": "trade",
@@ -111,13 +110,6 @@ def slope_recipe(path: Path, steps: int) -> MorphRecipe:
             "training": {"steps": steps},
         }
     )  # fmt: skip
-    return _checked(recipe)
-
-
-def _checked(recipe: AnyRecipe) -> MorphRecipe:
-    if not isinstance(recipe, MorphRecipe):
-        raise TypeError("a recipe with task: morph is a recipe of a morph")
-    return recipe
 
 
 def dijets(data: Path, steps: int, seed: int) -> None:
@@ -126,14 +118,13 @@ def dijets(data: Path, steps: int, seed: int) -> None:
         events = file["events"].arrays(library="np")
     order = np.random.default_rng(seed).permutation(len(events["m_jj"]))
     ours, theirs = ({name: events[name][half] for name in DIJETS} for half in np.array_split(order, 2))
-    truth = np.stack([theirs[name] for name in DIJETS], axis=1).astype(float)
+    truth, before = (matrix(one, DIJETS, len(one["m_jj"])) for one in (theirs, ours))
     print(f"{'AUC at slope':34s}{'as it is':>17s}{'carried':>17s}{'floor':>17s}   worth of the weighted events")
     with tempfile.TemporaryDirectory() as scratch:
         path, moved = Path(scratch) / "dijets.root", Path(scratch) / "moved.root"
         with uproot.recreate(path) as file:
             file["events"] = {**ours, "slope": np.zeros(len(ours["m_jj"]))}
         model = train_morph(slope_recipe(path, steps), Path(scratch) / "run", seed=seed)
-        before = np.stack([ours[name] for name in DIJETS], axis=1).astype(float)
         for slope in SLOPES:
             wanted = SetConditions([parse_law(f"slope={slope}")], model)
             morph_to_file(model, open_events(str(path)), moved, wanted=wanted, seed=seed, force=True)
@@ -143,7 +134,7 @@ def dijets(data: Path, steps: int, seed: int) -> None:
             # the floor: events drawn by their weight, of the half that was not weighted
             share = (ours["m_jj"] / 3000.0) ** slope
             drawn = np.random.default_rng(seed).random(len(share)) < share / share.max()
-            sides = (before, np.stack([after[name] for name in DIJETS], axis=1).astype(float), before[drawn])
+            sides = (before, matrix(after, DIJETS, len(before)), before[drawn])
             areas = [auc_and_error(one, truth[: len(one)], seed, weight[: len(one)]) for one in sides]
             row = "".join(f"{area:8.3f} +- {error:.3f}" for area, error in areas)
             print(f"{slope:<34g}{row}   {effective(weight, len(weight)):.0f} of {len(weight)}", flush=True)

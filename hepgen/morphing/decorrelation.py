@@ -93,7 +93,7 @@ class Decorrelation(Trainable):
             condition: protected columns, (events, conditions).
         """
         # The last few numbers of an array are not computed in vectors, and differ from others in the last bit.
-        more = -len(x) % _TOGETHER if len(x) else 0
+        more = -len(x) % _TOGETHER
         x, condition = (torch.cat([one, one[-1:].expand(more, -1)]) for one in (x, condition))
         z = self._mapped(x.double(), condition)[0][: len(x) - more]
         return z if self.options.output == "normal" else cumulative_normal(z)

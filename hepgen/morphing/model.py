@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hepgen.events.schema import Schema
-from hepgen.generators.networks.packing import fix_weights
+from hepgen.generators.networks.packing import frozen
 from hepgen.morphing.base import CloudTransport, Method, Transport, build_method
 from hepgen.morphing.bundles import inputs_of, open_bundle, stored_weights, weights_of
 from hepgen.morphing.separation import Separation
@@ -129,10 +129,9 @@ class MorphModel:
         config = bundle.config
         method = build_method(config["method"], config["features"], config["conditions"], config["options"])
         method.load(stored_weights(bundle, method, PREFIX, str(path)))
-        fix_weights(method)
         return cls(
             registry.from_state(bundle.representation),
-            method.eval().requires_grad_(False).to(device),
+            frozen(method).to(device),
             config["options"],
             Schema.from_dict(config["schema"]),
             config["recipe"],
@@ -206,5 +205,4 @@ def _stored_clouds(bundle: Bundle, where: str, device: str) -> CloudTransport | 
     if not isinstance(clouds, CloudTransport):
         raise TypeError(f"the method '{clouds.method}' moves no clouds")
     clouds.load(stored_weights(bundle, clouds, CLOUDS, where))
-    fix_weights(clouds)
-    return clouds.eval().requires_grad_(False).to(device)
+    return frozen(clouds).to(device)

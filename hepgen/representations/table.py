@@ -35,9 +35,8 @@ class TableRepresentation(Vectors):
     Every column goes through its own cumulative distribution to a standard normal; values with a probability of their
     own (spikes, whole numbers, missing values) are spread by noise and come back exactly. A condition may be encoded by a
     straight line instead, which goes on beyond the range that was seen, and so may a continuous column, as far as its set
-    bounds. Before that, columns are expressed through others
-    where that keeps a law of the data: angles relative to each other, values that never exceed another, sums of flags. No
-    value leaves the range that was seen, or that the recipe set.
+    bounds. Before that, columns are expressed through others where that keeps a law of the data: angles relative to each
+    other, values that never exceed another, sums of flags. No value leaves the range that was seen, or that the recipe set.
 
     Stages: ``discrete`` for the columns with a few values and for which values are absent, ``columns`` for the rest given
     those. A stage that has nothing to do is left out. Without conditions, and where every combination of the discrete

@@ -21,7 +21,7 @@ from hepgen.events.expressions import Expression
 from hepgen.events.schema import Schema
 from hepgen.events.select import apply_derived
 from hepgen.generators.base import Generator
-from hepgen.generators.networks.packing import fix_weights
+from hepgen.generators.networks.packing import frozen
 from hepgen.representations import registry
 from hepgen.representations.base import Representation, Tensors
 from hepgen.surrogate.acceptance import Acceptance, columns_of
@@ -307,8 +307,7 @@ class Surrogate:
                     where=where,
                     hint="copy the model anew, or use the version of hepgen that made it",
                 )
-            generators[part.stage] = generator.eval().requires_grad_(False)
-            fix_weights(generator)
+            generators[part.stage] = frozen(generator)
             if _CALIBRATION + "made" in own:
                 calibrations[part.stage] = Calibration(own[_CALIBRATION + "made"], own[_CALIBRATION + "true"])
         names = bundle.validity["names"]

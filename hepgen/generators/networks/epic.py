@@ -170,12 +170,11 @@ class EpicNetwork(nn.Module):
 
     def _packed(self, x: Tensor, condition: Tensor, mask: Tensor | None) -> Tensor:
         """The same without padding."""
-        weights = self.packing()
         if mask is None and len(x) == 1:
-            return self._compiled.alone(x, condition, weights)
+            return self._compiled.alone(x, condition)
         rows = x.flatten(0, 1) if mask is None else x[mask]
         counts = None if mask is None else mask.sum(1)
-        found = self._compiled(rows, counts, condition, weights)
+        found = self._compiled(rows, counts, condition)
         if mask is None:
             return found.view(*x.shape[:2], -1)
         padded = x.new_zeros(*x.shape[:2], found.shape[1])

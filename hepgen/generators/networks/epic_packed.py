@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hepgen.generators.networks.epic_kernel import make_event, make_events
-from hepgen.generators.networks.packing import Weights, in_panels, linear_weights
+from hepgen.generators.networks.packing import Weights
+from hepgen.generators.networks.panels import in_panels, linear_weights
 from hepgen.generators.networks.small_products import padded
 from hepgen.generators.tiles import for_each_rows
 
@@ -21,37 +22,36 @@ class PackedEpic:
     """A network without gradients, float32 on a CPU: events one behind the other, without padding.
 
     Args:
-        network: whose sizes are taken.
+        network: whose sizes and packed weights are taken.
         slope: of the leaky rectification.
     """
 
     def __init__(self, network: EpicNetwork, slope: float) -> None:
+        self._weights = network.packing
         self._outputs, self._hidden = network.point_end.out_features, network.hidden
         layers = len(network.layers.layers)
         sizes = layers, self._hidden, network.latent, network.every_layer
         self._arguments = *sizes, np.float32(slope), np.float32(network.sum_scale)
 
-    def alone(self, points: Tensor, given: Tensor, weights: Weights) -> Tensor:
+    def alone(self, points: Tensor, given: Tensor) -> Tensor:
         """An event by itself, which takes little more than the calls around it: (1, N, inputs) to (1, N, outputs).
 
         Args:
             given: (1, conditions).
-            weights: see ``in_order``.
         """
         x, condition = points.contiguous().numpy(), given.contiguous().numpy()
-        return torch.from_numpy(make_event(x, condition, weights, *self._arguments, self._outputs))
+        return torch.from_numpy(make_event(x, condition, self._weights(), *self._arguments, self._outputs))
 
-    def __call__(self, points: Tensor, counts: Tensor | None, given: Tensor, weights: Weights) -> Tensor:
+    def __call__(self, points: Tensor, counts: Tensor | None, given: Tensor) -> Tensor:
         """Constituents of all events (constituents, inputs) to (constituents, outputs).
 
         Args:
-            weights: see ``in_order``.
             counts: (events,), constituents of each event; None where all have as many.
             given: (events, conditions).
         """
         total, events = len(points), len(given)
         made = np.empty((total, self._outputs), np.float32)
-        x, condition = points.contiguous().numpy(), given.contiguous().numpy()
+        x, condition, weights = points.contiguous().numpy(), given.contiguous().numpy(), self._weights()
         if counts is None:
             offsets = np.arange(events + 1) * (total // max(events, 1))
         else:

@@ -70,15 +70,15 @@ def multiply_told(
     depth, width = x.shape[1], near.shape[1]
     parts = -(-rows // MOST)
     for panel in range(width // WIDE):
-        column, done = 4 * panel * WIDE, 0
+        column = 4 * panel * WIDE
         for part in range(parts):
-            count = -(-(rows - done) // (parts - part))
+            done = rows * part // parts
+            count = rows * (part + 1) // parts - done
             _told_tile(
                 count, x.ctypes.data + 4 * (first + done) * depth, depth, weights.ctypes.data + 4 * begin + column * depth,
                 near.ctypes.data + 4 * done * width + column, width, depth,
                 event_of.ctypes.data + 8 * (first + done), tells.ctypes.data + column, slope,
             )  # fmt: skip
-            done += count
 
 
 @compiled()
@@ -108,13 +108,13 @@ def multiply_closed(
     parts = -(-rows // MOST)
     layer = weights.ctypes.data + 4 * begin
     for panel in range(width // WIDE):
-        column, done = 4 * panel * WIDE, 0
+        column = 4 * panel * WIDE
         for part in range(parts):
-            count = -(-(rows - done) // (parts - part))
+            done = rows * part // parts
+            count = rows * (part + 1) // parts - done
             place = 4 * (first + done) * width + column
             _closed_tile(
                 count, near.ctypes.data + 4 * done * depth, depth, layer + column * depth, x.ctypes.data + place, width, depth,
                 event_of.ctypes.data + 8 * (first + done), layer + 4 * depth * width + column,
                 start.ctypes.data + place, totals.ctypes.data + column, slope,
             )  # fmt: skip
-            done += count

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
-
-from hepgen.generators.networks.small_products import padded, panels
+from torch import nn
 
 Weights = NDArray[np.float32]
+Module = TypeVar("Module", bound=nn.Module)
 _PAGE = 2**21
 _VERSION = attrgetter("_version")  # how often torch has changed a tensor in place
 
@@ -30,7 +28,7 @@ class Packing:
         in_order: puts them one behind the other.
 
     Attributes:
-        fixed: whether nobody changes the weights any more, see ``fix_weights``: what is packed is then not looked at again.
+        fixed: whether nobody changes the weights any more, see ``frozen``: what is packed is then not looked at again.
 
     Example:
         >>> layer = nn.Linear(1, 1, bias=False)
@@ -89,8 +87,8 @@ def _in_large_pages(weights: Weights) -> Weights:
     return found
 
 
-def fix_weights(module: nn.Module) -> None:
-    """Say that nobody changes the weights of a module any more, as of a model that was read from its bundle.
+def frozen(module: Module) -> Module:
+    """A module as one that was read from its bundle: evaluated, without gradients, and nobody changes its weights any more.
 
     A compiled pass of a few events takes as long as the question whether one of its weights has changed.
     """
@@ -98,19 +96,4 @@ def fix_weights(module: nn.Module) -> None:
         packing = getattr(one, "packing", None)
         if isinstance(packing, Packing):
             packing.fixed = True
-
-
-def linear_weights(layer: nn.Linear, inputs: int = 0) -> Weights:
-    """Weights in panels, then the bias; see ``in_panels``."""
-    return in_panels(layer.weight, layer.bias, inputs)
-
-
-def in_panels(weight: Tensor, bias: Tensor, inputs: int = 0) -> Weights:
-    """Weights (outputs, inputs) in panels and the bias (outputs,), filled up with zeros to whole panels.
-
-    Args:
-        inputs: rows of the panels at least, zeros where the layer has no input.
-    """
-    outputs, given = weight.shape
-    rows = functional.pad(weight.detach().t(), (0, 0, 0, max(inputs - given, 0))).numpy()
-    return np.concatenate([panels(rows).ravel(), functional.pad(bias.detach(), (0, padded(outputs) - outputs)).numpy()])
+    return module.eval().requires_grad_(False)

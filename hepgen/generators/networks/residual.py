@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hepgen.generators.networks.packing import Packing, Weights, in_panels, linear_weights
+from hepgen.generators.networks.packing import Packing, Weights
+from hepgen.generators.networks.panels import in_panels, linear_weights
 from hepgen.generators.networks.residual_kernel import make_events
 from hepgen.generators.networks.small_products import padded
 from hepgen.generators.tiles import for_each_rows

@@ -216,13 +216,12 @@ def multiply(x: Any, first: int, rows: int, weights: Any, begin: int, found: Any
         aside = 4 * group * _ACROSS * WIDE
         _multiply_few(rows, source, depth, layer + aside * depth, target + aside, width, depth)
     for panel in range(together * _ACROSS, many):  # a panel stays in the first level of the cache for all rows
-        done = 0
         for part in range(parts):
-            count = -(-(rows - done) // (parts - part))
+            done = rows * part // parts
+            count = rows * (part + 1) // parts - done
             _multiply_tile(
                 count, source + 4 * done * depth, depth, layer + 4 * panel * depth * WIDE,
                 target + 4 * (done * width + panel * WIDE), width, depth,
             )  # fmt: skip
-            done += count
     bias: int = begin + depth * width
     return bias

@@ -7,7 +7,7 @@ import torch
 from threads import made_by
 
 from hepgen.generators.networks.epic import EpicNetwork
-from hepgen.generators.networks.packing import fix_weights
+from hepgen.generators.networks.packing import frozen
 
 
 def cloud(events: int, points: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -52,9 +52,8 @@ def test_weights_that_change_are_those_that_are_used() -> None:
 
 
 def test_weights_that_are_fixed_are_packed_once_and_copies_pack_their_own() -> None:
-    network = EpicNetwork(3, 4, 2, layers=1, hidden=16)
+    network = frozen(EpicNetwork(3, 4, 2, layers=1, hidden=16))
     x, condition, _ = cloud(2, 5)
-    fix_weights(network)
     other = copy.deepcopy(network)
     with torch.inference_mode():
         first = network(x, condition)
