@@ -194,3 +194,13 @@ def suggest_or_list(name: str, known: Iterable[str], most: int = 12) -> str:
     names = list(known)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return suggest(name, names) or (f"there are: {', '.join(names[:most])}{more}" if names else "there are none")
+
+
+def leaving_out(column: str) -> str:
+    """How to leave a column out, in words that hold for every kind of recipe.
+
+    Example:
+        >>> leaving_out("met")
+        "leave it out of the recipe's columns: ['*', '!met']"
+    """
+    return f"leave it out of the recipe's columns: ['*', '!{column}']"

@@ -72,7 +72,7 @@ def decorrelate(
         what = "without a score" if outside == "missing" else "taken at the nearest values of the training"
         tell = sink.warn if share > 1 else sink.say
         tell(
-            f"{summary.outside} events ({share:.2g} %) have protected values beyond the training: {what}, flagged in {OUTSIDE}"
+            f"{summary.outside} events ({share:.3g} %) have protected values beyond the training: {what}, flagged in {OUTSIDE}"
         )
     if missing := summary.missing:
         sink.warn(f"{missing} events have a decorrelated score that is not a number")

@@ -90,7 +90,7 @@ def morph(
         verb = "moved" if loaded.moves else "weighted"
         what = "left as they are" if outside == "keep" else f"{verb} as well as may be"
         tell = sink.warn if share > 1 else sink.say
-        tell(f"{summary.outside} events ({share:.2g} %) lie outside of the training: {what}, flagged in morph_outside")
+        tell(f"{summary.outside} events ({share:.3g} %) lie outside of the training: {what}, flagged in morph_outside")
     if loaded.moves:
         sink.say(f"mean distance {summary.distance:.3g}, in widths of the features; each event's in morph_distance")
     else:

@@ -9,19 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hepgen.config.load import parse_recipe
 from hepgen.config.yaml import format_yaml
 from hepgen.errors import UsageError
 from hepgen.events.candidates import find_links
-from hepgen.events.jets import find_jets
+from hepgen.events.jets import JetColumns, find_jets
 from hepgen.events.schema import Column, Schema, is_identity
 from hepgen.events.showers import energy_unit, find_showers
 from hepgen.events.summary import ColumnSummary, Description
 from hepgen.physics.binning import Binning
 
 _NUMBERS_OF_EVENTS = {"run", "luminosityblock", "lumi", "lumiblock", "event", "eventnumber", "runnumber", "evt"}
+_CHARGE = re.compile(r"charge|(^|_)q$", re.IGNORECASE)
 _MANY_ELEMENTS = 64
-WEIGHTS = ("weight", "genWeight", "mcWeight", "event_weight", "eventWeight", "evtWeight", "mc_weight")
+#: By falling certainty, capitals and underscores aside.
+_WEIGHTS = ("weight", "genweight", "mcweight", "eventweight", "evtweight", "weights", "wgt", "w")
 _FEW_COLUMNS = 3
 _FEW_TYPES = 16
 
@@ -109,7 +113,7 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
     """What a recipe says of jets with constituents, and what a reader should know about the choice."""
     columns = find_jets(described.schema)
     lists = {one.counter for one in described.schema if one.counter}
-    weight = next((name for name in WEIGHTS if name in described.schema), None)
+    weight = weight_of(described.schema)
     if weight is not None:
         data["weight"] = weight
     left_out = []
@@ -127,7 +131,13 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
         conditions.append(columns.jet_pt)
     if left_out:
         data["columns"] = ["*", *(f"!{name}" for name in left_out)]
-    representation: dict[str, Any] = {"kind": "particle_cloud", "augment": ["reflection", "rotation"], "prongs": 3}
+    notes = ["one row is one jet; jets are made with the numbers of `conditions` that sampling is given"]
+    representation: dict[str, Any] = {"kind": "particle_cloud", "prongs": 3}
+    signed = [one.column.name for one in described.columns if _is_directed(one, columns)]
+    if signed:
+        notes.append(f"no `augment`: a jet that is turned would have other signs of {', '.join(signed)}")
+    else:
+        representation["augment"] = ["reflection", "rotation"]
     if conditions:
         representation["conditions"] = conditions
     # what configs/jets.yaml says
@@ -148,8 +158,26 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
         "data": data, "representation": representation, "generator": "matching", "options": {"matching": network},
         "stages": stages,
     }  # fmt: skip
-    notes = ["one row is one jet; jets are made with the numbers of `conditions` that sampling is given"]
     return {**content, "training": training}, notes
+
+
+def _is_directed(one: ColumnSummary, columns: JetColumns | None) -> bool:
+    """Whether a number of the constituents has a sign that says a direction, such as a displacement; charges do not."""
+    column = one.column
+    known = columns is not None and column.name in columns.names
+    real = column.jagged and not column.shape and np.dtype(column.dtype).kind == "f"
+    return real and not known and not _CHARGE.search(column.name) and one.low < 0 < one.high
+
+
+def weight_of(schema: Schema) -> str | None:
+    """The column that holds the weights of the events, by its name, None where there is none.
+
+    Example:
+        >>> weight_of(Schema((Column("x", "float32"), Column("genWeight", "float32"))))
+        'genWeight'
+    """
+    names = {one.name.lower().replace("_", ""): one.name for one in schema if not one.jagged and not one.shape}
+    return next((names[name] for name in _WEIGHTS if name in names), None)
 
 
 def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
@@ -172,7 +200,7 @@ def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
     )
     if objects and (schema.convention == "nanoaod" or len(learned) < _FEW_COLUMNS):
         return _objects(described, objects)
-    weight = next((name for name in WEIGHTS if name in learned), None)
+    weight = weight_of(schema.replace(column for column in schema if column.name in learned))
     if not set(learned) - {weight}:
         raise UsageError(
             "no column of numbers to learn", where=f"tree '{schema.tree}'", hint="choose another tree: FILE:TREE"

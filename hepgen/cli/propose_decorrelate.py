@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hepgen.cli.propose import WEIGHTS, absolute, write_recipe
+from hepgen.cli.propose import absolute, weight_of, write_recipe
 from hepgen.errors import UsageError, suggest
 from hepgen.events.summary import ColumnSummary, Description
 
@@ -31,7 +31,7 @@ def propose_decorrelate(
         for name in names:
             _check(option, name, known)
     data: dict[str, Any] = {"files": [absolute(name) for name in files]}
-    weight = next((name for name in WEIGHTS if name in described.schema), None)
+    weight = weight_of(described.schema)
     if weight is not None:
         data["weight"] = weight
     label = next((known[name] for name in _LABELS if name in known and known[name].distinct == {0, 1}), None)

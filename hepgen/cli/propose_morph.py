@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hepgen.cli.propose import WEIGHTS, absolute, calorimeter, is_shower, numbers_events, units_of, write_recipe
+from hepgen.cli.propose import absolute, calorimeter, is_shower, numbers_events, units_of, weight_of, write_recipe
 from hepgen.errors import UsageError
 from hepgen.events.jets import find_jets
 from hepgen.events.summary import ColumnSummary, Description
@@ -39,7 +39,7 @@ def propose_morph(
         "target": {"files": [absolute(name) for name in target]},
     }
     for side, described in zip(sides.values(), (ours, theirs), strict=True):
-        weight = next((name for name in WEIGHTS if name in described.schema), None)
+        weight = weight_of(described.schema)
         if weight is not None:
             side["weight"] = weight
     notes = [f"`hepgen config methods` lists what can stand in the place of {METHOD}"]
@@ -49,7 +49,12 @@ def propose_morph(
         notes += ["events keep their incident energy", *units_of(ours.schema, geometry)]
         return write_recipe("morph", {**content, "method": "matching"}, notes)
     other = {one.column.name: one for one in theirs.columns}
-    taken = [one.column.name for one in ours.columns if _moves(one, other.get(one.column.name))]
+    weights = {side["weight"] for side in sides.values() if "weight" in side}
+    taken = [
+        one.column.name
+        for one in ours.columns
+        if one.column.name not in weights and _moves(one, other.get(one.column.name))
+    ]
     if not taken:
         raise UsageError(
             "the two samples have no column in common that could be moved", where="--morph-to",
@@ -74,6 +79,6 @@ def _moves(one: ColumnSummary, other: ColumnSummary | None) -> bool:
     """Whether a column is a number an event that both samples have and that varies in both."""
     if other is None or one.column.jagged or one.column.shape or other.column.jagged or other.column.shape:
         return False
-    if numbers_events(one.column) or one.column.name in WEIGHTS:
+    if numbers_events(one.column):
         return False
     return all(math.isfinite(side.low) and side.low < side.high for side in (one, other))

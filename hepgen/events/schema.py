@@ -106,9 +106,8 @@ class Schema:
             bare = pattern.removeprefix("!")
             matched = set(fnmatch.filter(self.names, bare))
             if not matched:
-                raise InputFileError(
-                    f"no column matches '{bare}'", where=f"tree '{self.tree}'", hint=suggest(bare, self.names)
-                )
+                what = f"no column '{bare}'" if bare.isidentifier() else f"no column matches '{bare}'"
+                raise InputFileError(what, where=f"tree '{self.tree}'", hint=suggest(bare, self.names))
             kept = kept - matched if pattern.startswith("!") else kept | matched
         return self.replace(column for column in self.columns if column.name in kept)
 

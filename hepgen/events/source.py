@@ -183,9 +183,13 @@ def naming_entries(source: NumberedSource, batch: NumberedBatch) -> Iterator[Non
     try:
         yield
     except RowError as error:
-        entry, file = int(batch.entry[error.row]), int(batch.file[error.row])
-        where = f"entry {entry - source.starts[file]} of {source.files[file]}" if source.files else f"entry {entry}"
-        raise InputFileError(error.what, where=where, hint=error.hint) from None
+        raise InputFileError(error.what, where=place_of(source, batch, error.row), hint=error.hint) from None
+
+
+def place_of(source: NumberedSource, batch: NumberedBatch, row: int) -> str:
+    """A row of a batch as the entry of its file, in words."""
+    entry, file = int(batch.entry[row]), int(batch.file[row])
+    return f"entry {entry - source.starts[file]} of {source.files[file]}" if source.files else f"entry {entry}"
 
 
 def numbered_pieces(source: NumberedSource, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:

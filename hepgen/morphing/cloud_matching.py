@@ -18,7 +18,14 @@ from hepgen.generators.chunks import in_chunks
 from hepgen.generators.matching import VelocityNetwork, event_loss, trained_times
 from hepgen.generators.solvers import integrate
 from hepgen.morphing.base import CloudTransport, two_samples, weighted_mean
-from hepgen.morphing.pairing import Rows, assigned, drawn_by_weight, refuse_negative_weights
+from hepgen.morphing.pairing import (
+    TAKE_INDEPENDENT,
+    Rows,
+    assigned,
+    drawn_by_weight,
+    refuse_negative_weights,
+    refuse_share,
+)
 
 if TYPE_CHECKING:
     from hepgen.config.morph_options import MatchingMorphOptions
@@ -99,6 +106,10 @@ class CloudMatching(CloudTransport):
         found = velocity(torch.lerp(pairs.x, pairs.y, t[:, :, None]), t, pairs.given, pairs.mask)
         return weighted_mean(event_loss(found - (pairs.y - pairs.x), pairs.mask, self.options.loss), pairs.weight)
 
+    def meet_weights(self, negative: float) -> None:
+        if self.options.coupling == "optimal_transport":
+            refuse_share(negative, *TAKE_INDEPENDENT)
+
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # numpy and scipy
     def pairs(self, batch: StageBatch, places: Tensor, more: Tensor) -> CloudPairs:
         """As many pairs as the batch has events.
@@ -133,9 +144,7 @@ class CloudMatching(CloudTransport):
         rows = columns = np.arange(len(chosen))
         if self.options.coupling == "independent":
             return rows, columns
-        refuse_negative_weights(
-            (source, target), "options.matching.coupling", "write coupling: independent, which takes any weights"
-        )
+        refuse_negative_weights((source, target), *TAKE_INDEPENDENT)
         comb = places[chosen[0]].double().cpu().numpy()
         if source.weight is not None:
             rows = drawn_by_weight(source.weight[chosen].double().cpu().numpy(), comb[0])

@@ -77,7 +77,7 @@ def _size(model: MorphModel) -> int:
     return min(_BLOCK, model.block_size)
 
 
-def _drawn(model: MorphModel, source: EventSource, most: int, seed: int, side: int) -> Iterator[ak.Array]:
+def drawn(model: MorphModel, source: EventSource, most: int, seed: int, side: int) -> Iterator[ak.Array]:
     """At most so many events, drawn from all, in blocks and in the order of the file."""
     rows = drawn_rows(source.num_events, most, seed, JUDGE, side)
     names = [*model.schema.names, *([WEIGHT] if WEIGHT in source.schema else [])]
@@ -92,7 +92,7 @@ def _drawn(model: MorphModel, source: EventSource, most: int, seed: int, side: i
 def _target(model: MorphModel, source: EventSource, most: int, seed: int) -> Sample:
     found = [
         (judged(model.representation, model.representation.pack(batch[list(model.schema.names)])), _weights(batch))
-        for batch in _drawn(model, source, most, seed, _TARGET)
+        for batch in drawn(model, source, most, seed, _TARGET)
     ]
     return _sample(model, [one for one, _ in found], [one for _, one in found], seed, _TARGET)
 
@@ -104,7 +104,7 @@ def _source(model: MorphModel, source: EventSource, asked: Wanted, most: int, se
     after: list[FloatArray] = []
     weights: list[FloatArray] = []
     factors: list[FloatArray] = []
-    for block, batch in enumerate(_drawn(model, source, most, seed, _SOURCE)):
+    for block, batch in enumerate(drawn(model, source, most, seed, _SOURCE)):
         events = encoded(model, block, batch[list(model.schema.names)], asked, seed)
         physical = events.physical if events.asked is None else {**events.physical, "condition": events.asked}
         before.append(judged(representation, physical))

@@ -17,11 +17,13 @@ from hepgen.generators.networks.residual import ResidualMLP
 from hepgen.generators.solvers import integrate
 from hepgen.morphing.base import Transport, weighted_mean
 from hepgen.morphing.pairing import (
+    TAKE_INDEPENDENT,
     Array,
     assigned,
     drawn_by_condition,
     drawn_by_weight,
     refuse_negative_weights,
+    refuse_share,
     transport_cost,
 )
 
@@ -85,20 +87,9 @@ class MatchingMorph(Transport):
             nn.init.zeros_(network.end.weight)
             nn.init.zeros_(network.end.bias)
 
-    def fit(self, source: StageBatch, target: StageBatch, random: np.random.Generator) -> None:
-        """Nothing is fitted; weights that this coupling cannot take are refused before the training.
-
-        Raises:
-            UsageError: if weights are negative and the coupling is not independent.
-        """
-        del random
-        self._refuse(source, target)
-
-    def _refuse(self, source: StageBatch, target: StageBatch) -> None:
+    def meet_weights(self, negative: float) -> None:
         if self.options.coupling == "optimal_transport":
-            refuse_negative_weights(
-                (source, target), "options.matching.coupling", "write coupling: independent, which takes any weights"
-            )
+            refuse_share(negative, *TAKE_INDEPENDENT)
 
     def objectives(self) -> list[Objective]:
         noise = [NoiseSpec("t", (2,), "uniform"), NoiseSpec("places", (4,), "uniform")]
@@ -128,7 +119,8 @@ class MatchingMorph(Transport):
         """
         if batch.source is None:
             raise UsageError("a morph is trained on batches of two samples, and this one has no source")
-        self._refuse(batch.source, batch)
+        if self.options.coupling == "optimal_transport":
+            refuse_negative_weights((batch.source, batch), *TAKE_INDEPENDENT)
         found: list[Tensor] = []
         size = self.options.pairing or (_PAIRING_CONDITIONED if self.conditions else _PAIRING)
         for chosen in torch.arange(len(batch.x)).split(size):

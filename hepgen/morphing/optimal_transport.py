@@ -13,7 +13,7 @@ from torch import Tensor
 from hepgen.errors import TrainingError, UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import Transport
-from hepgen.morphing.pairing import Array, refuse_negative_weights, shared_out, transport_cost
+from hepgen.morphing.pairing import Array, refuse_negative_weights, refuse_share, shared_out, transport_cost
 
 if TYPE_CHECKING:
     from hepgen.config.morph_options import OptimalTransportOptions
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CHUNK = 1000  # events whose distances to all that were fitted are held at a time
 _ITERATIONS = 10_000_000
 _TINY = 1e-12
+_POSITIVE = "method: optimal_transport", "take method: matching with coupling: independent, or quantile"
 _TABLES = ("places", "movements", "slope")
 
 
@@ -67,6 +68,9 @@ class OptimalTransport(Transport):
         for name in _TABLES:
             self.register_buffer(name, tensors[name])
 
+    def meet_weights(self, negative: float) -> None:
+        refuse_share(negative, *_POSITIVE)
+
     def fit(self, source: StageBatch, target: StageBatch, random: np.random.Generator) -> None:
         """Store the movement of at most ``events`` events, drawn at random.
 
@@ -74,9 +78,7 @@ class OptimalTransport(Transport):
             UsageError: if weights are negative.
             TrainingError: if the solver does not come to an end.
         """
-        refuse_negative_weights(
-            (source, target), f"options.{self.method}", "take method: matching with coupling: independent, or quantile"
-        )
+        refuse_negative_weights((source, target), *_POSITIVE)
         x, condition, weight = _drawn(source, self.options.events, random)
         y, wanted, mass = _drawn(target, self.options.events, random)
         if self.conditions:

@@ -20,6 +20,8 @@ Rows = NDArray[np.int64]
 
 _NEIGHBOURS = 16  # events of the source among which one is chosen for the condition of an event of the target
 _TINY = 1e-12
+TAKE_INDEPENDENT = "options.matching.coupling", "write coupling: independent, which takes any weights"
+"""Where the pairs of a matching go wrong with negative weights, and what to do."""
 
 
 def refuse_negative_weights(sides: Iterable[StageBatch | None], where: str, hint: str) -> None:
@@ -29,13 +31,18 @@ def refuse_negative_weights(sides: Iterable[StageBatch | None], where: str, hint
         UsageError: if an event of any of the samples has a negative weight.
     """
     for side in sides:
-        if side is not None and side.weight is not None and bool((side.weight < 0).any()):
-            share = float((side.weight < 0).double().mean())
-            raise UsageError(
-                f"{100 * share:.2g} % of the events have negative weights, which optimal transport cannot take",
-                where=where,
-                hint=hint,
-            )
+        if side is not None and side.weight is not None:
+            refuse_share(float((side.weight < 0).double().mean()), where, hint)
+
+
+def refuse_share(negative: float, where: str, hint: str) -> None:
+    """The same by the share of events that have negative weights."""
+    if negative > 0:
+        raise UsageError(
+            f"{100 * negative:.3g} % of the events have negative weights, which optimal transport cannot take",
+            where=where,
+            hint=hint,
+        )
 
 
 def drawn_by_weight(weight: Array, place: float) -> Rows:

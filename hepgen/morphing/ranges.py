@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hepgen.events.source import EventSource
 
-_BINS = 20
+_FEWEST_BINS, _MOST_BINS = 20, 400
+_EVENTS_A_BIN = 50
 
 
 class Ranges:
@@ -58,9 +59,10 @@ def outside(batch: ak.Array, ranges: Mapping[str, Sequence[float]]) -> dict[str,
 
 
 def overlap(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """The common part of two one-dimensional samples, in [0, 1]: the sum of the smaller contents of 20 bins.
+    """The common part of two one-dimensional samples, in [0, 1]: the sum of the smaller contents of 20 to 400 bins.
 
-    The bins have equal content of both samples together.
+    The bins have equal content of both samples together; the more events, the narrower, since two samples that only touch
+    share one bin.
 
     Example:
         >>> overlap(np.arange(100.0), np.arange(100.0) + 50) > 0.4
@@ -68,8 +70,11 @@ def overlap(first: NDArray[Any], second: NDArray[Any]) -> float:
         >>> overlap(np.arange(100.0), np.arange(100.0) + 100)
         0.0
     """
+    if len(first) and len(second) and (first.max() < second.min() or second.max() < first.min()):
+        return 0.0
     pooled = np.concatenate([first, second])
-    edges = np.unique(np.quantile(pooled, np.linspace(0, 1, _BINS + 1)))
+    bins = int(np.clip(len(pooled) // _EVENTS_A_BIN, _FEWEST_BINS, _MOST_BINS))
+    edges = np.unique(np.quantile(pooled, np.linspace(0, 1, bins + 1)))
     if len(edges) < 2:
         return 1.0 if len(first) and len(second) and first[0] == second[0] else 0.0
     one, two = (np.histogram(values, bins=edges)[0] / max(1, len(values)) for values in (first, second))

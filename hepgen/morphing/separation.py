@@ -183,10 +183,16 @@ def separation_of(
     if matched and target.conditions:
         differ, ratio = _matching(target, before, seed)
         before, after = (Sample(one.features, one.conditions, one.weights * ratio) for one in (before, after))
+        worth = min(effective_sample_size(one.weights) for one in (before, after))
+        if worth < FEWEST:
+            apart = f"the samples differ in their conditions (AUC {differ:.3f}), which events keep"
+            return Separation(
+                f"{apart}: at those of the target the source's are worth {worth:.0f}, and {FEWEST} are needed"
+            )
     was, found, at_floor = (
-        _measured(_judged(target, before, seed)),
-        _measured(_judged(target, after, seed)),
-        _measured(_judged(first, second, seed)),
+        _measured(_judged(target, before, seed), size),
+        _measured(_judged(target, after, seed), size),
+        _measured(_judged(first, second, seed), half),
     )
     change = [one - other for one, other in zip(found, was, strict=True)]
     return Separation(
@@ -208,9 +214,9 @@ def _judged(reference: Sample, tested: Sample, seed: int) -> Judgement:
     )
 
 
-def _measured(judgement: Judgement) -> list[float]:
+def _measured(judgement: Judgement, size: int) -> list[float]:
     """AUC of all events, then of parts that share none: the same events in the same parts for samples of one size."""
-    return judgement.measure(Verdict.auc, _PARTS)
+    return judgement.measure(Verdict.auc, _PARTS if size >= FEWEST else _FOLDS)
 
 
 def _area(measured: list[float]) -> Area:
@@ -228,7 +234,7 @@ def _matching(target: Sample, source: Sample, seed: int) -> tuple[float | None, 
     ones = np.ones(len(source))
     ours, theirs = (Sample(one.features[:, : one.conditions], one.conditions, one.weights) for one in (source, target))
     judgement = _judged(theirs, ours, seed)
-    apart = _area(_measured(judgement))
+    apart = _area(_measured(judgement, len(source)))
     if not apart.above(Area(0.5, 0.0)):
         return None, ones
     every = judgement.whole()

@@ -14,7 +14,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.errors import ConfigError
+from hepgen.errors import ConfigError, leaving_out
 from hepgen.events.schema import Column
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, record
@@ -105,7 +105,7 @@ class CloudTables:
             if twice := [name for name in names if names.count(name) > 1]:
                 raise ConfigError(
                     f"the file has a column '{twice[0]}', which is the name of what jets are described by here",
-                    where="data.columns", hint=f"leave it out: ['*', '!{twice[0]}']",
+                    where="representation.kind: particle_cloud", hint=leaving_out(twice[0]),
                 )  # fmt: skip
 
     def _unit(self, role: str) -> str:

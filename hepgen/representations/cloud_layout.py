@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.errors import ConfigError, RowError, suggest
+from hepgen.errors import ConfigError, RowError, leaving_out, suggest
 from hepgen.events.candidates import find_links
 from hepgen.events.jets import PARTICLE_CODE, JetColumns, find_jets
 from hepgen.events.schema import Column, Schema
@@ -80,7 +80,7 @@ class CloudLayout:
                 raise ConfigError(
                     f"column '{column.name}' is neither of the jet nor of each constituent",
                     where="representation.kind: particle_cloud",
-                    hint=f"leave it out with data.columns: ['*', '!{column.name}']",
+                    hint=leaving_out(column.name),
                 )
         if self.columns.features:
             self.given += tuple(Column(name, "float32") for name in _JETNET)
@@ -255,7 +255,7 @@ def _found(schema: Schema, roles: dict[str, str]) -> JetColumns:
 
 def _refuse(bad: NDArray[np.bool_], row: NDArray[np.integer], what: str) -> None:
     if bad.any():
-        raise RowError(what, int(row[np.flatnonzero(bad)[0]]), hint="cut such jets away with data.cut")
+        raise RowError(what, int(row[np.flatnonzero(bad)[0]]), hint="leave such jets out with a cut")
 
 
 def _typed(values: FloatArray, dtype: str) -> NDArray[Any]:

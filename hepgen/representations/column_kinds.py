@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.errors import ConfigError, InputFileError
+from hepgen.errors import ConfigError, InputFileError, leaving_out
 from hepgen.representations.accumulators import Distinct, MomentsResult
 from hepgen.representations.maps.fitting import SPIKE_WEIGHT, find_spikes
 from hepgen.representations.table_layout import LARGEST_WHOLE, Element
@@ -87,14 +87,14 @@ def classify(
         options: overrides by column or element name: kind, period, low, high, scale.
 
     Raises:
-        InputFileError: for infinite values, whole numbers that float64 cannot hold, or values outside a set bound.
+        InputFileError: for whole numbers that float64 cannot hold, or values outside a set bound.
         ConfigError: for a kind or a scale that the data contradicts.
     """
     facts = []
     for index, element in enumerate(elements):
         wanted = {**options.get(element.column, {}), **options.get(element.name, {})}
         low, high = float(moments.low[index]), float(moments.high[index])
-        _check_values(element, low, high, int(moments.infinite[index]))
+        _check_values(element, low, high)
         missing = int(moments.missing[index])
         column = sample[:, index]
         affine = wanted.get("scale") == "affine"
@@ -156,12 +156,11 @@ def _no_scale(element: Element) -> ConfigError:
     )  # fmt: skip
 
 
-def _check_values(element: Element, low: float, high: float, infinite: int) -> None:
-    leave_out = f"leave it out with data.columns: ['*', '!{element.column}']"
-    if infinite:
-        raise InputFileError(f"{infinite} infinite values", where=element.name, hint=f"cut them, or {leave_out}")
+def _check_values(element: Element, low: float, high: float) -> None:
     if np.dtype(element.dtype).kind in "iu" and max(abs(low), abs(high)) > LARGEST_WHOLE:
-        raise InputFileError("whole numbers beyond 2^53 cannot be modelled", where=element.name, hint=leave_out)
+        raise InputFileError(
+            "whole numbers beyond 2^53 cannot be modelled", where=element.name, hint=leaving_out(element.column)
+        )
 
 
 def _kind(

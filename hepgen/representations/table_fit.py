@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hepgen.errors import ConfigError, InputFileError
-from hepgen.events.source import EventSource, pieces
+from hepgen.errors import ConfigError, InputFileError, leaving_out
+from hepgen.events.source import EventSource, as_numbered, numbered_pieces, pieces, place_of
 from hepgen.representations.accumulators import (
     Distinct,
     DistinctRows,
@@ -27,7 +28,7 @@ from hepgen.representations.maps.distribution import Distribution
 from hepgen.representations.maps.gaussianise import Gaussianise
 from hepgen.representations.mirrors import MIRROR, mirror_centre, mirrored_facts, mirrored_relations
 from hepgen.representations.relations import OrderedShare, Relation
-from hepgen.representations.table_layout import WEIGHT, TableLayout
+from hepgen.representations.table_layout import WEIGHT, Element, TableLayout
 from hepgen.representations.table_transform import ColumnBlock, TableTransform
 
 Matrix = NDArray[np.float64]
@@ -107,8 +108,12 @@ def fit_table(
 def _matrices(source: EventSource, layout: TableLayout) -> Iterator[tuple[Matrix, Matrix | None]]:
     for batch in source.batches():
         for piece in pieces(batch):
-            weights = np.asarray(piece[WEIGHT], dtype=np.float64) if WEIGHT in piece.fields else None
-            yield layout.pack(piece), None if weights is None else np.abs(weights)
+            yield _matrix(piece, layout)
+
+
+def _matrix(piece: ak.Array, layout: TableLayout) -> tuple[Matrix, Matrix | None]:
+    weights = np.asarray(piece[WEIGHT], dtype=np.float64) if WEIGHT in piece.fields else None
+    return layout.pack(piece), None if weights is None else np.abs(weights)
 
 
 def _survey(
@@ -117,16 +122,31 @@ def _survey(
     size = len(layout.elements)
     moments, distinct = Moments(size), DistinctValues(size, MOST_DISCRETE)
     rows = RowSample(size, int(np.clip(_SAMPLE_BYTES // (8 * max(size, 1)), 2000, _MOST_SAMPLED)))
-    for matrix, weights in _matrices(source, layout):
+    infinite: dict[int, str] = {}
+    numbered = as_numbered(source)
+    for piece in numbered_pieces(numbered):
+        matrix, weights = _matrix(piece.events, layout)
         for accumulator in (moments, distinct, rows):
             accumulator.update(matrix, weights)
+        for row, column in np.argwhere(np.isinf(matrix)):
+            infinite.setdefault(int(column), place_of(numbered, piece, int(row)))
     found = moments.result()
+    for column, place in infinite.items():
+        _refuse_infinite(layout.elements[column], int(found.infinite[column]), place)
     if found.rows == 0:
         raise InputFileError("no events to fit the representation to", where=f"tree '{layout.schema.tree}'")
     sample, sample_weights = rows.result()
     if not sample_weights.sum() > 0:
         raise InputFileError("all event weights are 0", where=f"tree '{layout.schema.tree}'")
     return classify(layout.elements, found, distinct.result(), sample, options), sample, sample_weights
+
+
+def _refuse_infinite(element: Element, count: int, place: str) -> None:
+    raise InputFileError(
+        f"{count} infinite value{'s' * (count > 1)} in '{element.name}'",
+        where=place if count == 1 else f"the first: {place}",
+        hint=f"cut such events away, or {leaving_out(element.column)}",
+    )
 
 
 def _absent(rows: Matrix, facts: Sequence[ColumnFacts]) -> NDArray[np.bool_]:

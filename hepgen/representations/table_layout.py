@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from hepgen.errors import ConfigError, InputFileError, suggest
+from hepgen.errors import ConfigError, InputFileError, leaving_out, suggest
 from hepgen.events.schema import Column, Schema
 
 Matrix = NDArray[np.float64]
@@ -100,13 +100,13 @@ def _check(column: Column) -> None:
         raise ConfigError(
             f"column '{column.name}' has a variable number of elements per event",
             where="representation.kind: table",
-            hint=f"train on its elements with data.objects, or leave it out with data.columns: ['*', '!{column.name}']",
+            hint=f"train on its elements with data.objects, or {leaving_out(column.name)}",
         )
     if np.dtype(column.dtype).kind not in "biuf":
         raise ConfigError(
             f"column '{column.name}' holds {column.dtype}, not numbers",
             where="representation.kind: table",
-            hint=f"leave it out with data.columns: ['*', '!{column.name}']",
+            hint=leaving_out(column.name),
         )
 
 

@@ -17,7 +17,7 @@ from hepgen.events.expressions import Expression
 from hepgen.events.objects import ExplodedSource, explode, nested_schema
 from hepgen.events.reader import DEFAULT_MEMORY, open_events
 from hepgen.events.schema import Schema, is_identity
-from hepgen.events.select import WEIGHT, select_events, weighted
+from hepgen.events.select import WEIGHT, SelectedSource, select_events, weighted
 from hepgen.events.source import EventSource
 from hepgen.events.split import SplitRule, split_source
 from hepgen.surrogate.provenance import describe_input
@@ -102,7 +102,7 @@ def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = Tr
             )
     events = select_events(raw, cut=data.cut, derived=data.computed)
     rule = SplitRule(**recipe.split.model_dump()).for_files(files.files)
-    chosen = _chosen(recipe, events.schema)
+    chosen = _chosen(recipe, events)
     exploded: ExplodedSource | None = None
     if data.objects is None or clouds:
         learned = chosen.replace(column for column in chosen if _is_learned(recipe, chosen, column.name))
@@ -127,9 +127,9 @@ def open_data(recipe: Recipe, *, memory: int = DEFAULT_MEMORY, hashes: bool = Tr
     return RunData(recipe, chosen, learned, events, **parts, rule=rule, inputs=inputs, exploded=exploded)
 
 
-def _chosen(recipe: Recipe, schema: Schema) -> Schema:
+def _chosen(recipe: Recipe, events: SelectedSource) -> Schema:
     """Columns of the output: those that the recipe chooses, derived ones and the weight."""
-    data = recipe.data
+    data, schema = recipe.data, events.schema
     if isinstance(recipe.representation, CalorimeterRecipe):
         wanted = recipe.representation
         patterns = [*filter(None, [wanted.energy]), wanted.voxels, *wanted.conditions]
@@ -139,7 +139,8 @@ def _chosen(recipe: Recipe, schema: Schema) -> Schema:
         matched = schema.select(patterns).names
     except InputFileError as error:
         hint = error.hint or suggest_or_list("", schema.names)
-        raise InputFileError(error.what, where=error.where, hint=hint) from None
+        where = f"{error.where} of {', '.join(events.files[:3])}{', ...' * (len(events.files) > 3)}"
+        raise InputFileError(error.what, where=where, hint=hint) from None
     names = {*matched, *data.derived, *data.given, *([data.weight] if data.weight else [])}
     if isinstance(recipe.representation, CalorimeterRecipe):
         names |= {column.name for column in schema if is_identity(column)}

@@ -29,7 +29,7 @@ from hepgen.representations.base import Representation, Stage
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.opening import open_run
-from hepgen.runs.pairs import ConcatenatedSource, check_pair, halves, refuse_strangers
+from hepgen.runs.pairs import ConcatenatedSource, check_pair, check_weights, halves, naming_side, refuse_strangers
 from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
 from hepgen.runs.stages import length_of, seconds_left, seconds_of, settings_of, stage_runs
@@ -73,7 +73,8 @@ def open_sides(recipe: MorphRecipe, *, memory: int, hashes: bool = True) -> dict
         given = recipe.source if which == "source" or recipe.closure else recipe.target
         if not given.files:
             raise ConfigError("the recipe names no files", where=f"{which}.files", hint=f"--set {which}.files=[FILE]")
-        data = open_data(recipe.side(which), memory=memory, hashes=hashes)
+        with naming_side(which):
+            data = open_data(recipe.side(which), memory=memory, hashes=hashes)
         for one in data.inputs:
             one["side"] = which
         found[which] = Side(data, data.train, data.validation)
@@ -122,12 +123,17 @@ def train_morph(
         options = recipe.chosen.model_dump(mode="json")
         keeps = not build_method(recipe.method, 1, 1, options).changes_condition
         conditions = recipe.representation.conditions
-        refuse_strangers(sides["source"].train, sides["target"].train, conditions if keeps else (), conditions)
+        negative = max(check_weights(which, sides[which].data, sides[which].train) for which in SIDES)
+        kept = conditions if keeps else ()
+        for line in refuse_strangers(sides["source"].train, sides["target"].train, kept, conditions):
+            watcher.message(f"note: {line}")
         representation, caches = _prepare(recipe, plain, sides, folder, session, memory)
         space = JoinedSpace(representation)
         builders = [_builder(recipe.method, stage, options, space) for stage in space.stages]
         seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
         method, *further = [build() for build in builders]
+        for one in (method, *further):
+            one.meet_weights(negative)
     steps: dict[str, int] = {}
     if method.objectives():
         with stage_runs(folder, session, watcher, run.deadline) as runs:
@@ -175,7 +181,7 @@ def train_morph(
         clouds=next((one.to(chosen) for one in further if isinstance(one, CloudTransport)), None),
     )  # fmt: skip
     if recipe.closure:
-        closure = closure_of(model, sides["source"].train, session.seed)
+        closure = closure_of(model, sides["source"].train, sides["target"].train, session.seed)
         model.facts["closure"] = closure.to_dict()
         for line in closure.words():
             watcher.message(line)

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import awkward as ak
 import numpy as np
 
-from hepgen.errors import InputFileError, suggest
-from hepgen.events.schema import Schema
+from hepgen.errors import ConfigError, InputFileError, suggest
 from hepgen.events.select import WEIGHT, select_events, weighted
-from hepgen.events.source import Array, EventSource
+from hepgen.events.source import Array, EventSource, NumberedBatch, SourceBase, as_numbered
 from hepgen.events.split import uniform_hash
 from hepgen.morphing.ranges import overlap
 from hepgen.runs.data import RunData
 
 FEWEST = 100
 _LEAST_OVERLAP = 0.01
+_SMALL_OVERLAP = 0.1
 _LOOKED_AT = 20_000
 _HALVES = 0x6861
 
 
-class ConcatenatedSource:
+class ConcatenatedSource(SourceBase):
     """Several sources of the same columns, one after the other; where one has weights, those of the others are 1.
+
+    Rows keep the entries that they have in their own files.
 
     Args:
         sources: the first gives the schema.
     """
 
     def __init__(self, sources: Sequence[EventSource]) -> None:
-        self._sources = list(sources)
         if any(WEIGHT in source.schema for source in sources):
-            self._sources = [source if WEIGHT in source.schema else weighted(source, None) for source in sources]
-
-    @property
-    def schema(self) -> Schema:
-        return self._sources[0].schema
+            sources = [source if WEIGHT in source.schema else weighted(source, None) for source in sources]
+        self._sources = [as_numbered(source) for source in sources]
+        self.schema = self._sources[0].schema
+        self.files = tuple(itertools.chain.from_iterable(source.files for source in self._sources))
+        self.starts = tuple(itertools.chain.from_iterable(source.starts for source in self._sources))
+        self.skipped = {}
 
     @property
     def num_events(self) -> int:
         return sum(source.num_events for source in self._sources)
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
         names = list(self.schema.names) if columns is None else list(columns)
+        before = 0
         for source in self._sources:
-            yield from source.batches(names)
+            for batch in source.numbered_batches(names):
+                yield NumberedBatch(batch.events, batch.entry, batch.file + before)
+            before += len(source.files)
 
 
 def halves(source: EventSource, half: int) -> EventSource:
@@ -57,6 +64,39 @@ def _in_half(half: int, entry: Array, events: ak.Array) -> Array:
     del events
     chosen: Array = (uniform_hash(entry, _HALVES) < 0.5) == (half == 0)
     return chosen
+
+
+@contextmanager
+def naming_side(which: str) -> Iterator[None]:
+    """Errors of opening one of two samples say which of them it is."""
+    try:
+        yield
+    except (ConfigError, InputFileError) as error:
+        error.where = f"the {which}: {error.where}" if error.where else f"the {which}"
+        raise
+
+
+def check_weights(which: str, data: RunData, train: EventSource) -> float:
+    """Refuse training events whose weights are nothing together; the share of those with negative weights.
+
+    Raises:
+        InputFileError: with the sum, and how many there are.
+    """
+    if WEIGHT not in train.schema:
+        return 0.0
+    total, events, zeros, negative = 0.0, 0, 0, 0
+    for batch in train.batches([WEIGHT]):
+        weights = np.asarray(batch[WEIGHT], dtype=np.float64)
+        total, events = total + float(weights.sum()), events + len(weights)
+        zeros, negative = zeros + int((weights == 0).sum()), negative + int((weights < 0).sum())
+    if events and not total > 0:
+        each = "all of them are 0" if zeros == events else f"{zeros} of them are 0"
+        raise InputFileError(
+            f"the weights of the {which} add up to {total:g} over {events} training events, and {each}",
+            where=", ".join(str(file["path"]) for file in data.inputs),
+            hint=f"look at {which}.weight, {which}.file_weights and {which}.cut",
+        )
+    return negative / max(1, events)
 
 
 def check_pair(source: RunData, target: RunData) -> None:
@@ -97,8 +137,10 @@ def check_pair(source: RunData, target: RunData) -> None:
             )  # fmt: skip
 
 
-def refuse_strangers(source: EventSource, target: EventSource, kept: Sequence[str], conditions: Sequence[str]) -> None:
-    """Refuse two samples without anything in common in one of their numbers.
+def refuse_strangers(
+    source: EventSource, target: EventSource, kept: Sequence[str], conditions: Sequence[str]
+) -> list[str]:
+    """Refuse two samples that have less than a hundredth in common in one of their numbers.
 
     Looks at the first 20,000 events of both.
 
@@ -106,19 +148,30 @@ def refuse_strangers(source: EventSource, target: EventSource, kept: Sequence[st
         kept: conditions that an event keeps.
         conditions: all of them; those that are not kept may differ.
 
+    Returns:
+        What to say of conditions that events keep and that have little in common, a sentence each.
+
     Raises:
         InputFileError: naming the column and what it spans in either sample.
     """
     free = {WEIGHT, *conditions} - {*kept}
     names = [one.name for one in source.schema if not one.jagged and not one.shape and one.name not in free]
     ours, theirs = (_first(side, names) for side in (source, target))
+    notes = []
     for name in names:
         one, two = (values[np.isfinite(values)] for values in (ours[name], theirs[name]))
-        if not len(one) or not len(two) or overlap(one, two) >= _LEAST_OVERLAP:
+        if not len(one) or not len(two) or (common := overlap(one, two)) >= _SMALL_OVERLAP:
+            continue
+        spans = f"{one.min():g} to {one.max():g} in the source, {two.min():g} to {two.max():g} in the target"
+        if common >= _LEAST_OVERLAP:
+            if name in kept:
+                few = "what is learned elsewhere is made up"
+                notes.append(
+                    f"the samples have {100 * common:.3g} % of '{name}' in common ({spans}), which events keep: {few}"
+                )
             continue
         raise InputFileError(
-            f"'{name}' has nothing in common in the two samples: {one.min():g} to {one.max():g} in the source, "
-            f"{two.min():g} to {two.max():g} in the target",
+            f"'{name}' has {f'{100 * common:.3g} %' if common else 'nothing'} in common in the two samples: {spans}",
             where="a condition, which events keep" if name in kept else "a column to move",
             hint="are the units the same? Else take samples that share it"
             + (
@@ -127,6 +180,7 @@ def refuse_strangers(source: EventSource, target: EventSource, kept: Sequence[st
                 else f", or leave it out: columns: ['!{name}']"
             ),
         )
+    return notes
 
 
 def _first(source: EventSource, names: Sequence[str]) -> dict[str, Array]:

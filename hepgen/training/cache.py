@@ -157,7 +157,10 @@ def encode_source(
     if writer is None or start != size:
         raise InputFileError("the input files changed while they were read", hint="start again")
     if weights <= 0:
-        raise InputFileError("the event weights do not add up to a positive number", hint="look at data.weight")
+        raise InputFileError(
+            f"the weights of {size} events add up to {weights:g}, which is not positive",
+            hint="look at the weight column",
+        )
     cache = writer.finish(size, weights / size)
     cache.constituents = None if points is None else points.finish(np.concatenate(lengths))
     if not cache.in_memory:
@@ -224,7 +227,7 @@ def _refuse_non_finite(encoded: Tensors, start: int) -> None:
             column = f", column {place[1]}" if len(place) > 1 else ""
             raise TrainingError(
                 f"the encoded '{name}' of event {start + place[0]} of the training part is not finite{column}",
-                hint="look at this event with 'hepgen inspect', or cut it away with data.cut",
+                hint="look at this event with 'hepgen inspect', or cut it away",
             )
 
 

@@ -222,7 +222,7 @@ def test_jets_that_are_none_are_named(events: ak.Array, message: str) -> None:
     with pytest.raises(RowError, match=message) as refused:
         layout.read(events)
     assert refused.value.row == 1
-    assert "data.cut" in refused.value.hint
+    assert "with a cut" in refused.value.hint
 
 
 def test_constituents_of_pt_0_are_padding_and_others_are_sorted() -> None:
@@ -375,7 +375,7 @@ def test_columns_named_as_what_describes_jets_are_refused(name: str) -> None:
     source = MemorySource(events, schema.replace([*schema, Column(name, "float64")]))
     with pytest.raises(ConfigError, match=f"has a column '{name}'") as refused:
         fitted(source, prongs=3)
-    assert refused.value.hint == f"leave it out: ['*', '!{name}']"
+    assert refused.value.hint == f"leave it out of the recipe's columns: ['*', '!{name}']"
 
 
 def test_jets_too_short_for_prongs_have_none_of_them() -> None:

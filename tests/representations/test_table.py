@@ -450,7 +450,7 @@ def test_set_bounds_and_kinds_override_the_data() -> None:
         ({"x": [1.0, 2.5]}, {"columns": {"x": {"kind": "integer"}}}, ConfigError, "not integer"),
         ({"x": [1.0, 2.5]}, {"columns": {"x": {"kind": "constant"}}}, ConfigError, "not constant"),
         ({"x": [1.0, 9.0]}, {"columns": {"x": {"kind": "cyclic"}}}, InputFileError, "one period"),
-        ({"x": [1.0, np.inf]}, {}, InputFileError, "1 infinite values"),
+        ({"x": [1.0, np.inf]}, {}, InputFileError, "1 infinite value in 'x' (entry 1)"),
         ({"x": [1, 2**60]}, {}, InputFileError, "beyond 2^53"),
         ({"x": [1.0, 1.0]}, {}, InputFileError, "nothing to learn"),
         ({"x": np.empty(0)}, {}, InputFileError, "no events"),

@@ -25,6 +25,7 @@ from hepgen.morphing.wanted import DrawnFromFile, SetConditions
 from hepgen.runs.morph import train_morph
 from hepgen.sampling.conditions import parse_law
 from hepgen.surrogate.surrogate import Surrogate
+from hepgen.training.progress import Silent
 
 DATA = Path(__file__).parents[1] / "data"
 QCD, HARD = DATA / "dijets_qcd.root", DATA / "dijets_qcd_hard.root"
@@ -244,27 +245,46 @@ def test_a_closure_test_moves_within_its_statistics(tmp_path: Path) -> None:
     assert found == model.facts["closure"]
     assert found["holds"]
     assert set(found["shifts"]) == set(FEATURES)
-    assert 0 < found["distance"] < 0.2
+    assert 0 < found["distance"] < 0.2 < found["apart"] < 2
 
 
 def test_a_closure_test_sees_a_method_that_moves_too_much(tmp_path: Path) -> None:
     """A map that was learned between two different samples, taken for one of two halves."""
     target = _write(tmp_path / "b.root", _scaled("m_j1", 1.1)(_columns(HARD)))
     model = _train(tmp_path / "run", QCD, target, columns=FEATURES)
-    found = closure_of(model, open_events(str(QCD)), 1)
+    found = closure_of(model, open_events(str(QCD)), open_events(str(QCD)), 1)
     assert not found.holds
     assert "MORE than its statistics" in found.words()[1]
+
+
+def test_a_closure_test_sees_events_that_are_made_anew(tmp_path: Path) -> None:
+    """Noise keeps every mean where it is, and moves each event by two widths."""
+    more = {"columns": FEATURES, "method": "noising"}
+    found = _train(tmp_path / "run", QCD, QCD, closure=True, **more).facts["closure"]
+    assert found["distance"] > found["apart"] > 0.3
+    assert not found["holds"]
 
 
 def _scaled(name: str, factor: float) -> Callable[[Arrays], Arrays]:
     return lambda columns: {**columns, name: columns[name] * np.float32(factor)}
 
 
+def _with_infinity(values: Any) -> Any:
+    values[[3, *range(10, 40)]] = np.inf
+    return values
+
+
 WRONG: list[tuple[str, Callable[[Arrays], Arrays], dict[str, Any], str]] = [
     ("a column less", lambda c: {n: v for n, v in c.items() if n != "m_j1"}, {"columns": ["*"]}, "no column m_j1"),
+    ("a named column less", lambda c: {n: v for n, v in c.items() if n != "m_j1"}, {}, r"no column 'm_j1' \(the target: .*b.root"),
+    ("an infinite value", lambda c: {**c, "m_j1": _with_infinity(c["m_j1"])}, {}, r"\d\d infinite values in 'm_j1' \(the first: entry \d+ of .*b.root"),
     ("other units", _scaled("m_j1", 1e5), {}, r"'m_j1' has nothing in common .*in the source.*in the target"),
-    ("weights of zero", lambda c: {**c, "w": np.zeros(len(c["m_jj"]))}, {"weight": "w"}, "weights .*positive"),
+    ("weights of zero", lambda c: {**c, "w": np.zeros(len(c["m_jj"]))}, {"weight": "w"}, r"the weights of the target add up to 0 over \d+ training events, and all"),
     ("too few", lambda c: {n: v[:90] for n, v in c.items()}, {}, "the target has 83 training events"),
+    (
+        "conditions that touch", lambda c: {**c, "m_jj": c["m_jj"] + np.float32(np.ptp(_columns(QCD)["m_jj"]) - 300)},
+        {"representation": {"kind": "table", "conditions": ["m_jj"]}}, r"'m_jj' has 0\.\d+ % in common",
+    ),
     (
         "conditions apart", lambda c: {**c, "m_jj": c["m_jj"] + 1e4},
         {"representation": {"kind": "table", "conditions": ["m_jj"]}}, "'m_jj' has nothing in common",
@@ -284,6 +304,34 @@ def test_two_samples_that_do_not_go_together(
     with pytest.raises(InputFileError, match=message):
         _train(tmp_path / "run", QCD, target, **given)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", ["optimal_transport", "matching", "sinkhorn"])
+def test_a_method_that_moves_masses_refuses_negative_weights_and_leaves_nothing(method: str, tmp_path: Path) -> None:
+    columns = _columns(HARD)
+    columns["w"] = np.where(np.arange(len(columns["m_jj"])) % 10 == 0, -1.0, 1.0)
+    target = {"files": [str(_write(tmp_path / "b.root", columns))], "weight": "w"}
+    with pytest.raises(UsageError, match="% of the events have negative weights"):
+        _train(tmp_path / "run", QCD, tmp_path / "b.root", columns=FEATURES, method=method, target=target)
+    assert not (tmp_path / "run").exists()
+
+
+def test_conditions_that_have_little_in_common_are_said(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listening(Silent):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    columns = _columns(HARD)
+    shift = np.float32(np.quantile(_columns(QCD)["m_jj"], 0.95) - columns["m_jj"].min())
+    target = _write(tmp_path / "b.root", {**columns, "m_jj": columns["m_jj"] + shift})
+    recipe = _recipe(
+        QCD, target, columns=FEATURES, method="matching", representation={"kind": "table", "conditions": ["m_jj"]}
+    )
+    model = train_morph(recipe, tmp_path / "run", seed=3, progress=Listening())
+    assert any("% of 'm_jj' in common" in line for line in said)
+    assert model.held_out is not None
 
 
 def test_units_that_differ_are_refused(tmp_path: Path) -> None:
