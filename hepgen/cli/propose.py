@@ -22,7 +22,10 @@ from hepgen.events.summary import ColumnSummary, Description
 from hepgen.physics.binning import Binning
 
 _NUMBERS_OF_EVENTS = {"run", "luminosityblock", "lumi", "lumiblock", "event", "eventnumber", "runnumber", "evt"}
-_CHARGE = re.compile(r"charge|(^|_)q$", re.IGNORECASE)
+#: Charges have no direction; what follows from the momenta turns with them.
+_TURNS_ALONG = re.compile(
+    r"charge|(^|_)q$|d(elta)?_?(eta|phi|r)$|(eta|phi|pt|e|energy)_?rel$|log|p[xyz]$", re.IGNORECASE
+)
 _MANY_ELEMENTS = 64
 #: By falling certainty, capitals and underscores aside.
 _WEIGHTS = ("weight", "genweight", "mcweight", "eventweight", "evtweight", "weights", "wgt", "w")
@@ -162,11 +165,11 @@ def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any],
 
 
 def _is_directed(one: ColumnSummary, columns: JetColumns | None) -> bool:
-    """Whether a number of the constituents has a sign that says a direction, such as a displacement; charges do not."""
+    """Whether a number of the constituents has a sign that says a direction, such as a displacement."""
     column = one.column
     known = columns is not None and column.name in columns.names
     real = column.jagged and not column.shape and np.dtype(column.dtype).kind == "f"
-    return real and not known and not _CHARGE.search(column.name) and one.low < 0 < one.high
+    return real and not known and not _TURNS_ALONG.search(column.name) and one.low < 0 < one.high
 
 
 def weight_of(schema: Schema) -> str | None:

@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float64]
 
 _FEWEST = 10
 """Jets that a statement on most of them takes."""
+_MANY = 0.05
+"""Share of such jets that is no accident: files of two units merged into one."""
 _SAME = 0.4  # in the decimal logarithm: files list the charged constituents only, or the hardest
 _RELATIVE = 10.0
 """What ptrel adds up to at most: to 1 where all constituents are there."""
@@ -52,7 +54,7 @@ def check_units(schema: Schema, columns: JetColumns) -> None:
 def refuse_mixed_units(
     total: Momentum, jet: Momentum, columns: JetColumns, constituents: Mapping[str, FloatArray]
 ) -> None:
-    """Refuse jets of which most are a thousand times what their constituents add up to, or a thousandth.
+    """Refuse jets of which more than a twentieth are a thousand times what their constituents add up to, or a thousandth.
 
     A single such jet is no matter of units. Less than ten jets say nothing.
 
@@ -94,9 +96,10 @@ def _compare(name: str, values: FloatArray, other: str, others: FloatArray) -> N
     if len(known) < _FEWEST:
         return
     apart = np.abs(np.abs(np.log10(values[known] / others[known])) - 3) < _SAME
-    if apart.mean() > 0.5:
+    if apart.mean() > _MANY:
         row = int(known[np.flatnonzero(apart)[0]])
-        words = f"{name} is {values[row]:.4g} where {other} is {others[row]:.4g}, and so in most jets"
+        so = f"and so in {'most' if apart.mean() > 0.5 else f'{100 * apart.mean():.0f} % of the'} jets"
+        words = f"{name} is {values[row]:.4g} where {other} is {others[row]:.4g}, {so}"
         raise RowError(words, row, hint=_HINT)
 
 

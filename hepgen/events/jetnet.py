@@ -8,7 +8,6 @@ file, float32.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter
 
 import awkward as ak
@@ -19,19 +18,19 @@ from hepgen.events.constituents import Jets, read_jets
 from hepgen.events.conversion import Conversion, Converted, as_root_tree, energy_factor, in_order, left_out, refuse
 from hepgen.events.hdf5 import JETS, PARTICLES
 from hepgen.events.jets import JetColumns, find_jets, unit_of_pt
-from hepgen.events.schema import Column, Schema, is_identity
+from hepgen.events.schema import Column, Schema, is_identity, is_label
 from hepgen.events.source import Array, NumberedBatch, record
 from hepgen.physics.jets import wrapped
 
 DEFAULT_PARTICLES = 30
 _NEEDS = "jets: one entry each, with lists of constituents such as part_pt, part_eta, part_phi"
 _NUMBER = "npart"
-_LABEL = re.compile(r"(jet[_.]?)?(pdg_?id|type|label|class|flavou?r)", re.IGNORECASE)
 _CLASSES = {**dict.fromkeys(range(1, 6), "quark"), 6: "top", 21: "gluon", 23: "z", 24: "w", 25: "higgs"}
 _BROKEN = (
     "constituents that are not finite",
     "constituents of negative pt",
     "jets that are not finite",
+    "negative multiplicities",
 )
 
 
@@ -220,8 +219,8 @@ def class_cut(name: str, chosen: str) -> str:
 
 def _label(schema: Schema) -> str:
     """The column that says the class of a jet, empty where there is none."""
-    numbers = [c for c in schema if not c.jagged and not c.shape and np.dtype(c.dtype).kind in "iu"]
-    return next((c.name for c in numbers if _LABEL.fullmatch(c.name) and not is_identity(c)), "")
+    labels = [c.name for c in schema if not c.jagged and not c.shape and is_label(c) and not is_identity(c)]
+    return next(iter(labels), "")
 
 
 def _pt(columns: JetColumns) -> str:
@@ -234,7 +233,7 @@ def sound_jets(jets: Jets) -> Jets:
     Raises:
         RowError: for one whose numbers are no jet.
     """
-    flags = {name: jets.problems[name] for name in _BROKEN}
+    flags = {name: jets.problems[name] for name in _BROKEN if name in jets.problems}
     flags["jets of constituents without a pt above 0"] = (jets.jet.pt <= 0) & (jets.multiplicity > 0)
     for name, broken in flags.items():
         if broken.any():

@@ -24,6 +24,11 @@ _LIKELY = re.compile(
 )
 #: Columns of these names hold codes of particles, of a constituent or, as its type, of a jet.
 PARTICLE_CODE = re.compile(r"(^|_)(pdg_?id|pid)$", re.IGNORECASE)
+#: Numbers of a jet of these names count its constituents, or some of them.
+MULTIPLICITY = re.compile(
+    r"([a-z]*jet_?)?(n|mult(iplicity)?|n_?(um_?)?(of_?)?(const(ituent)?|part(icle)?|cand(idate)?|track|trk|pf)s?)(_?jets?)?",
+    re.IGNORECASE,
+)
 _JETS = ("jet_", "fjet_", "fatjet_", "j_", "jet.", "jet")
 _FRAMES = (("pt", "eta", "phi"), ("ptrel", "etarel", "phirel"), ("pt_rel", "eta_rel", "phi_rel"), ("px", "py", "pz"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from hepgen.errors import InputFileError, suggest
 
 RUN_COLUMNS = frozenset({"run", "runNumber"})
 LUMI_COLUMNS = frozenset({"luminosityBlock", "lumiBlock"})
+_LABEL = re.compile(r"(^|[_.]|[a-z])(pdg_?id|pid|type|label|class|flavou?r|category)$", re.IGNORECASE)
 EVENT_COLUMNS = frozenset({"event", "eventNumber"})
 
 
@@ -46,6 +48,16 @@ def is_identity(column: Column) -> bool:
     """Whether a column numbers events: it is not learned, and numbered anew on output."""
     number = not column.jagged and not column.shape and np.dtype(column.dtype).kind in "iu"
     return number and column.name in RUN_COLUMNS | LUMI_COLUMNS | EVENT_COLUMNS
+
+
+def is_label(column: Column) -> bool:
+    """Whether a column of whole numbers names kinds, by its name: between two of them lies nothing.
+
+    Example:
+        >>> is_label(Column("jet_pdgid", "int32")), is_label(Column("num_jets", "int32"))
+        (True, False)
+    """
+    return np.dtype(column.dtype).kind in "biu" and _LABEL.search(column.name) is not None
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class ConditionRange:
     """The validity range of one condition: what the training saw.
 
     ``values`` lists the distinct values where there are at most 64 of them (discrete beam energies), else is None.
+    ``labels`` says that they name kinds (whole numbers, such as particle codes), so that nothing lies between two of them.
     """
 
     name: str
@@ -66,6 +67,12 @@ class ConditionRange:
     high: float
     unit: str = ""
     values: tuple[float, ...] | None = None
+    labels: bool = False
+
+    @property
+    def kinds(self) -> tuple[float, ...]:
+        """The only values that there are, empty where any number in the range makes sense."""
+        return self.values or () if self.labels else ()
 
 
 class Vectors:

@@ -7,7 +7,7 @@ it is not (only the hardest constituents are kept, or another clustering), the a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import awkward as ak
@@ -20,6 +20,7 @@ from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, record
 from hepgen.physics.jets import Momentum, summed, wrapped
 from hepgen.physics.projection import project_constituents
+from hepgen.representations.cloud_followed import RULES, placed_in_jets
 from hepgen.representations.cloud_layout import Cloud, CloudLayout, there_are
 from hepgen.representations.prongs import Prongs
 
@@ -46,6 +47,7 @@ class CloudFacts:
         longest: the largest number of constituents.
         turn: where the file's azimuths begin, -pi or 0.
         masses: of the codes in the file, by the code; empty where masses are not known from codes.
+        followed: rules of ``hepgen.representations.cloud_followed``, by the column that follows by them from the rest.
     """
 
     kept: dict[str, str]
@@ -54,6 +56,7 @@ class CloudFacts:
     longest: int
     turn: float
     masses: dict[str, float]
+    followed: dict[str, str] = field(default_factory=dict)
 
     @property
     def count(self) -> str:
@@ -98,7 +101,7 @@ class CloudTables:
             Column(MOMENTUM, "float64", unit=unit),
             Column(DISTANCE, "float64"),
             *([Column(MASS, "float64", unit=unit)] if self.modelled_mass else []),
-            *(Column(one.name, one.dtype, unit=one.unit) for one in layout.further),
+            *(Column(one.name, one.dtype, unit=one.unit) for one in layout.further if one.name not in facts.followed),
         )
         for columns in (self.jet_columns, self.part_columns):
             names = [one.name for one in columns]
@@ -172,11 +175,13 @@ class CloudTables:
         """The inverse of ``parts``, changed as little as needed to sum to the axes (jets, 4), by falling pt in each jet.
 
         Returns:
-            (constituents, 4 + further columns): pt, eta, phi, mass and the further columns of the file.
+            (constituents, 4 + further columns): pt, eta, phi, mass and the further columns of the file; 0 for those that
+            ``completed`` gives.
         """
         found = {name: ak.to_numpy(rows[name]).astype(np.float64) for name in rows.fields}
-        parts = {one.name: found[one.name] for one in self.layout.further}
-        parts["mass"] = found.get(MASS, np.zeros(len(direction)))
+        nothing = np.zeros(len(direction))
+        parts = {one.name: found.get(one.name, nothing) for one in self.layout.further}
+        parts["mass"] = found.get(MASS, nothing)
         mass = self.masses(parts)
         eta, phi = found[DISTANCE] * direction.T
         pt, eta, phi, _ = project_constituents(found[MOMENTUM], eta, phi, mass, counts, axis, self.facts.floor)
@@ -193,6 +198,13 @@ class CloudTables:
         found = {one.name: jets[one.name] for one in self.layout.given if one.name in jets}
         found |= {name: values[role] for role, name in self.facts.kept.items()}
         return found | {name: cloud.counts.astype(np.float64) for name in self.facts.tied}
+
+    def completed(self, cloud: Cloud) -> dict[str, FloatArray]:
+        """The columns of the constituents that follow from their momenta and the file's numbers of the jets."""
+        if not self.facts.followed:
+            return {}
+        parts = placed_in_jets(cloud, self.layout.jet_roles, self.axis(cloud), self.masses(cloud.parts))
+        return {name: RULES[rule](parts) for name, rule in self.facts.followed.items()}
 
 
 def _relative(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArray, turn: float) -> FloatArray:

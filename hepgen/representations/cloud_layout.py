@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hepgen.errors import ConfigError, RowError, leaving_out, suggest
 from hepgen.events.candidates import find_links
-from hepgen.events.jets import PARTICLE_CODE, JetColumns, find_jets
+from hepgen.events.jets import MULTIPLICITY, PARTICLE_CODE, JetColumns, find_jets
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import record
@@ -109,7 +109,7 @@ class CloudLayout:
 
         Raises:
             RowError: naming the row of a jet with columns of different lengths, without constituents, with one that is
-                not finite or of negative pt, or of negative multiplicity.
+                not finite or of negative pt, or of negative multiplicity, pt or energy.
         """
         counts, parts, there = self._flat(batch)
         jets = self._jets(batch)
@@ -118,9 +118,12 @@ class CloudLayout:
             _refuse(there & ~np.isfinite(values), row, f"a constituent whose {name} is not finite")
         for name, values in jets.items():
             _refuse(~np.isfinite(values), np.arange(len(values)), f"a jet whose {name} is not finite")
-        if self.columns.features:
-            negative = jets[_JETNET[-1]] < 0
-            _refuse(negative, np.arange(len(negative)), "a jet of negative multiplicity")
+        for name, values in jets.items():
+            if MULTIPLICITY.fullmatch(name):
+                _refuse(values < 0, np.arange(len(values)), f"a jet of negative multiplicity, by its '{name}'")
+        for role in ("pt", "energy"):
+            if name := self.jet_roles.get(role, ""):
+                _refuse(jets[name] < 0, np.arange(len(jets[name])), f"a jet whose '{name}' is negative")
         kinematics = self._kinematics(parts)
         _refuse(there & (kinematics["pt"] < 0), row, "a constituent of negative pt")
         there &= kinematics["pt"] > 0

@@ -6,26 +6,30 @@ import math
 
 import numpy as np
 
+from hepgen.errors import InputFileError, leaving_out
 from hepgen.events.constituents import read_jets
 from hepgen.events.conversion import ENERGIES
 from hepgen.events.jet_units import check_units
-from hepgen.events.source import EventSource
-from hepgen.physics.jets import wrapped
+from hepgen.events.source import EventSource, as_numbered, naming_entries, place_of
+from hepgen.physics.jets import Momentum, wrapped
 from hepgen.physics.particles import particle_mass
 from hepgen.representations.cloud_axis import CloudFacts, CloudTables
+from hepgen.representations.cloud_followed import FollowedColumns, placed_in_jets
 from hepgen.representations.cloud_layout import Cloud, CloudLayout
 
 # What files keep of constituents: with few bits the mass of a narrow jet is off by more than its pt.
 _TOLERANCES = {"pt": 2e-3, "eta": 2e-3, "phi": 2e-3, "energy": 2e-3, "mass": 1e-2}
 _AGREEING = 0.99
 _SEEN = 1000
+_ENOUGH = 100  # jets, so that an agreement of nearly all is none by chance
 
 
 def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
     """Look at every jet; where there are particle codes, twice, since sums need the masses of all of them.
 
     Raises:
-        InputFileError: if columns stand in different units, or a jet is none.
+        InputFileError: if columns stand in different units, or a jet is none, or has another number of constituents than
+            a column says that has that of nearly all others.
     """
     check_units(layout.schema, layout.columns)
     known = _masses(source, layout) if layout.code else {}
@@ -35,31 +39,53 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
         one.name: True for one in layout.given if np.dtype(one.dtype).kind in "iu" or one.name == "num_particles"
     }
     jets, longest, floor, turn = 0, 0, math.inf, 0.0
-    for batch in source.batches():
-        cloud = layout.read(batch)
-        read_jets(batch[:_SEEN], layout.columns)  # refuses mixed units, by what most of the jets say
+    real = [one.name for one in layout.further if np.dtype(one.dtype).kind == "f" and not layout.columns.relative]
+    followed = FollowedColumns(real)
+    almost = dict.fromkeys(counting, 0)
+    odd: dict[str, str] = {}
+    numbered = as_numbered(source)
+    for batch in numbered.numbered_batches():
+        with naming_entries(numbered, batch):
+            cloud = layout.read(batch.events)
+            read_jets(batch.events[:_SEEN], layout.columns)  # refuses mixed units
         jets += len(cloud)
         longest = max(longest, int(cloud.counts.max()))
         floor = min(floor, float(cloud.parts["pt"].min()))
         turn = min(turn, float(cloud.parts["phi"].min()))
         for name in counting:
-            counting[name] &= bool((cloud.jets[name] == cloud.counts).all())
-        for role, share in _agreeing(tables, cloud).items():
+            apart = np.flatnonzero(cloud.jets[name] != cloud.counts)
+            counting[name] &= not len(apart)
+            almost[name] += len(cloud) - len(apart)
+            if len(apart) and name not in odd:
+                row = int(apart[0])
+                words = f"'{name}' is {cloud.jets[name][row]:g} and there are {cloud.counts[row]} constituents"
+                odd[name] = f"{words} ({place_of(numbered, batch, row)})"
+        axis = tables.axis(cloud)
+        for role, share in _agreeing(tables, cloud, axis).items():
             agreeing[role] += share
+        followed.update(cloud.parts, placed_in_jets(cloud, layout.jet_roles, axis, tables.masses(cloud.parts)))
     kept = {
         role: name
         for role, name in layout.jet_roles.items()
         if not layout.columns.relative and jets and agreeing[role] >= _AGREEING * jets
     }
+    for name, words in odd.items():
+        if jets >= _ENOUGH and almost[name] >= _AGREEING * jets:
+            raise InputFileError(
+                f"'{name}' counts the constituents of {almost[name]} of {jets} jets, and not of the others: {words}",
+                hint=f"leave such jets out with a cut, or {leaving_out(name)}",
+            )
     tied = tuple(name for name, all_of_them in counting.items() if all_of_them)
-    return CloudFacts(kept, tied, floor, longest, 0.0 if turn >= 0 else -math.pi, known)
+    return CloudFacts(kept, tied, floor, longest, 0.0 if turn >= 0 else -math.pi, known, followed.result())
 
 
 def _masses(source: EventSource, layout: CloudLayout) -> dict[str, float]:
     """Masses of the codes of a file, by the code as text, in its unit: of particles, else the median of what it says."""
     seen: dict[int, list[float]] = {}
-    for batch in source.batches():
-        parts = layout.read(batch).parts
+    numbered = as_numbered(source)
+    for batch in numbered.numbered_batches():
+        with naming_entries(numbered, batch):
+            parts = layout.read(batch.events).parts
         codes = parts[layout.code].astype(np.int64)
         for code in np.unique(codes).tolist():
             values = seen.setdefault(code, [])
@@ -72,9 +98,8 @@ def _masses(source: EventSource, layout: CloudLayout) -> dict[str, float]:
     }
 
 
-def _agreeing(tables: CloudTables, cloud: Cloud) -> dict[str, int]:
+def _agreeing(tables: CloudTables, cloud: Cloud, axis: Momentum) -> dict[str, int]:
     """Jets whose numbers in the file are those of the sum, by the role."""
-    axis = tables.axis(cloud)
     energy = np.sqrt((axis.pt * np.cosh(axis.eta)) ** 2 + axis.mass**2)
     result = {}
     for role, name in tables.layout.jet_roles.items():

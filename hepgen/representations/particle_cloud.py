@@ -206,6 +206,7 @@ class ParticleCloudRepresentation:
     def unpack(self, tensors: Tensors) -> ak.Array:
         cloud = self._cloud(tensors)
         cloud.jets = self.tables.given(cloud, self._jet_rows(tensors))
+        cloud.parts |= self.tables.completed(cloud)
         return self._layout.write(cloud)
 
     def encode(self, tensors: Tensors) -> Tensors:

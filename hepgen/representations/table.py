@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hepgen.errors import ConfigError, InputFileError, ModelError, suggest
-from hepgen.events.schema import Schema
+from hepgen.events.schema import Schema, is_label
 from hepgen.events.source import EventSource
 from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 from hepgen.representations.column_kinds import ColumnFacts
@@ -118,9 +118,12 @@ class TableRepresentation(Vectors):
     def validity(self) -> tuple[ConditionRange, ...]:
         conditions = zip(self.transform.conditions.facts, self._layout.conditions, strict=True)
         return tuple(
-            ConditionRange(fact.name, fact.low, fact.high, self.schema[element.column].unit, fact.values)
+            ConditionRange(
+                fact.name, fact.low, fact.high, self.schema[element.column].unit, fact.values,
+                labels=is_label(self.schema[element.column]),
+            )
             for fact, element in conditions
-        )
+        )  # fmt: skip
 
     def fit(self, source: EventSource) -> None:
         self._facts, self._transform = fit_table(source, self._layout, self._options, self._mirrored)

@@ -43,14 +43,21 @@ class ConditionLaw:
     high: float
     logarithmic: bool = False
 
-    def draw(self, random: np.random.Generator, count: int) -> Rows:
+    def draw(self, random: np.random.Generator, count: int, kinds: Sequence[float] = ()) -> Rows:
+        """So many values; of the kinds that lie in the range, all alike, where there are any."""
         share = random.random(count)
         if self.low == self.high:
             return np.full(count, self.low)
+        if inside := self.inside(kinds):
+            return np.array(inside)[(share * len(inside)).astype(np.int64)]
         if self.logarithmic:
             drawn: Rows = np.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
             return np.clip(drawn, self.low, self.high)
         return self.low + share * (self.high - self.low)
+
+    def inside(self, kinds: Sequence[float]) -> list[float]:
+        """Those of the kinds that lie in the range."""
+        return [one for one in kinds if self.low <= one <= self.high]
 
 
 def parse_law(text: str) -> ConditionLaw:
@@ -85,13 +92,22 @@ def parse_law(text: str) -> ConditionLaw:
     return ConditionLaw(name, numbers[0], numbers[-1], logarithmic)
 
 
-def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0) -> None:
-    """Refuse conditions outside the validity range.
+def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0, where: str = "") -> None:
+    """Refuse conditions outside the validity range, and kinds that were not in the training.
+
+    Args:
+        rows: (events, conditions).
+        ranges: of every condition.
+        first: number of the first event, for the message.
+        where: what to say instead of the number of the event.
 
     Raises:
-        ConditionRangeError: naming the condition, its value, and the range.
+        ConditionRangeError: naming the condition, its value, and the range or the kinds.
     """
     for column, one in enumerate(ranges):
+        if one.kinds:
+            _check_kinds(rows[:, column], one, first, where)
+            continue
         slack = _TOLERANCE * max(abs(one.low), abs(one.high))
         values = rows[:, column]
         bad = ~((values >= one.low - slack) & (values <= one.high + slack)) & ~(np.isnan(values) & math.isnan(one.low))
@@ -99,9 +115,20 @@ def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0) ->
             row = int(np.flatnonzero(bad)[0])
             raise ConditionRangeError(
                 f"{one.name} = {values[row]:g} is outside the range of the training, {one.low:g} to {one.high:g} {one.unit}".rstrip(),
-                where=f"event {first + row}",
+                where=where or f"event {first + row}",
                 hint="stay within the range, or say --extrapolate at your own risk",
             )
+
+
+def _check_kinds(values: Rows, one: ConditionRange, first: int, where: str) -> None:
+    strange = ~np.isin(values, one.kinds) & ~(np.isnan(values) & math.isnan(one.low))
+    if strange.any():
+        row = int(np.flatnonzero(strange)[0])
+        raise ConditionRangeError(
+            f"{one.name} = {values[row]:g} was not in the training, which had {', '.join(f'{kind:g}' for kind in one.kinds)}",
+            where=where or f"event {first + row}",
+            hint="take one of these, or say --extrapolate at your own risk",
+        )
 
 
 def unseen_values(surrogate: Surrogate, settings: Sequence[str]) -> list[str]:
@@ -120,7 +147,7 @@ def unseen_values(surrogate: Surrogate, settings: Sequence[str]) -> list[str]:
     words = []
     for law in map(parse_law, settings):
         one = ranges.get(law.name)
-        if one is None or not one.values or law.low < one.low or law.high > one.high:
+        if one is None or not one.values or one.kinds or law.low < one.low or law.high > one.high:
             continue
         if law.low == law.high and np.isclose(law.low, one.values, rtol=_TOLERANCE, atol=0.0).any():
             continue
@@ -156,9 +183,11 @@ class DrawnConditions:
                     f"no condition '{law.name}'", where="--set-condition", hint=suggest(law.name, self._names) or known
                 )
             column = self._names.index(law.name)
-            if not extrapolate:
-                check_range(np.array([[law.low], [law.high]]), [ranges[column]])
+            one = ranges[column]
+            if not extrapolate and (law.low == law.high or not law.inside(one.kinds)):
+                check_range(np.array([[law.low], [law.high]]), [one], where="--set-condition")
             self._laws.append((column, law))
+        self._kinds = [one.kinds for one in ranges]
         self._interpolated = len(ranges) == 1 and ranges[0].values is None and bool(np.isfinite(self._table).all())
 
     def block(self, block: int, first: int, count: int) -> tuple[Rows, ak.Array | None]:
@@ -174,7 +203,7 @@ class DrawnConditions:
         else:
             rows = np.empty((size, len(self._names)))
         for column, law in self._laws:
-            rows[:, column] = law.draw(random, size)
+            rows[:, column] = law.draw(random, size, self._kinds[column])
         return rows, None
 
 

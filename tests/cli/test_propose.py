@@ -62,6 +62,20 @@ def test_jets_are_conditioned_on_their_type_and_pt() -> None:
     assert recipe["generator"] == "matching"
 
 
+@pytest.mark.parametrize(("name", "turned"), [("d0", False), ("charge", True), ("deta", True), ("energy", True)])
+def test_jets_with_signed_displacements_are_not_turned_in_training(name: str, turned: bool) -> None:
+    lists = [Column(f"part_{one}", "float32", jagged=True) for one in ("pt", "eta", "phi", name)]
+    description = seen(*lists)
+    description.columns[-1].low = -1.0
+    assert ("augment" in proposed(description)["representation"]) is turned
+
+
+@pytest.mark.parametrize("name", ["weight", "genWeight", "mc_weight", "EventWeight", "w"])
+def test_a_column_of_weights_is_known_by_its_name(name: str) -> None:
+    recipe = proposed(seen(*(Column(one, "float32") for one in ("a", "b", name))))
+    assert recipe["data"]["weight"] == name
+
+
 def test_a_table_leaves_out_event_numbers_counters_and_jagged_columns() -> None:
     description = seen(
         *(Column(name, "float32") for name in ("met", "ht", "mass")),

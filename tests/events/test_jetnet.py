@@ -146,6 +146,16 @@ def test_what_is_no_file_of_jets_is_told_what_jetnet_needs() -> None:
         to_jetnet(SCHEMA, particles=0)
 
 
+def test_a_negative_multiplicity_of_jetnet_is_refused_by_its_row() -> None:
+    columns = (Column("jet_features", "float32", (4,)), Column("particle_features", "float32", (1, 4)))
+    schema = Schema(columns, "events", "hdf5", "jetnet")
+    features = np.array([[100.0, 0.2, 5.0, 1.0], [100.0, 0.2, 5.0, -1.0]], "f4")
+    events = ak.Array({"jet_features": features, "particle_features": np.full((2, 1, 4), [0.1, 0.0, 1.0, 1.0], "f4")})
+    with pytest.raises(RowError, match="negative multiplicities") as refused:
+        apply(from_jetnet(schema, "ttree"), events, schema)
+    assert refused.value.row == 1
+
+
 def test_counts_that_jetnet_gives_otherwise_and_further_datasets_are_named() -> None:
     columns = (Column("jet_features", "float32", (4,)), Column("particle_features", "float32", (2, 4)))
     schema = Schema((*columns, Column("weight", "float32"), Column("jet_pt", "float32")), "events", "hdf5", "jetnet")

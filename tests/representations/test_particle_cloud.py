@@ -391,3 +391,43 @@ def test_jets_too_short_for_prongs_have_none_of_them() -> None:
     given = cloud.stage_condition(CONSTITUENTS, cloud.pack(short))
     assert torch.isfinite(given).all()
     there_and_back(cloud, cloud.pack(short))
+
+
+def _with_followers(events: ak.Array) -> ak.Array:
+    """JetClass's columns that follow from the others, and one that does not."""
+    outward = ak.where(events.jet_eta < 0, -1.0, 1.0)
+    dphi = (events.part_phi - events.jet_phi + np.pi) % (2 * np.pi) - np.pi
+    more = {
+        "part_deta": outward * (events.part_eta - events.jet_eta),
+        "part_dphi": dphi,
+        "part_px": events.part_pt * np.cos(events.part_phi),
+        "part_logptrel": np.log(events.part_pt / events.jet_pt),
+        "part_d0": np.sin(1e3 * events.part_pt),
+    }
+    for name, values in more.items():
+        events = ak.with_field(events, ak.values_astype(values, "float32"), name)
+    return events
+
+
+def test_columns_that_follow_from_the_momenta_are_computed_from_what_was_generated() -> None:
+    events = _with_followers(ak.concatenate(list(open_events(DATA / "jets.root").batches())))
+    cloud = fitted(MemorySource(events, schema_of(events)))
+    rules = {"part_deta": "deta_outward", "part_dphi": "dphi", "part_px": "px", "part_logptrel": "log_pt_share"}
+    assert cloud.tables.facts.followed == rules
+    cloud = ParticleCloudRepresentation.from_state(cloud.state())
+    random = torch.Generator().manual_seed(5)
+    made = cloud.start(cloud.pack(events)["condition"])
+    for stage in cloud.stages:
+        mask = cloud.mask(stage.name, made)
+        shape = (len(events),) if mask is None else mask.shape
+        made = cloud.decode(
+            stage.name,
+            torch.randn(*shape, stage.features, generator=random),
+            made,
+            torch.rand(len(events), stage.unnoise),
+        )
+    found = cloud.unpack(made)
+    expected = _with_followers(found)
+    for name in rules:
+        np.testing.assert_allclose(ak.flatten(found[name]), ak.flatten(expected[name]), rtol=1e-4, atol=2e-5)
+    assert np.ptp(ak.to_numpy(ak.flatten(found.part_d0))) > 1

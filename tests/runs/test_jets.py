@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ import uproot
 from tables import DATA
 
 from hepgen.config.recipe import Recipe
-from hepgen.errors import ConfigError
+from hepgen.errors import ConfigError, InputFileError
 from hepgen.events.reader import open_events
+from hepgen.events.schema import schema_of
+from hepgen.events.writer import create_writer
 from hepgen.physics.jets import summed
 from hepgen.runs.train import train_run
 from hepgen.sampling.run import sample_events, sample_to_file
@@ -206,3 +210,55 @@ def test_nanoaod_without_objects_says_which(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not those of jets") as refused:
         train_run(wanted, tmp_path / "run", seed=1)
     assert "data.objects: FatJet" in refused.value.hint
+
+
+def _numbered(events: ak.Array) -> ak.Array:
+    return ak.with_field(events, ak.num(events.part_pt), "jet_n")
+
+
+def _changed(name: str, rows: Any, change: Callable[[Any], Any]) -> Callable[[ak.Array], ak.Array]:
+    """The same jets with other values of a column in some rows."""
+
+    def apply(events: ak.Array) -> ak.Array:
+        events = _numbered(events)
+        chosen = np.isin(np.arange(len(events)), np.arange(len(events))[rows])
+        return ak.with_field(events, ak.where(chosen, change(events[name]), events[name]), name)
+
+    return apply
+
+
+EVERY_THIRD, ONE = slice(0, None, 3), slice(40, 41)
+WRONG_JETS: list[tuple[str, Callable[[ak.Array], ak.Array], str]] = [
+    (
+        "negative multiplicity",
+        _changed("jet_n", EVERY_THIRD, lambda n: -n),
+        "a jet of negative multiplicity, by its 'jet_n'",
+    ),
+    (
+        "another multiplicity",
+        _changed("jet_n", ONE, lambda n: n + 1),
+        r"'jet_n' counts the constituents of \d+ of \d+ jets",
+    ),
+    ("mixed units", _changed("jet_pt", EVERY_THIRD, lambda pt: 1000 * pt), r"and so in 3\d % of the jets"),
+    ("negative pt", _changed("jet_pt", ONE, lambda pt: -pt), "a jet whose 'jet_pt' is negative"),
+    ("a constituent that is none", _changed("part_pt", ONE, lambda pt: -pt), "a constituent of negative pt"),
+]
+
+
+@pytest.mark.parametrize(("label", "change", "message"), WRONG_JETS, ids=[one[0] for one in WRONG_JETS])
+def test_wrong_jets_are_refused_with_their_file_and_entry(
+    label: str, change: Callable[[ak.Array], ak.Array], message: str, tmp_path: Path
+) -> None:
+    del label
+    source = open_events(DATA / "jets.root")
+    events = change(ak.concatenate(list(source.batches())))
+    path = tmp_path / "wrong.root"
+    with create_writer(path, schema_of(events, tree="jets")) as writer:
+        writer.write(events)
+    wrong = recipe("jets.root", "matching").model_dump(mode="json")
+    wrong["data"]["files"] = [str(path)]
+    wrong["split"] = {"method": "fraction", "validation": 0.0}
+    with pytest.raises(InputFileError, match=message) as refused:
+        train_run(Recipe.model_validate(wrong), tmp_path / "run", seed=1)
+    assert re.search(rf"entry (0|40) of {path}", str(refused.value))
+    assert not (tmp_path / "run").exists()

@@ -54,6 +54,27 @@ def test_settings_between_discrete_values_of_the_training_are_told() -> None:
         assert "energy had only the values 1, 2, 4 in the training" in words
 
 
+def test_kinds_that_were_not_in_the_training_are_refused_and_a_range_takes_those_within() -> None:
+    surrogate = toy_surrogate()
+    kinds = ConditionRange("energy", 1.0, 21.0, values=(1.0, 6.0, 21.0), labels=True)
+    surrogate.representation = SimpleNamespace(validity=[kinds], condition_names=("energy",))
+    with pytest.raises(ConditionRangeError, match="energy = 5 was not in the training, which had 1, 6, 21") as caught:
+        DrawnConditions(surrogate, 1, [parse_law("energy=5")])
+    assert caught.value.where == "--set-condition"
+    with pytest.raises(ConditionRangeError, match="energy = 7 was not"):
+        DrawnConditions(surrogate, 1, [parse_law("energy=7:20")])
+    rows, _ = DrawnConditions(surrogate, 1, [parse_law("energy=5:21")]).block(0, 0, 50)
+    assert set(rows[:, 0]) == {6.0, 21.0}
+    assert set(DrawnConditions(surrogate, 1, [parse_law("energy=5")], extrapolate=True).block(0, 0, 9)[0][:, 0]) == {
+        5.0
+    }
+    events = ak.with_field(toy_events(40), np.where(np.arange(40) == 33, 2.0, 6.0), "energy")
+    with pytest.raises(ConditionRangeError, match="energy = 2 was not") as caught:
+        SourceConditions(MemorySource(events, SCHEMA, batch_size=10), surrogate)
+    assert caught.value.where == "event 33"
+    assert unseen_values(surrogate, ["energy=6:21"]) == []
+
+
 def test_conditions_outside_the_range_are_refused_unless_wanted() -> None:
     surrogate = toy_surrogate()
     with pytest.raises(ConditionRangeError, match=r"energy = 30 is outside the range of the training") as caught:
