@@ -91,6 +91,7 @@ def evaluate(
     from hepgen.cli.judge import Judge, named_files
     from hepgen.cli.requirements import check_names, domain_of
     from hepgen.cli.weights import Samples, WeightColumns
+    from hepgen.evaluation.columns import MAX_ELEMENTS, too_large
     from hepgen.evaluation.generators import GENERATED
     from hepgen.evaluation.protocols import choose_protocol
     from hepgen.evaluation.run import evaluate as compare
@@ -116,11 +117,16 @@ def evaluate(
     weighting = WeightColumns.of(weight, true.schema, made.schema) if weight is not None else None
     for which, columns in judge.unshared(options, true.schema, made.schema).items():
         if alone := [name for name in columns if weighting is None or name not in weighting.names]:
-            near = near_names(alone, (made if which == "reference" else true).schema.names)
+            own, other = (true, made) if which == "reference" else (made, true)
+            near = near_names(alone, [name for name in other.schema.names if name not in own.schema])
             alike = (
                 "; alike there: " + ", ".join(f"'{other}' for '{name}'" for name, other in near.items()) if near else ""
             )
             sink.warn(f"columns of the {which} alone are not judged: {', '.join(alone)}{alike}")
+    if options["kind"] == "table" and (arrays := too_large(true.schema, options["columns"])):
+        sink.warn(
+            f"arrays of more than {MAX_ELEMENTS} numbers are not judged: {', '.join(arrays)}; images are with --binning"
+        )
     if threshold is not None:
         options["threshold"] = threshold
     trained = None if quick and training is None else judge.training(training, common.batch_memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import awkward as ak
 import numpy as np
@@ -61,7 +61,8 @@ class TableDomain(PlainDomain):
         chosen = [column for column in chosen if column.name not in apart]
         numeric = [column for column in chosen if not column.jagged and np.dtype(column.dtype).kind in "biuf"]
         self.left_out = tuple(column.name for column in chosen if column not in numeric)
-        numeric = [column for column in numeric if int(np.prod(column.shape)) <= MAX_ELEMENTS]
+        large = too_large(schema, [column.name for column in numeric])
+        numeric = [column for column in numeric if column.name not in large]
         if not numeric:
             raise InputFileError("no scalar numeric column to judge", where=f"tree '{schema.tree}'")
         self.names = tuple(column.name for column in numeric)
@@ -169,3 +170,14 @@ def most_predictable(values: FloatArray, candidates: int) -> int:
     correlation = scaled.T @ scaled / len(scaled) + 1e-3 * np.eye(values.shape[1])
     explained = 1.0 - 1.0 / (np.diag(np.linalg.inv(correlation)) * np.diag(correlation))
     return int(np.argmax(np.where(varying, explained, -1.0)[:candidates]))
+
+
+def too_large(schema: Schema, names: Sequence[str]) -> list[str]:
+    """Columns of more numbers an event than a table is judged by.
+
+    Example:
+        >>> from hepgen.events.schema import Column
+        >>> too_large(Schema((Column("image", "float32", (25, 25)), Column("pt", "float32"))), ["image", "pt"])
+        ['image']
+    """
+    return [name for name in names if int(np.prod(schema[name].shape)) > MAX_ELEMENTS]

@@ -304,6 +304,13 @@ def test_a_bug_while_sampling_is_not_hidden_and_leaves_no_file(
     assert not list(work.glob("x.root*"))
 
 
+def test_evaluate_says_that_it_does_not_look_at_images_without_their_binning(call) -> None:
+    assert call("convert", DATA / "jets.root", "images.root", "--to", "images").code == 0
+    done = call("evaluate", "images.root", "images.root", "--quick", "--max-events", "150", "--seed", "3")
+    assert done.code == 0
+    assert "arrays of more than 64 numbers are not judged: image; images are with --binning" in done.stderr
+
+
 def test_evaluate_judges_only_events_that_the_model_has_not_seen(call, work: Path) -> None:
     assert call("sample", "run", "-n", "600", "-o", "made.root", "--seed", "2").returncode == 0
     truth = str(DATA / "ttbar.root")
