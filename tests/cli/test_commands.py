@@ -305,9 +305,9 @@ def test_a_bug_while_sampling_is_not_hidden_and_leaves_no_file(
 
 
 def test_evaluate_says_that_it_does_not_look_at_images_without_their_binning(call) -> None:
-    assert call("convert", DATA / "jets.root", "images.root", "--to", "images").code == 0
+    assert call("convert", DATA / "jets.root", "images.root", "--to", "images").returncode == 0
     done = call("evaluate", "images.root", "images.root", "--quick", "--max-events", "150", "--seed", "3")
-    assert done.code == 0
+    assert done.returncode == 0
     assert "arrays of more than 64 numbers are not judged: image; images are with --binning" in done.stderr
 
 
