@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from hepgen.cli.console import output
-from hepgen.cli.options import Common, DropUnwritable, FileFormat, OutputFile, own, refuse_two_on_stdout
+from hepgen.cli.options import (
+    Common,
+    DropUnwritable,
+    FileFormat,
+    OutputFile,
+    own,
+    refuse_two_on_stdout,
+    warn_of_input,
+)
 from hepgen.cli.quantities import format_duration, format_size
 
 
@@ -67,6 +75,7 @@ def decorrelate(
         sink.close_display()
     for note in summary.notes:
         sink.say(f"note: {note}")
+    warn_of_input(sink, events, summary.events, cut)
     if summary.outside:
         share = 100 * summary.outside / summary.events
         what = "without a score" if outside == "missing" else "taken at the nearest values of the training"

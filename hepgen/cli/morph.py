@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hepgen.cli.console import output
-from hepgen.cli.options import Common, DropUnwritable, FileFormat, OutputFile, own, refuse_two_on_stdout
+from hepgen.cli.options import (
+    Common,
+    DropUnwritable,
+    FileFormat,
+    OutputFile,
+    own,
+    refuse_two_on_stdout,
+    warn_of_input,
+)
 from hepgen.cli.quantities import format_duration, format_size
 from hepgen.errors import UsageError
 
@@ -85,12 +93,17 @@ def morph(
         sink.close_display()
     for note in summary.notes:
         sink.say(f"note: {note}")
+    warn_of_input(sink, events, summary.events, cut)
     if summary.outside:
         share = 100 * summary.outside / summary.events
         verb = "moved" if loaded.moves else "weighted"
         what = "left as they are" if outside == "keep" else f"{verb} as well as may be"
         tell = sink.warn if share > 1 else sink.say
         tell(f"{summary.outside} events ({share:.3g} %) lie outside of the training: {what}, flagged in morph_outside")
+    if more := summary.unmoved - (summary.outside if outside == "keep" else 0):
+        sink.warn(
+            f"{more} events could not be {'moved' if loaded.moves else 'weighted'} and are as they were: values are missing"
+        )
     if loaded.moves:
         sink.say(f"mean distance {summary.distance:.3g}, in widths of the features; each event's in morph_distance")
     else:
@@ -113,5 +126,5 @@ def _wanted(
     if files:
         return DrawnFromFile(open_events(files, memory=memory), model, extrapolate=extrapolate)
     if settings:
-        return SetConditions([parse_law(text) for text in settings], model, extrapolate=extrapolate)
+        return SetConditions([parse_law(text, "--to-condition") for text in settings], model, extrapolate=extrapolate)
     return None

@@ -18,6 +18,9 @@ import hepgen
 from hepgen.cli import console
 from hepgen.cli.cores import available_cores, use_threads
 from hepgen.cli.quantities import parse_count, parse_duration, parse_size
+
+if typing.TYPE_CHECKING:
+    from hepgen.events.reader import FileSource
 from hepgen.errors import UsageError
 
 T = TypeVar("T")
@@ -157,6 +160,20 @@ class Common:
     def batch_memory(self) -> int:
         """Bytes of one batch of events, so that decoding and what comes after it stay within the memory asked for."""
         return max(1 << 20, min(64 << 20, self.memory // 8))
+
+
+def warn_of_input(sink: console.Output, source: FileSource, events: int, cut: str | None) -> None:
+    """Say which columns of an input cannot be copied, and where nothing was read of it.
+
+    Args:
+        source: the input.
+        events: that were read.
+        cut: of the command line.
+    """
+    for name, reason in source.skipped.items():
+        sink.warn(f"'{name}' cannot be read, and is not in the output: {reason}")
+    if not events:
+        sink.warn(f"no event was read: {'no event passes the cut' if cut and len(source) else 'the input is empty'}")
 
 
 def with_common(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hepgen.cli.propose import absolute, calorimeter, is_shower, numbers_events, units_of, weight_of, write_recipe
 from hepgen.errors import UsageError
 from hepgen.events.jets import find_jets
+from hepgen.events.showers import find_showers
 from hepgen.events.summary import ColumnSummary, Description
 from hepgen.physics.binning import Binning
 
@@ -45,15 +46,27 @@ def propose_morph(
     notes = [f"`hepgen config methods` lists what can stand in the place of {METHOD}"]
     content: dict[str, Any] = {"task": "morph", **sides}
     if is_shower(ours.schema, binning):
+        if not is_shower(theirs.schema, binning) or find_showers(ours.schema, geometry)[0] not in theirs.schema:
+            raise UsageError(
+                "the target has no such showers", where="--morph-to", hint="name showers of the same binning"
+            )
+        voxels = find_showers(ours.schema, geometry)[0]
+        sizes = [side.schema[voxels].shape for side in (ours, theirs)]
+        if sizes[0] != sizes[1]:
+            raise UsageError(
+                f"'{voxels}' has the shape {sizes[0]} in the source and {sizes[1]} in the target", where="--morph-to",
+                hint="both samples need showers of one binning",
+            )  # fmt: skip
         content["representation"] = calorimeter(ours.schema, binning, geometry)
         notes += ["events keep their incident energy", *units_of(ours.schema, geometry)]
         return write_recipe("morph", {**content, "method": "matching"}, notes)
     other = {one.column.name: one for one in theirs.columns}
+    counters = {column.counter for side in (ours, theirs) for column in side.schema}
     weights = {side["weight"] for side in sides.values() if "weight" in side}
     taken = [
         one.column.name
         for one in ours.columns
-        if one.column.name not in weights and _moves(one, other.get(one.column.name))
+        if one.column.name not in weights and _moves(one, other.get(one.column.name), counters)
     ]
     if not taken:
         raise UsageError(
@@ -75,10 +88,10 @@ def propose_morph(
     return write_recipe("morph", content, notes)
 
 
-def _moves(one: ColumnSummary, other: ColumnSummary | None) -> bool:
+def _moves(one: ColumnSummary, other: ColumnSummary | None, counters: Collection[str | None]) -> bool:
     """Whether a column is a number an event that both samples have and that varies in both."""
     if other is None or one.column.jagged or one.column.shape or other.column.jagged or other.column.shape:
         return False
-    if numbers_events(one.column):
+    if numbers_events(one.column) or one.column.name in counters:
         return False
     return all(math.isfinite(side.low) and side.low < side.high for side in (one, other))

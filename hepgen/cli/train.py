@@ -120,4 +120,7 @@ def train(
     sink.say(f"trained in {format_duration(seconds)}, peak memory {format_size(memory)}: {run}")
     if judged is not None and judged.warning:
         sink.warn(judged.warning)
+    closed = getattr(trained, "facts", {}).get("closure", {"holds": True})
+    if not closed["holds"]:
+        sink.warn("the closure test does not hold: the method moves events for no reason that lies in the samples")
     sink.say(f"next: {following}")

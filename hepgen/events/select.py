@@ -12,7 +12,7 @@ import numpy as np
 from hepgen.errors import ConfigError, InputFileError, suggest
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema, column_of_form
-from hepgen.events.source import Array, EventSource, NumberedBatch, SourceBase, as_numbered, record
+from hepgen.events.source import Array, EventSource, NumberedBatch, SourceBase, as_numbered, place_of, record
 
 WEIGHT = "_weight"
 Keep = Callable[[Array, ak.Array], Array]
@@ -174,8 +174,9 @@ class WeightedSource(SourceBase):
                 if self._column is not None:
                     weight = weight * np.asarray(batch.events[self._column], dtype=np.float64)
                 if self._refuse and not np.isfinite(weight).all():
-                    row = int(batch.entry[np.flatnonzero(~np.isfinite(weight))[0]])
-                    raise InputFileError("a weight is not finite", where=f"column '{self._column}', entry {row}")
+                    row = int(np.flatnonzero(~np.isfinite(weight))[0])
+                    where = f"column '{self._column}', {place_of(self._source, batch, row)}"
+                    raise InputFileError("a weight is not finite", where=where, hint="cut such events away")
                 found[WEIGHT] = weight
             yield batch.with_events(record({name: found[name] for name in wanted}, len(batch)))
 

@@ -203,7 +203,8 @@ class Morphing:
 
     def _strange(self, batch: ak.Array) -> dict[str, Flags]:
         """Which events the training did not see the like of, by the reason."""
-        found = outside(batch, self.model.facts["ranges"][self._side])
+        facts = self.model.facts
+        found = outside(batch, facts["ranges"][self._side], facts.get("complete", {}).get(self._side, ()))
         if self._cut is not None:
             define, cut = self._cut
             found["cut"] = ~np.asarray(cut.mask(apply_derived(batch, define)), dtype=bool)
@@ -281,6 +282,11 @@ class Morphing:
         else:
             column = self.model.facts["weighting"]["column"]
             weight = np.ones(size) if column not in columns else np.asarray(columns[column], dtype=np.float64)
+            if not np.isfinite(weight).all():
+                event = self.events + int(np.flatnonzero(~np.isfinite(weight))[0])
+                raise InputFileError(
+                    "a weight is not finite", where=f"column '{column}', event {event}", hint="cut such events away"
+                )
             columns[WEIGHT] = weight.copy()  # an event that is kept as it is keeps its weight
             columns[WEIGHT][rows] = self.tally.update(block.found, weight[rows], self._scale)
         self.events += size

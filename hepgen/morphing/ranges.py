@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
@@ -27,11 +27,13 @@ class Ranges:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._found = {name: [np.inf, -np.inf] for name in names}
+        self._missing = dict.fromkeys(names, False)
 
     def update(self, batch: ak.Array) -> None:
         for name, bounds in self._found.items():
             values = np.asarray(batch[name], dtype=np.float64)
             finite = values[np.isfinite(values)]
+            self._missing[name] |= bool(np.isnan(values).any())
             if len(finite):
                 bounds[0], bounds[1] = min(bounds[0], float(finite.min())), max(bounds[1], float(finite.max()))
 
@@ -39,22 +41,39 @@ class Ranges:
         """Lowest and highest value by column; columns without a finite value are left out."""
         return {name: [float(low), float(high)] for name, (low, high) in self._found.items() if low <= high}
 
+    @property
+    def complete(self) -> list[str]:
+        """Columns in which no value was missing (NaN)."""
+        return [name for name, missing in self._missing.items() if not missing]
 
-def ranges_of(source: EventSource, names: Sequence[str]) -> dict[str, list[float]]:
+
+def ranges_of(source: EventSource, names: Sequence[str]) -> Ranges:
     """The ranges of these columns of a source."""
     found = Ranges(names)
     if names:
         for batch in source.batches(list(names)):
             found.update(batch)
-    return found.result()
+    return found
 
 
-def outside(batch: ak.Array, ranges: Mapping[str, Sequence[float]]) -> dict[str, NDArray[np.bool_]]:
-    """Which events lie outside of the range of a column, by column, (events,); NaN is inside, as a missing value is."""
+def outside(
+    batch: ak.Array, ranges: Mapping[str, Sequence[float]], complete: Collection[str] = ()
+) -> dict[str, NDArray[np.bool_]]:
+    """Which events lie outside of the range of a column, by column, (events,).
+
+    A missing value (NaN) is outside where none was missing: in the columns that are complete.
+
+    Example:
+        >>> events = ak.Array({"x": [0.5, 2.0, float("nan")]})
+        >>> outside(events, {"x": [0.0, 1.0]})["x"].tolist(), outside(events, {"x": [0.0, 1.0]}, ["x"])["x"].tolist()
+        ([False, True, False], [False, True, True])
+    """
     found = {}
     for name, (low, high) in ranges.items():
         values = np.asarray(batch[name], dtype=np.float64)
         found[name] = (values < low) | (values > high) | np.isinf(values)
+        if name in complete:
+            found[name] |= np.isnan(values)
     return found
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hepgen.errors import ConditionRangeError, InputFileError, UsageError, suggest_or_list
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, as_numbered, place_of
 from hepgen.morphing.model import MorphModel
-from hepgen.sampling.conditions import ConditionLaw
+from hepgen.sampling.conditions import ConditionLaw, check_range
 from hepgen.training.seeds import stream
 
 _CONDITIONS = 3
@@ -60,12 +60,19 @@ class SetConditions:
 
     def __init__(self, laws: Sequence[ConditionLaw], model: MorphModel, *, extrapolate: bool = False) -> None:
         known = model.representation.condition_names
-        for law in laws:
+        kinds = {one.name: one for one in model.representation.validity}
+        for number, law in enumerate(laws):
+            if any(law.name == other.name for other in laws[:number]):
+                raise UsageError(f"'{law.name}' is set twice", where="--to-condition", hint="give one value or range")
             if law.name not in known:
                 hint = suggest_or_list(law.name, known) if known else "the model has none"
                 raise UsageError(f"'{law.name}' is no condition of this model", where="--to-condition", hint=hint)
-            if not extrapolate:
-                check_bounds(model, law.name, law.low, law.high)
+            if extrapolate:
+                continue
+            check_bounds(model, law.name, law.low, law.high)
+            if kinds[law.name].kinds and (law.low == law.high or not law.inside(kinds[law.name].kinds)):
+                check_range(np.array([[law.low]]), [kinds[law.name]], where="--to-condition")
+        self._kinds = {name: one.kinds for name, one in kinds.items()}
         self._laws = {law.name: law for law in laws}
         self.names = tuple(self._laws)
 
@@ -74,7 +81,7 @@ class SetConditions:
         found = own.clone()
         for place, name in enumerate(model.representation.condition_names):
             if name in self._laws:
-                values = self._laws[name].draw(random, model.block_size)[: len(own)]
+                values = self._laws[name].draw(random, model.block_size, self._kinds[name])[: len(own)]
                 found[:, place] = torch.from_numpy(values).to(own.dtype)
         return found
 
@@ -102,8 +109,13 @@ class DrawnFromFile:
                 raise InputFileError(f"no column '{name}'", where="--to-condition-from", hint=hint)
         parts: list[NDArray[np.float64]] = []
         count = 0
-        for batch in source.batches(list(self.names)):
-            parts.append(np.stack([np.asarray(batch[name], dtype=np.float64) for name in self.names], axis=1))
+        numbered = as_numbered(source)
+        for batch in numbered.numbered_batches(list(self.names)):
+            rows = np.stack([np.asarray(batch.events[name], dtype=np.float64) for name in self.names], axis=1)
+            for row, place in np.argwhere(~np.isfinite(rows))[:1]:
+                where = place_of(numbered, batch, int(row))
+                raise InputFileError(f"'{self.names[place]}' is not finite", where=where, hint="cut such events away")
+            parts.append(rows)
             count += len(batch)
             if count >= _MOST_ROWS:
                 break
@@ -112,7 +124,8 @@ class DrawnFromFile:
         self._rows = np.concatenate(parts)[:_MOST_ROWS]
         if not extrapolate:
             for place, name in enumerate(self.names):
-                check_bounds(model, name, float(self._rows[:, place].min()), float(self._rows[:, place].max()))
+                low, high = float(self._rows[:, place].min()), float(self._rows[:, place].max())
+                check_bounds(model, name, low, high, where=", ".join(["--to-condition-from", *numbered.files[:3]]))
 
     def rows(self, block: int, own: Tensor, model: MorphModel, seed: int) -> Tensor | None:
         random = stream(seed, block, 0, 0, _CONDITIONS)
@@ -134,7 +147,7 @@ def beyond(model: MorphModel, rows: Tensor) -> NDArray[np.bool_]:
     return found
 
 
-def check_bounds(model: MorphModel, name: str, low: float, high: float) -> None:
+def check_bounds(model: MorphModel, name: str, low: float, high: float, where: str = "--to-condition") -> None:
     """Refuse values of a condition that lie beyond those of both samples of the training.
 
     Raises:
@@ -144,6 +157,6 @@ def check_bounds(model: MorphModel, name: str, low: float, high: float) -> None:
     if low < least or high > most:
         raise ConditionRangeError(
             f"{name} = {low if low < least else high:g} is outside the range of the training, {least:g} to {most:g}",
-            where="--to-condition",
+            where=where,
             hint="stay within the range, or say --outside morph at your own risk",
         )

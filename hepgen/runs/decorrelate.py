@@ -133,7 +133,7 @@ def train_decorrelation(
     folder.write_provenance(session.content)
     define = _needed(recipe)
     facts = {
-        "ranges": ranges_of(data.events, recipe.protected),
+        "ranges": ranges_of(data.events, recipe.protected).result(),
         "define": define,
         "split": data.rule.to_dict(),
         "cut": recipe.data.cut,

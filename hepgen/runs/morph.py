@@ -22,14 +22,22 @@ from hepgen.morphing.base import CloudTransport, Method, Reweighting, build_meth
 from hepgen.morphing.closure import closure_of
 from hepgen.morphing.held_out import judge_held_out
 from hepgen.morphing.model import MorphModel
-from hepgen.morphing.ranges import ranges_of
+from hepgen.morphing.ranges import Ranges, ranges_of
 from hepgen.morphing.space import JoinedSpace
 from hepgen.morphing.weighting import WeightTally, fit_scale
 from hepgen.representations.base import Representation, Stage
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.opening import open_run
-from hepgen.runs.pairs import ConcatenatedSource, check_pair, check_weights, halves, naming_side, refuse_strangers
+from hepgen.runs.pairs import (
+    ConcatenatedSource,
+    check_pair,
+    check_weights,
+    halves,
+    naming_side,
+    refuse_counters,
+    refuse_strangers,
+)
 from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
 from hepgen.runs.stages import length_of, seconds_left, seconds_of, settings_of, stage_runs
@@ -75,6 +83,7 @@ def open_sides(recipe: MorphRecipe, *, memory: int, hashes: bool = True) -> dict
             raise ConfigError("the recipe names no files", where=f"{which}.files", hint=f"--set {which}.files=[FILE]")
         with naming_side(which):
             data = open_data(recipe.side(which), memory=memory, hashes=hashes)
+            refuse_counters(data)
         for one in data.inputs:
             one["side"] = which
         found[which] = Side(data, data.train, data.validation)
@@ -160,12 +169,14 @@ def train_morph(
     folder.write_provenance(session.content)
     source = sides["source"].data
     given = {"source": recipe.source, "target": recipe.source if recipe.closure else recipe.target}
-    ranges = {which: _ranges(sides[which].data) for which in SIDES}
+    found = {which: _ranges(sides[which].data) for which in SIDES}
+    ranges = {which: one.result() for which, one in found.items()}
     if method.carries_on:
         for side in ranges.values():
             side.update({one.name: [one.low, one.high] for one in representation.validity})
     facts: dict[str, Any] = {
         "ranges": ranges,
+        "complete": {which: one.complete for which, one in found.items()},
         "derived": source.facts()["derived"],
         "split": source.rule.to_dict(),
         "cut": {which: {"expression": side.cut, "define": side.define} for which, side in given.items()},
@@ -315,6 +326,6 @@ def _read(data: RunData) -> Schema:
     return data.learned.replace(one for one in data.learned if one.name not in counters)
 
 
-def _ranges(data: RunData) -> dict[str, list[float]]:
+def _ranges(data: RunData) -> Ranges:
     """The ranges of the numbers of an event that are learned, of all events of a side."""
     return ranges_of(data.events, [one.name for one in _read(data) if not one.jagged and not one.shape])

@@ -10,11 +10,13 @@ from functools import partial
 import awkward as ak
 import numpy as np
 
-from hepgen.errors import ConfigError, InputFileError, suggest
+from hepgen.config.representation import CalorimeterRecipe
+from hepgen.errors import ConfigError, InputFileError, leaving_out, suggest
 from hepgen.events.select import WEIGHT, select_events, weighted
 from hepgen.events.source import Array, EventSource, NumberedBatch, SourceBase, as_numbered
 from hepgen.events.split import uniform_hash
 from hepgen.morphing.ranges import overlap
+from hepgen.representations.column_kinds import is_angle
 from hepgen.runs.data import RunData
 
 FEWEST = 100
@@ -99,6 +101,21 @@ def check_weights(which: str, data: RunData, train: EventSource) -> float:
     return negative / max(1, events)
 
 
+def refuse_counters(data: RunData) -> None:
+    """Refuse to learn a column that counts the elements of lists which are copied: they would not agree any more.
+
+    Raises:
+        ConfigError: naming the column and a list.
+    """
+    for column in data.learned:
+        lists = [one.name for one in data.events.schema if one.jagged and one.counter == column.name]
+        if lists and not any(name in data.learned for name in lists):
+            raise ConfigError(
+                f"'{column.name}' counts the elements of '{lists[0]}', a list that is copied as it is",
+                where="columns", hint=leaving_out(column.name),
+            )  # fmt: skip
+
+
 def check_pair(source: RunData, target: RunData) -> None:
     """Refuse two samples of other columns, kinds of columns or units, and ones with too few events.
 
@@ -118,9 +135,10 @@ def check_pair(source: RunData, target: RunData) -> None:
     for one in ours:
         other = theirs[one.name]
         if (one.shape, one.jagged) != (other.shape, other.jagged):
+            showers = isinstance(source.recipe.representation, CalorimeterRecipe)
             raise InputFileError(
                 f"'{one.name}' has another shape in the target", where=f"{one.shape} and {other.shape}",
-                hint="leave it out: columns: ['!" + one.name + "']",
+                hint="both samples need showers of one binning" if showers else leaving_out(one.name),
             )  # fmt: skip
         if one.unit and other.unit and one.unit != other.unit:
             raise InputFileError(
@@ -149,7 +167,7 @@ def refuse_strangers(
         conditions: all of them; those that are not kept may differ.
 
     Returns:
-        What to say of conditions that events keep and that have little in common, a sentence each.
+        What to say of columns that have little in common, a sentence each.
 
     Raises:
         InputFileError: naming the column and what it spans in either sample.
@@ -160,15 +178,13 @@ def refuse_strangers(
     notes = []
     for name in names:
         one, two = (values[np.isfinite(values)] for values in (ours[name], theirs[name]))
+        _refuse_turns(name, one, two)
         if not len(one) or not len(two) or (common := overlap(one, two)) >= _SMALL_OVERLAP:
             continue
         spans = f"{one.min():g} to {one.max():g} in the source, {two.min():g} to {two.max():g} in the target"
         if common >= _LEAST_OVERLAP:
-            if name in kept:
-                few = "what is learned elsewhere is made up"
-                notes.append(
-                    f"the samples have {100 * common:.3g} % of '{name}' in common ({spans}), which events keep: {few}"
-                )
+            doubt = "events keep it: elsewhere the map is made up" if name in kept else "are the units the same?"
+            notes.append(f"the samples have {100 * common:.3g} % of '{name}' in common ({spans}): {doubt}")
             continue
         raise InputFileError(
             f"'{name}' has {f'{100 * common:.3g} %' if common else 'nothing'} in common in the two samples: {spans}",
@@ -181,6 +197,18 @@ def refuse_strangers(
             ),
         )
     return notes
+
+
+def _refuse_turns(name: str, one: Array, two: Array) -> None:
+    """Refuse an azimuth that begins at -pi in one sample and at 0 in the other: it would be moved by half a turn."""
+    if not len(one) or not len(two):
+        return
+    if all(is_angle(name, side.min(), side.max(), side) for side in (one, two)) and (one.min() < 0) != (two.min() < 0):
+        spans = ["-pi to pi" if side.min() < 0 else "0 to 2 pi" for side in (one, two)]
+        raise InputFileError(
+            f"'{name}' runs from {spans[0]} in the source and from {spans[1]} in the target",
+            where="a column of both samples", hint="write both in one convention first",
+        )  # fmt: skip
 
 
 def _first(source: EventSource, names: Sequence[str]) -> dict[str, Array]:

@@ -60,8 +60,8 @@ class ConditionLaw:
         return [one for one in kinds if self.low <= one <= self.high]
 
 
-def parse_law(text: str) -> ConditionLaw:
-    """Read ``NAME=VALUE``, ``NAME=LOW:HIGH`` or ``NAME=log:LOW:HIGH``.
+def parse_law(text: str, where: str = "--set-condition") -> ConditionLaw:
+    """Read ``NAME=VALUE``, ``NAME=LOW:HIGH`` or ``NAME=log:LOW:HIGH``; ``where`` it stands, for the message.
 
     Raises:
         UsageError: if it is none of these.
@@ -86,8 +86,8 @@ def parse_law(text: str) -> ConditionLaw:
     ):
         raise UsageError(
             f"'{text}' does not set a condition",
-            where="--set-condition",
-            hint="write NAME=VALUE, NAME=LOW:HIGH or NAME=log:LOW:HIGH, such as incident_energy=log:1000:16000",
+            where=where,
+            hint="write NAME=VALUE, NAME=LOW:HIGH or NAME=log:LOW:HIGH, such as pt=log:100:1000",
         )
     return ConditionLaw(name, numbers[0], numbers[-1], logarithmic)
 

@@ -47,11 +47,46 @@ def test_from_two_files_to_a_moved_one(call, data: Path, tmp_path: Path) -> None
     assert worst["value"] < 2 * worst["floor"]
 
 
+def test_what_cannot_be_copied_and_what_was_not_read_is_said(call, data: Path, tmp_path: Path) -> None:
+    source = data / "dijets_qcd.root"
+    (tmp_path / "r.yaml").write_text(call("inspect", source, "--morph-to", source, "--config").stdout)
+    assert call("train", "r.yaml", "-o", "run", "--seed", "1", "--set", "method=quantile").returncode == 0
+    with uproot.open(source) as file:
+        columns = file["events"].arrays(library="np")
+    with uproot.recreate(tmp_path / "named.root") as file:
+        file.mkrntuple("events", {**columns, "name": ["a"] * len(columns["m_jj"])})
+    done = call("morph", "run", "named.root", "-o", "out.root", "--seed", "7", "--cut", "m_jj > 2600")
+    assert done.returncode == 0
+    assert "warning: 'name' cannot be read, and is not in the output" in done.stderr
+    done = call("morph", "run", source, "-o", "none.root", "--seed", "7", "--cut", "m_jj > 1e9")
+    assert "warning: no event was read: no event passes the cut" in done.stderr
+
+
+def test_a_closure_test_that_fails_is_a_warning(call, data: Path, tmp_path: Path) -> None:
+    source = data / "dijets_qcd.root"
+    (tmp_path / "r.yaml").write_text(call("inspect", source, "--morph-to", source, "--config").stdout)
+    sets = (
+        "--set",
+        "method=noising",
+        "--set",
+        "training.steps=5",
+        "--set",
+        "options={noising: {layers: 1, hidden: 8, steps: 2}}",
+    )
+    done = call("train", "r.yaml", "-o", "run", "--seed", "1", "--closure", "-q", *sets)
+    assert done.returncode == 0
+    assert "warning: the closure test does not hold" in done.stderr
+
+
 REFUSED: list[tuple[tuple[Any, ...], int, str]] = [
     (("morph", "nowhere", "a.root", "-o", "b.root"), 4, "no such model"),
     (("morph", "{models}/ttbar", "{data}/ttbar.root", "-o", "b.root"), 4, "the task 'generate', not 'morph'"),
     (("inspect", "{data}/dijets_qcd.root", "--morph-to", "{data}/dijets_qcd_hard.root"), 2, "add --config"),
     (("inspect", "{data}/dijets_qcd.root", "--morph-to", "{data}/muons.root", "--config"), 2, "no column in common"),
+    (
+        ("inspect", "{data}/photons.hdf5", "--morph-to", "{data}/par04.hdf5", "--binning", "{data}/binning_photons.xml", "--config"),
+        2, "in the target",
+    ),
     (("train", "{configs}/morph_dijets.yaml", "-o", "r", "--data", "a.root"), 2, "--set source.files=[FILE]"),
     (("train", "{configs}/morph_dijets.yaml", "-o", "r", "--set", "method=flow_for_flows"), 2, "did you mean"),
     (("train", "{configs}/morph_dijets.yaml", "-o", "r", "--set", "source.cut=m_jj >"), 2, "source.cut"),

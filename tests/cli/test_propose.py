@@ -143,3 +143,12 @@ def test_a_morph_of_jets_moves_their_numbers_and_says_how_to_move_their_constitu
     raw = parse_yaml(texts[0])
     assert isinstance(raw, dict)
     assert raw["columns"] == ["jet_pt"]
+
+
+def test_a_morph_leaves_counters_of_lists_alone() -> None:
+    both = seen(
+        Column("x", "float32"), Column("nhits", "int32"), Column("hits", "float32", jagged=True, counter="nhits")
+    )
+    raw = parse_yaml(propose_morph(["a.root"], ["b.root"], both, both, None))
+    assert isinstance(raw, dict)
+    assert raw["columns"] == ["x"]

@@ -16,7 +16,7 @@ from scipy.stats import ks_2samp
 from hepgen.config.load import parse_recipe
 from hepgen.config.methods import METHODS
 from hepgen.config.morph import MorphRecipe
-from hepgen.errors import HepgenError, InputFileError, ModelError, UsageError
+from hepgen.errors import ConfigError, HepgenError, InputFileError, ModelError, UsageError
 from hepgen.events.reader import open_events
 from hepgen.morphing.apply import MorphSummary, morph_to_file
 from hepgen.morphing.closure import closure_of
@@ -188,6 +188,32 @@ def test_events_beyond_the_training_are_refused_kept_or_morphed_and_always_flagg
     assert np.flatnonzero(events.morph_outside).tolist() == [7]
 
 
+def test_missing_values_are_outside_of_a_training_that_had_none(moved: Any, tmp_path: Path) -> None:
+    model, _, _ = moved
+    columns = _columns(QCD, 200)
+    columns["m_j1"][:5] = np.nan
+    strange = _write(tmp_path / "strange.root", columns)
+    with pytest.raises(InputFileError, match=r"5 of 200 events .* 'm_j1'"):
+        _apply(model, strange, tmp_path / "no.root", policy="refuse")
+    kept = _apply(model, strange, tmp_path / "kept.root", policy="keep")
+    assert (kept.outside, kept.unmoved) == (5, 5)
+    assert np.flatnonzero(_read(tmp_path / "kept.root").morph_outside).tolist() == [0, 1, 2, 3, 4]
+    made = _apply(model, strange, tmp_path / "made.root", policy="morph")
+    assert (made.outside, made.unmoved) == (5, 5)  # no method moves what is not there
+
+
+def test_a_weight_that_is_not_finite_is_refused_when_a_model_of_weights_is_applied(tmp_path: Path) -> None:
+    columns = _columns(QCD)
+    columns["w"] = np.ones(len(columns["m_jj"]))
+    source = _write(tmp_path / "a.root", columns)
+    given = {"source": {"files": [str(source)], "weight": "w"}, "options": {"boosted": {"trees": 5}}}
+    model = _train(tmp_path / "run", source, HARD, columns=FEATURES, method="boosted", **given)
+    columns["w"][70] = np.nan
+    with pytest.raises(InputFileError, match=r"not finite \(column 'w', event 70\)"):
+        _apply(model, _write(tmp_path / "b.root", columns), tmp_path / "c.root")
+    assert not (tmp_path / "c.root").exists()
+
+
 def test_events_that_the_cut_leaves_out_are_copied(tmp_path: Path) -> None:
     cut = {"source": {"files": [str(QCD)], "cut": "m_jj > heavy", "define": {"heavy": "2700 + 0 * m_jj"}}}
     model = _train(tmp_path / "run", QCD, HARD, columns=FEATURES, **cut)
@@ -226,6 +252,14 @@ def test_events_can_be_given_other_conditions(tmp_path: Path) -> None:
         SetConditions([parse_law("m=2.5")], model)
     with pytest.raises(UsageError, match="no condition"):
         SetConditions([parse_law("x=2.5")], model)
+    with pytest.raises(UsageError, match="'m' is set twice"):
+        SetConditions([parse_law("m=1.5"), parse_law("m=1.6")], model)
+    missing = _write(tmp_path / "missing.root", {"m": np.array([1.5, np.nan, 1.6])})
+    with pytest.raises(InputFileError, match=r"'m' is not finite \(entry 1 of .*missing.root"):
+        DrawnFromFile(open_events(str(missing)), model)
+    far = _write(tmp_path / "far.root", {"m": np.array([1.5, 500.0])})
+    with pytest.raises(HepgenError, match=r"m = 500 is outside .*--to-condition-from, .*far.root"):
+        DrawnFromFile(open_events(str(far)), model)
 
 
 def test_weights_of_the_target_count(tmp_path: Path) -> None:
@@ -332,6 +366,26 @@ def test_conditions_that_have_little_in_common_are_said(tmp_path: Path) -> None:
     model = train_morph(recipe, tmp_path / "run", seed=3, progress=Listening())
     assert any("% of 'm_jj' in common" in line for line in said)
     assert model.held_out is not None
+
+
+def test_azimuths_of_two_conventions_are_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    phi = {name: random.uniform(low, low + 2 * np.pi, 2000) for name, low in (("a", -np.pi), ("b", 0.0))}
+    files = [
+        _write(tmp_path / f"{name}.root", {"phi": values, "x": random.normal(size=2000)})
+        for name, values in phi.items()
+    ]
+    with pytest.raises(
+        InputFileError, match="'phi' runs from -pi to pi in the source and from 0 to 2 pi in the target"
+    ):
+        _train(tmp_path / "run", *files)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_column_that_counts_lists_is_not_moved(tmp_path: Path) -> None:
+    jets = DATA / "jets.root"
+    with pytest.raises(ConfigError, match="'npart_pt' counts the elements of 'part_pt'"):
+        _train(tmp_path / "run", jets, jets, columns=["jet_pt", "npart_pt"])
 
 
 def test_units_that_differ_are_refused(tmp_path: Path) -> None:
