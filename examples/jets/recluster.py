@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 RADIUS = 0.8
+ONE_TREE = 1000.0  # the largest radius of FastJet
 NAMES = {
     "mass": "mass of the hardest jet [GeV]",
     "soft_drop_mass": "soft-drop mass [GeV]",
@@ -53,10 +54,14 @@ def observables(path: Path, tree: str, limit: int | None) -> dict[str, NDArray[n
     )
     clustered = fastjet.ClusterSequence(cloud, fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS))
     jets = clustered.inclusive_jets()
-    hardest = jets[ak.argmax(jets.pt, axis=1, keepdims=True)][:, 0]
-    tree_of_angles = fastjet.ClusterSequence(cloud, fastjet.JetDefinition(fastjet.cambridge_algorithm, RADIUS))
+    first = ak.argmax(jets.pt, axis=1, keepdims=True)
+    hardest = jets[first][:, 0]
+    # The constituents of that jet and no others, in one tree whatever lies between them: a constituent further than R from
+    # the rest would be a jet of its own, and be groomed in the place of the hardest.
+    inside = ak.with_name(clustered.constituents()[first][:, 0], "Momentum4D")
+    tree_of_angles = fastjet.ClusterSequence(inside, fastjet.JetDefinition(fastjet.cambridge_algorithm, ONE_TREE))
     groomed = tree_of_angles.exclusive_jets_softdrop_grooming(beta=0, symmetry_cut=0.1, R0=RADIUS)
-    again = fastjet.ClusterSequence(cloud, fastjet.JetDefinition(fastjet.kt_algorithm, RADIUS))
+    again = fastjet.ClusterSequence(inside, fastjet.JetDefinition(fastjet.kt_algorithm, ONE_TREE))
     subjets = again.exclusive_jets(n_jets=3)
     shares = np.sort(ak.to_numpy(subjets.pt), axis=1) / ak.to_numpy(hardest.pt)[:, None]
     found = {

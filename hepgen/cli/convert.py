@@ -27,6 +27,15 @@ def convert(
     cut: Annotated[
         str | None, own("--cut", 'Events to keep, e.g. "abs(jet_pdgid) == 6".', env=False, metavar="EXPRESSION")
     ] = None,
+    objects: Annotated[
+        str | None,
+        own(
+            "--objects",
+            "One row of each jet of a NanoAOD collection, with its candidates.",
+            metavar="FatJet",
+            env=False,
+        ),
+    ] = None,
     binning: Annotated[
         Path | None,
         own("--binning", "Binning of the voxels, for par04 and calochallenge; pixels of images.", metavar="XML|YAML"),
@@ -68,6 +77,7 @@ def convert(
             target,
             to,
             cut=cut,
+            objects=objects or "",
             particles=particles,
             binning=geometry,
             unit=unit or "",

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import awkward as ak
-
 from hepgen.cli.console import Output
 from hepgen.cli.quantities import format_duration, format_size
 from hepgen.config.decorrelate import DecorrelateRecipe
 from hepgen.config.load import AnyRecipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.config.recipe import Recipe
-from hepgen.events.schema import Schema
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, NumberedBatch, SourceBase, as_numbered
 from hepgen.events.split import PARTS, split_source
 from hepgen.morphing.base import build_method
 from hepgen.morphing.decorrelate import SUFFIX
@@ -33,22 +30,19 @@ FITTED_EVENTS = 2000
 """Events that the dry run fits the representation on: enough to know the kinds of the columns."""
 
 
-class Head:
-    """The first events of a source."""
+class Head(SourceBase):
+    """The first events of a source, which keep the numbers of their entries."""
 
     def __init__(self, source: EventSource, events: int) -> None:
-        self._source = source
-        self.num_events = min(events, source.num_events)
+        self._source = as_numbered(source)
+        self._counted = min(events, self._source.num_events)
+        self.schema, self.files = self._source.schema, self._source.files
+        self.starts, self.skipped = self._source.starts, self._source.skipped
 
-    @property
-    def schema(self) -> Schema:
-        return self._source.schema
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[ak.Array]:
-        """See `EventSource`."""
+    def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
         left = self.num_events
-        for batch in self._source.batches(columns):
-            yield batch[:left]
+        for batch in self._source.numbered_batches(columns):
+            yield NumberedBatch(batch.events[:left], batch.entry[:left], batch.file[:left])
             left -= len(batch)
             if left <= 0:
                 return

@@ -90,6 +90,7 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
         problems = {
             "constituents that are not finite": (within & ~finite).any(axis=1),
             "constituents of negative pt": (within & (pt < 0)).any(axis=1),
+            "constituents of negative energy": (within & (values.get("energy", np.zeros(1)) < 0)).any(axis=1),
             "constituents of pt 0": (within & (pt == 0)).any(axis=1),
         }
         counts = within & finite & (pt > 0)

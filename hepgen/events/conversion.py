@@ -12,6 +12,7 @@ import awkward as ak
 import numpy as np
 
 from hepgen.errors import InputFileError, UsageError
+from hepgen.events.candidates import find_links
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import NumberedBatch, record
 
@@ -129,8 +130,11 @@ def refuse(schema: Schema, target: str, needs: str) -> InputFileError:
     """The error of a target that cannot hold the columns of a file: what it needs, and what there is."""
     names = [f"{column.name}{'[]' if column.jagged else ''}{list(column.shape) or ''}" for column in schema]
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    links = list(find_links(schema))
     return InputFileError(
         f"{target} cannot hold these events: it needs {needs}",
         where=f"tree '{schema.tree}' with {', '.join(names[:12])}{more}",
-        hint="choose another --to, or name another tree as FILE:TREE",
+        hint=f"--objects {links[0]} makes one row of each jet with its candidates"
+        if links
+        else "choose another --to, or name another tree as FILE:TREE",
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 import hepgen
 from hepgen.errors import InputFileError, ModelError, UsageError, suggest
+from hepgen.events.candidates import jets_of_candidates
 from hepgen.events.conversion import Conversion, to_root
 from hepgen.events.hdf5 import Grid
 from hepgen.events.images import to_images
@@ -118,6 +119,7 @@ def convert_file(
     target: str,
     *,
     cut: str | None = None,
+    objects: str = "",
     particles: int | None = None,
     binning: Binning | None = None,
     unit: str = "",
@@ -132,6 +134,7 @@ def convert_file(
         path: the output, whose ending must fit the target.
         target, particles, unit: see `plan_conversion`.
         cut: an expression that chooses events.
+        objects: a collection of NanoAOD's jets: one row of each jet with its candidates.
         binning: of showers, or the pixels of images.
         force: replace an existing file.
         drop_unwritable: leave out columns that the format cannot hold instead of refusing them.
@@ -145,12 +148,13 @@ def convert_file(
     """
     _check_options(Path(path), target, {"--particles": particles, "--binning": binning, "--unit": unit})
     format = TARGETS[target] or ("ttree" if Path(path).suffix.lower() == ".root" else "hdf5")
+    rows = jets_of_candidates(source, objects) if objects else source
     conversion = plan_conversion(
-        source.schema, target, particles=particles, grid=_grid(source, binning, target), unit=unit,
+        rows.schema, target, particles=particles, grid=_grid(source, binning, target), unit=unit,
         binning=binning, format=format,
     )  # fmt: skip
     begun = time.perf_counter()
-    chosen = select_events(_Watched(source, conversion, watch), cut=cut)
+    chosen = select_events(_Watched(rows, conversion, watch), cut=cut)
     lost: Counter[str] = Counter()
     classes: Counter[str] = Counter()
     metadata = {"version": hepgen.__version__, "converted_from": list(source.files), "cut": cut or ""}
@@ -240,7 +244,7 @@ def _grid(source: FileSource, binning: Binning | None, target: str) -> Grid | No
 class _Watched(SourceBase):
     """The input in batches of the size of the work, each with a look at who wants to stop, whatever a cut leaves of it."""
 
-    def __init__(self, source: FileSource, conversion: Conversion, watch: Watch | None) -> None:
+    def __init__(self, source: SourceBase, conversion: Conversion, watch: Watch | None) -> None:
         self._source, self._watch = source, watch
         self._calculates = conversion.schema.format == "hdf5" or bool(source.schema.convention)
         self.schema, self.files = source.schema, source.files
@@ -248,11 +252,11 @@ class _Watched(SourceBase):
         self._counted = source.num_events
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
-        whole = self._source
+        whole, done = self._source, 0
         for batch in numbered_pieces(whole, columns) if self._calculates else whole.numbered_batches(columns):
             yield batch
             if self._watch is not None:
-                self._watch(int(batch.entry[-1]) + 1, whole.num_events)
+                self._watch(done := done + len(batch), whole.num_events)
 
 
 def _columns(conversion: Conversion) -> list[str]:

@@ -68,7 +68,10 @@ def to_images(schema: Schema, binning: Binning | None, format: str, unit: str = 
         images, outside = jet_images(jets, layer)
         found = {column.name: batch.events[column.name] for column in kept}
         found |= {name: getattr(jets.jet, name.removeprefix("jet_")).astype(np.float32) for name in features}
-        lost = Counter({"constituents outside of the image": outside})
+        empty = int(jets.problems["no constituent"].sum())
+        lost = Counter(
+            {"constituents outside of the image": outside, "jets without constituents, written as such": empty}
+        )
         return Converted(in_order(written, {**found, IMAGE: images}, batch), lost)
 
     dropped = left_out(schema, {column.name for column in kept} | set(columns.constituents) | {columns.features})

@@ -16,13 +16,15 @@ FloatArray = NDArray[np.float64]
 
 _FEWEST = 10
 """Jets that a statement on most of them takes."""
-_MANY = 0.05
+_MANY = 0.01
 """Share of such jets that is no accident: files of two units merged into one."""
 _SAME = 0.4  # in the decimal logarithm: files list the charged constituents only, or the hardest
+SCALES_APART = 30.0
+"""Factor between the pt of jets, with nothing in between, that is one of units."""
 _RELATIVE = 10.0
 """What ptrel adds up to at most: to 1 where all constituents are there."""
 
-_HINT = "a factor of 1000 looks like MeV and GeV: bring all columns of the jets to one unit"
+UNITS = "a factor of 1000 looks like MeV and GeV: bring all columns of the jets to one unit"
 
 
 def check_units(schema: Schema, columns: JetColumns) -> None:
@@ -54,9 +56,10 @@ def check_units(schema: Schema, columns: JetColumns) -> None:
 def refuse_mixed_units(
     total: Momentum, jet: Momentum, columns: JetColumns, constituents: Mapping[str, FloatArray]
 ) -> None:
-    """Refuse jets of which more than a twentieth are a thousand times what their constituents add up to, or a thousandth.
+    """Refuse jets of which more than a hundredth are a thousand times what their constituents add up to, or a thousandth.
 
-    A single such jet is no matter of units. Less than ten jets say nothing.
+    A single such jet is no matter of units. Less than ten jets say nothing. Jets of which some have a thousand times the
+    pt of the others, with nothing in between, are refused, too: such files hold jets of two units.
 
     Args:
         total: sums of the constituents, each (jets,).
@@ -81,6 +84,26 @@ def refuse_mixed_units(
     if columns.features:
         relative = jet.mass / np.where(jet.pt > 0, jet.pt, 1.0)
         _compare("mass / pt of the jets", relative, "the mass of the relative constituents", total.mass)
+    _refuse_two_scales(jet.pt if columns.jet_pt or columns.features else total.pt, columns)
+
+
+def _refuse_two_scales(pt: FloatArray, columns: JetColumns) -> None:
+    """Refuse jets that are parted by a gap of more than a factor ``SCALES_APART`` in pt, a hundredth of them on either side at least."""
+    with np.errstate(invalid="ignore"):
+        known = np.flatnonzero(np.isfinite(pt) & (pt > 0))
+    if len(known) < _FEWEST:
+        return
+    order = known[np.argsort(pt[known])]
+    steps = np.diff(np.log10(pt[order]))
+    after = int(steps.argmax())
+    fewest = max(2, _MANY * len(order))
+    if steps[after] > np.log10(SCALES_APART) and min(after + 1, len(order) - after - 1) >= fewest:
+        low, high = pt[order[after]], pt[order[after + 1]]
+        name = columns.jet_pt or columns.features or columns.pt or columns.px
+        words = (
+            f"the pt of jets, by '{name}', is up to {low:.4g} in {after + 1} jets and {high:.4g} or more in the others"
+        )
+        raise RowError(words, int(order[-1]), hint=UNITS)
 
 
 def _momentum(values: Mapping[str, FloatArray]) -> FloatArray:
@@ -100,7 +123,7 @@ def _compare(name: str, values: FloatArray, other: str, others: FloatArray) -> N
         row = int(known[np.flatnonzero(apart)[0]])
         so = f"and so in {'most' if apart.mean() > 0.5 else f'{100 * apart.mean():.0f} % of the'} jets"
         words = f"{name} is {values[row]:.4g} where {other} is {others[row]:.4g}, {so}"
-        raise RowError(words, row, hint=_HINT)
+        raise RowError(words, row, hint=UNITS)
 
 
 def _refuse_absolute(total: Momentum, columns: JetColumns) -> None:

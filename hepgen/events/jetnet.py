@@ -29,6 +29,7 @@ _CLASSES = {**dict.fromkeys(range(1, 6), "quark"), 6: "top", 21: "gluon", 23: "z
 _BROKEN = (
     "constituents that are not finite",
     "constituents of negative pt",
+    "constituents of negative energy",
     "jets that are not finite",
     "negative multiplicities",
 )
@@ -65,8 +66,6 @@ def to_jetnet(schema: Schema, *, particles: int = DEFAULT_PARTICLES, unit: str =
         raise refuse(schema, "JetNet", _NEEDS)
     if columns.relative and not columns.features and not (columns.jet_pt and columns.jet_eta):
         raise refuse(schema, "JetNet", "the pt and eta of the jets to which the constituents are relative")
-    if columns.jet_mass:
-        columns = dataclasses.replace(columns, energy="", mass="", jet_energy="")
     factor, notes = (
         (1.0, ()) if columns.features else energy_factor(unit_of_pt(schema, columns), unit, "GeV", _pt(columns))
     )
@@ -243,4 +242,8 @@ def sound_jets(jets: Jets) -> Jets:
 
 
 def _uncounted(jets: Jets) -> Counter[str]:
-    return Counter({"jets with constituents of pt 0, which are none": int(jets.problems["constituents of pt 0"].sum())})
+    counted = {
+        "constituents of pt 0": "jets with constituents of pt 0, which are none",
+        "no constituent": "jets without constituents, written as such",
+    }
+    return Counter({words: int(jets.problems[name].sum()) for name, words in counted.items()})

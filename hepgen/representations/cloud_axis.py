@@ -150,16 +150,19 @@ class CloudTables:
         for role in ROLES:
             value = jets[self.facts.axis_name(role)]
             if role not in self.facts.kept:
-                value = _absolute(role, value, given.get(role), found.get("pt"))
+                value = _absolute(role, value, given.get(role), found["pt"] if role == "mass" else None)
             found[role] = value
         return np.stack([found[role] for role in ROLES], axis=1)
 
     def _references(self, jets: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """What the axis is relative to, by the role: nothing where constituents are relative to the jet as they stand."""
-        if self.layout.columns.relative:
+        if self.layout.relative:
             return {}
         roles = self.layout.jet_roles
-        return {role: jets[name] for role, name in roles.items() if role not in self.facts.kept and name in jets}
+        apart = {role: jets[name] for role, name in roles.items() if role not in self.facts.kept and name in jets}
+        if not self.layout.absolute:
+            apart.pop("mass", None)
+        return apart
 
     def parts(self, cloud: Cloud, axis: Momentum) -> tuple[ak.Array, FloatArray]:
         """One row for each constituent, and the direction in which it lies from the axis, (constituents, 2)."""
@@ -208,9 +211,9 @@ class CloudTables:
 
 
 def _relative(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArray, turn: float) -> FloatArray:
-    """A number of the axis relative to that of the jet where the file has one; the mass over pt."""
+    """A number of the axis relative to that of the jet where the file has one; else the mass over pt."""
     if role == "mass":
-        return value / pt
+        return value / (pt if jet is None else np.where(jet > 0, jet, pt))
     if role == "phi":
         return wrapped(value, turn) if jet is None else wrapped(value - jet)
     if jet is None:
@@ -220,8 +223,8 @@ def _relative(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArr
 
 def _absolute(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArray | None) -> FloatArray:
     """The inverse of ``_relative``."""
-    if role == "mass":
-        return value * (1.0 if pt is None else pt)
+    if role == "mass" and pt is not None:
+        return value * (pt if jet is None else np.where(jet > 0, jet, pt))
     if jet is None:
         return value
     return value * np.where(jet > 0, jet, 1.0) if role == "pt" else value + jet

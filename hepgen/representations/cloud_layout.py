@@ -17,10 +17,13 @@ from hepgen.events.jets import MULTIPLICITY, PARTICLE_CODE, JetColumns, find_jet
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import record
+from hepgen.physics.jets import wrapped
 
 FloatArray = NDArray[np.float64]
 
 _JETNET = ("jet_pt", "jet_eta", "jet_mass", "num_particles")
+_LEAVE_OUT = "leave such jets out with a cut"
+_TURN = 2 * np.pi + 1e-3
 _KINEMATICS = ("pt", "eta", "phi", "px", "py", "pz", "energy", "mass")
 
 
@@ -50,8 +53,12 @@ class CloudLayout:
         schema: of the file.
         roles: names of columns by their role, as in ``JetColumns``, where they cannot be guessed.
         max_constituents: only so many of the hardest constituents of a jet are looked at; all where None.
+        absolute: constituents that stand relative to jets of known pt and eta are taken in the frame of these jets, where
+            their sum is that of the jet; bundles of before 2026-11-23 keep them as they stand.
 
     Attributes:
+        relative: whether constituents are known relative to their jet only.
+        absolute: see above; the mass of their sum is then described relative to that of the jet, where the two differ.
         given: numbers of a jet, one column each; those of JetNet's ``jet_features`` under names of their own.
         further: further columns of the constituents.
         code: the column of particle codes, empty where there is none.
@@ -62,7 +69,11 @@ class CloudLayout:
     """
 
     def __init__(
-        self, schema: Schema, roles: Mapping[str, str] | None = None, max_constituents: int | None = None
+        self,
+        schema: Schema,
+        roles: Mapping[str, str] | None = None,
+        max_constituents: int | None = None,
+        absolute: bool = True,
     ) -> None:
         self.schema = schema.replace(column for column in schema if column.name != WEIGHT)
         self.columns = _found(self.schema, dict(roles or {}))
@@ -84,6 +95,9 @@ class CloudLayout:
                 )
         if self.columns.features:
             self.given += tuple(Column(name, "float32") for name in _JETNET)
+        self.absolute = absolute
+        placed = absolute and {"pt", "eta"} <= set(self.jet_roles)
+        self.relative = self.columns.relative and not placed
 
     @property
     def jet_roles(self) -> dict[str, str]:
@@ -115,7 +129,11 @@ class CloudLayout:
         jets = self._jets(batch)
         row = np.repeat(np.arange(len(counts)), counts)
         for name, values in parts.items():
-            _refuse(there & ~np.isfinite(values), row, f"a constituent whose {name} is not finite")
+            learned = name in {one.name for one in self.further}
+            _refuse(
+                there & ~np.isfinite(values), row, f"a constituent whose {name} is not finite",
+                f"{_LEAVE_OUT}, or {leaving_out(name)}" if learned else _LEAVE_OUT,
+            )  # fmt: skip
         for name, values in jets.items():
             _refuse(~np.isfinite(values), np.arange(len(values)), f"a jet whose {name} is not finite")
         for name, values in jets.items():
@@ -124,21 +142,46 @@ class CloudLayout:
         for role in ("pt", "energy"):
             if name := self.jet_roles.get(role, ""):
                 _refuse(jets[name] < 0, np.arange(len(jets[name])), f"a jet whose '{name}' is negative")
+        if name := self.jet_roles.get("phi", ""):
+            _refuse(np.abs(jets[name]) > _TURN, np.arange(len(jets[name])), f"a jet whose '{name}' is no angle in rad")
+        if self.columns.relative and not self.relative:
+            name = self.jet_roles["pt"]
+            _refuse(jets[name] <= 0, np.arange(len(jets[name])), f"a jet whose '{name}' is not above 0")
+        if "energy" in parts:
+            _refuse(there & (parts["energy"] < 0), row, "a constituent of negative energy")
         kinematics = self._kinematics(parts)
         _refuse(there & (kinematics["pt"] < 0), row, "a constituent of negative pt")
+        _refuse(there & (np.abs(kinematics["phi"]) > _TURN), row, "a constituent whose phi is no angle in rad")
         there &= kinematics["pt"] > 0
         order = np.lexsort((-kinematics["pt"], row))
         order = order[there[order]]
         row = row[order]
         found = np.bincount(row, minlength=len(counts))
         _refuse(found == 0, np.arange(len(found)), "a jet without constituents")
+        if self.columns.features:
+            number = jets[_JETNET[-1]]
+            wrong = (number != found) & ~((found == self.schema[self.columns.particles].shape[0]) & (number > found))
+            _refuse(wrong, np.arange(len(found)), f"a jet whose '{_JETNET[-1]}' is not the number of its constituents")
         if self.max_constituents is not None:
             rank = np.arange(len(row)) - np.repeat(np.cumsum(found) - found, found)
             order = order[rank < self.max_constituents]
             found = np.minimum(found, self.max_constituents)
         further = {one.name: parts[one.name] for one in self.further}
         sorted_parts = {name: values[order] for name, values in {**kinematics, **further}.items()}
+        if self.columns.relative and not self.relative:
+            sorted_parts = self._in_frame(sorted_parts, jets, found)
         return Cloud(found.astype(np.int64), sorted_parts, jets)
+
+    def _in_frame(
+        self, parts: dict[str, FloatArray], jets: Mapping[str, FloatArray], counts: NDArray[np.int64], sign: int = 1
+    ) -> dict[str, FloatArray]:
+        """Constituents relative to jets in the frame of these jets; with ``sign`` -1 the inverse."""
+        roles = self.jet_roles
+        scale, eta = (np.repeat(jets[roles[role]], counts) for role in ("pt", "eta"))
+        phi = np.repeat(jets[roles["phi"]], counts) if "phi" in roles else np.zeros_like(eta)
+        factor = scale if sign > 0 else 1 / np.where(scale > 0, scale, 1.0)
+        placed = {"pt": parts["pt"] * factor, "mass": parts["mass"] * factor, "eta": parts["eta"] + sign * eta}
+        return {**parts, **placed, "phi": wrapped(parts["phi"] + sign * phi)}
 
     def _flat(self, batch: ak.Array) -> tuple[NDArray[np.int64], dict[str, FloatArray], NDArray[np.bool_]]:
         """Constituents of every role and further column behind each other, and which are no padding."""
@@ -192,6 +235,8 @@ class CloudLayout:
     def write(self, cloud: Cloud) -> ak.Array:
         """The columns of the file; ``parts`` and ``jets`` of the cloud as ``read`` gives them."""
         columns: dict[str, Any] = {}
+        if self.columns.relative and not self.relative:
+            cloud = dataclasses.replace(cloud, parts=self._in_frame(cloud.parts, cloud.jets, cloud.counts, -1))
         if self.columns.particles:
             columns[self.columns.particles] = self._particles(cloud)
         else:
@@ -256,9 +301,9 @@ def _found(schema: Schema, roles: dict[str, str]) -> JetColumns:
     return (found or JetColumns()).with_roles(**roles)
 
 
-def _refuse(bad: NDArray[np.bool_], row: NDArray[np.integer], what: str) -> None:
+def _refuse(bad: NDArray[np.bool_], row: NDArray[np.integer], what: str, hint: str = _LEAVE_OUT) -> None:
     if bad.any():
-        raise RowError(what, int(row[np.flatnonzero(bad)[0]]), hint="leave such jets out with a cut")
+        raise RowError(what, int(row[np.flatnonzero(bad)[0]]), hint=hint)
 
 
 def _typed(values: FloatArray, dtype: str) -> NDArray[Any]:

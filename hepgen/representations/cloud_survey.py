@@ -9,7 +9,7 @@ import numpy as np
 from hepgen.errors import InputFileError, leaving_out
 from hepgen.events.constituents import read_jets
 from hepgen.events.conversion import ENERGIES
-from hepgen.events.jet_units import check_units
+from hepgen.events.jet_units import SCALES_APART, UNITS, check_units
 from hepgen.events.source import EventSource, as_numbered, naming_entries, place_of
 from hepgen.physics.jets import Momentum, wrapped
 from hepgen.physics.particles import particle_mass
@@ -39,7 +39,8 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
         one.name: True for one in layout.given if np.dtype(one.dtype).kind in "iu" or one.name == "num_particles"
     }
     jets, longest, floor, turn = 0, 0, math.inf, 0.0
-    real = [one.name for one in layout.further if np.dtype(one.dtype).kind == "f" and not layout.columns.relative]
+    levels: list[tuple[float, str]] = []
+    real = [one.name for one in layout.further if np.dtype(one.dtype).kind == "f" and not layout.relative]
     followed = FollowedColumns(real)
     almost = dict.fromkeys(counting, 0)
     odd: dict[str, str] = {}
@@ -61,14 +62,20 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
                 words = f"'{name}' is {cloud.jets[name][row]:g} and there are {cloud.counts[row]} constituents"
                 odd[name] = f"{words} ({place_of(numbered, batch, row)})"
         axis = tables.axis(cloud)
+        levels.append((float(np.median(axis.pt)), place_of(numbered, batch, 0)))
         for role, share in _agreeing(tables, cloud, axis).items():
             agreeing[role] += share
         followed.update(cloud.parts, placed_in_jets(cloud, layout.jet_roles, axis, tables.masses(cloud.parts)))
     kept = {
         role: name
         for role, name in layout.jet_roles.items()
-        if not layout.columns.relative and jets and agreeing[role] >= _AGREEING * jets
+        if not layout.relative and jets and agreeing[role] >= _AGREEING * jets
     }
+    if levels and max(levels)[0] > SCALES_APART * min(levels)[0]:
+        (low, first), (high, second) = min(levels), max(levels)
+        raise InputFileError(
+            f"jets of two units: their median pt is {low:.4g} from {first} on, {high:.4g} from {second} on", hint=UNITS
+        )
     for name, words in odd.items():
         if jets >= _ENOUGH and almost[name] >= _AGREEING * jets:
             raise InputFileError(

@@ -51,6 +51,7 @@ class ParticleCloudRepresentation:
         augment: symmetries for the training: ``reflection`` in eta and in phi, ``rotation`` about the axis.
         prongs: how many prongs of a jet the stage ``jet`` places, for its constituents to gather around
             (``hepgen.representations.prongs``); their places are not written.
+        absolute: of ``CloudLayout``.
 
     Raises:
         ConfigError: if the columns are not those of jets, or an option does not fit.
@@ -67,13 +68,15 @@ class ParticleCloudRepresentation:
         max_constituents: int | None = None,
         augment: Sequence[str] = (),
         prongs: int = 0,
+        absolute: bool = True,
     ) -> None:
         self._conditions = tuple(conditions)
         self._options = {name: dict(values) for name, values in (options or {}).items()}
         self._roles = dict(roles or {})
         self._augment = tuple(augment)
         self._prongs = prongs
-        self._layout = CloudLayout(schema, roles, max_constituents)
+        self._absolute = absolute
+        self._layout = CloudLayout(schema, roles, max_constituents, absolute)
         self._tables: CloudTables | None = None
         self._jets: TableRepresentation
         self._parts: ConstituentLatents
@@ -324,6 +327,7 @@ class ParticleCloudRepresentation:
             "max_constituents": self._layout.max_constituents,
             "augment": list(self._augment),
             "prongs": self._prongs,
+            "absolute": self._absolute,
             "facts": self.tables.facts.to_dict(),
             "jets": self._jets.state(),
             "parts": self._parts.table.state(),
@@ -333,7 +337,7 @@ class ParticleCloudRepresentation:
     def from_state(cls, state: dict[str, Any]) -> ParticleCloudRepresentation:
         cloud = cls(
             Schema.from_dict(state["schema"]), state["conditions"], state["options"], state["roles"],
-            state["max_constituents"], state["augment"], state.get("prongs", 0),
+            state["max_constituents"], state["augment"], state.get("prongs", 0), state.get("absolute", False),
         )  # fmt: skip
         cloud._tables = CloudTables(cloud._layout, CloudFacts.from_dict(state["facts"]), cloud._prongs)
         cloud._jets = TableRepresentation.from_state(state["jets"])

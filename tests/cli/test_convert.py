@@ -6,11 +6,15 @@ import json
 import resource
 from pathlib import Path
 
+import awkward as ak
 import h5py
 import numpy as np
 import pytest
+import uproot
 
 from hepgen.events.reader import open_events
+from hepgen.events.schema import schema_of
+from hepgen.events.writer import create_writer
 from hepgen.training.signals import StopFlag
 
 
@@ -113,3 +117,31 @@ def test_a_full_disk_leaves_nothing_and_exits_75(call, data: Path, tmp_path: Pat
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert (done.returncode, done.stdout) == (75, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_jets_of_nanoaod_become_jetnet_with_their_candidates(call, data: Path, tmp_path: Path) -> None:
+    refused = call("convert", data / "pfnano.root", "fat.h5", "--to", "jetnet")
+    assert refused.returncode == 3
+    assert "--objects FatJet makes one row of each jet" in refused.stderr
+    done = call("convert", data / "pfnano.root", "fat.h5", "--to", "jetnet", "--objects", "FatJet", "--json")
+    assert done.returncode == 0, done.stderr
+    with h5py.File(tmp_path / "fat.h5") as file, uproot.open(data / "pfnano.root") as nano:
+        jets, parts = file["jet_features"][:], file["particle_features"][:]
+        pt = ak.to_numpy(ak.flatten(nano["Events"]["FatJet_pt"].array()))
+    assert len(jets) == len(pt) == json.loads(done.stdout)["events"]
+    assert 0.5 < np.median(parts[..., 2].sum(1)) < 1.2  # shares of the jet
+
+
+def test_a_mass_in_other_units_than_the_rest_of_a_jet_is_refused(call, data: Path, tmp_path: Path) -> None:
+    events = ak.concatenate(list(open_events(data / "jets.root").batches()))
+    events["jet_mass"] = 1000 * events.jet_mass
+    with create_writer(tmp_path / "w.root", schema_of(events, tree="jets")) as writer:
+        writer.write(events)
+    for arguments in (
+        ("convert", "w.root", "w.h5", "--to", "jetnet"),
+        ("convert", "w.root", "i.root", "--to", "images"),
+    ):
+        done = call(*arguments)
+        assert done.returncode == 3
+        assert "'jet_mass'" in done.stderr
+        assert "MeV and GeV" in done.stderr

@@ -74,7 +74,12 @@ def test_kept_constituents_come_back_to_the_precision_of_float32(events: ak.Arra
     assert np.allclose(found["eta"], flat["eta"], rtol=EPSILON, atol=4 * EPSILON)
     assert np.allclose(found["energy"], flat["energy"], rtol=20 * EPSILON)
     cut = int(ak.sum(ak.num(events.part_pt)) - len(flat["pt"]))
-    assert packed.lost == ({f"constituents beyond the {particles} hardest of their jet": cut} if cut else {})
+    empty = int(ak.sum(ak.num(events.part_pt) == 0))
+    lost = {
+        f"constituents beyond the {particles} hardest of their jet": cut,
+        "jets without constituents, written as such": empty,
+    }
+    assert packed.lost == {words: number for words, number in lost.items() if number}
 
 
 def test_the_arrays_are_those_of_jetnet() -> None:
@@ -116,6 +121,7 @@ def test_jets_without_columns_of_their_own_are_sums() -> None:
     [
         ({"part_pt": [[10.0, np.nan, 20.0]]}, "constituents that are not finite"),
         ({"part_pt": [[10.0, -1.0, 20.0]]}, "constituents of negative pt"),
+        ({"part_energy": [[10.0, -11.0, 20.0]]}, "constituents of negative energy"),
         ({"jet_eta": [np.inf]}, "jets that are not finite"),
         ({"jet_pt": [0.0]}, "without a pt above 0"),
         ({"jet_pt": [-60.0]}, "without a pt above 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -12,6 +13,7 @@ import torch
 from tables import DATA
 
 from hepgen.errors import ConfigError, HepgenError, InputFileError, RowError
+from hepgen.events.convert import convert_file
 from hepgen.events.reader import open_events
 from hepgen.events.schema import Column, schema_of
 from hepgen.events.source import EventSource, MemorySource
@@ -130,6 +132,41 @@ def test_jetnet_files_come_back(jetnet: tuple[EventSource, ParticleCloudRepresen
         np.testing.assert_allclose(ak.to_numpy(back[name]), ak.to_numpy(batch[name]), rtol=2e-4, atol=1e-5)
 
 
+def test_constituents_of_whole_jets_of_jetnet_sum_to_their_jets(tmp_path: Path) -> None:
+    """Relative to the jet they would not: its pseudorapidity is no sum of relative ones."""
+    convert_file(open_events(DATA / "jets.root"), tmp_path / "whole.hdf5", "jetnet", particles=250)
+    source = open_events(tmp_path / "whole.hdf5")
+    cloud = fitted(source)
+    assert cloud.tables.facts.kept == {
+        "pt": "jet_pt",
+        "eta": "jet_eta",
+    }  # without masses of constituents it is another mass
+    batch = next(iter(source.batches()))
+    cloud = ParticleCloudRepresentation.from_state(cloud.state())
+    random = torch.Generator().manual_seed(6)
+    made = cloud.start(cloud.pack(batch)["condition"])
+    for stage in cloud.stages:
+        mask = cloud.mask(stage.name, made)
+        shape = (len(batch),) if mask is None else mask.shape
+        x = torch.randn(*shape, stage.features, generator=random)
+        made = cloud.decode(stage.name, x, made, torch.rand(len(batch), stage.unnoise))
+    (total, ratio), (_, true_ratio) = (_sums_of_jetnet(events) for events in (cloud.unpack(made), batch))
+    assert total < 1e-4
+    assert true_ratio.min() - 1e-3 <= ratio.min()
+    assert ratio.max() <= true_ratio.max() + 1e-3
+    assert abs(ratio.mean() - true_ratio.mean()) < 3 * true_ratio.std() / np.sqrt(len(ratio)) + 1e-3
+
+
+def _sums_of_jetnet(events: ak.Array) -> tuple[float, Any]:
+    """The largest difference of pt, over pt, and eta to those of the sums, and masses of the sums over those of the jets."""
+    pt, eta, mass = ak.to_numpy(events.jet_features).astype(np.float64).T[:3]
+    parts = ak.to_numpy(events.particle_features).astype(np.float64)
+    there = parts[..., 3] > 0
+    placed = parts[..., 2] * pt[:, None], parts[..., 0] + eta[:, None], parts[..., 1]
+    total = summed(*(one[there] for one in placed), np.zeros(there.sum()), there.sum(1))
+    return max(np.abs(total.pt / pt - 1).max(), np.abs(total.eta - eta).max()), total.mass / mass
+
+
 def test_a_turn_of_the_jet_is_a_turn_in_latent_space(jets: tuple[EventSource, ParticleCloudRepresentation]) -> None:
     source, cloud = jets
     cached = cloud.encode(cloud.pack(next(iter(source.batches()))[:50]))
@@ -205,7 +242,8 @@ def test_momenta_in_components_come_back() -> None:
 
 def one_jet(**lists: Any) -> ak.Array:
     columns = {"pt": [3.0, 2.0], "eta": [0.1, 0.0], "phi": [0.0, 0.1], **lists}
-    return ak.Array({f"part_{name}": ak.Array([[9.0], values]) for name, values in columns.items()})
+    first = {"phi": 1.0}
+    return ak.Array({f"part_{name}": ak.Array([[first.get(name, 9.0)], values]) for name, values in columns.items()})
 
 
 @pytest.mark.parametrize(
@@ -215,6 +253,8 @@ def one_jet(**lists: Any) -> ak.Array:
         (one_jet(pt=[], eta=[], phi=[]), "without constituents"),
         (one_jet(pt=[3.0, -2.0]), "negative pt"),
         (one_jet(eta=[0.1, float("nan")]), "not finite"),
+        (one_jet(phi=[0.1, 12.0]), "no angle in rad"),
+        (one_jet(energy=[3.2, -2.0]), "negative energy"),
     ],
 )
 def test_jets_that_are_none_are_named(events: ak.Array, message: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 import uproot
 from tables import DATA
 
+from hepgen.cli.plan import plan_of
 from hepgen.config.recipe import Recipe
 from hepgen.errors import ConfigError, InputFileError
 from hepgen.events.reader import open_events
@@ -227,6 +228,14 @@ def _changed(name: str, rows: Any, change: Callable[[Any], Any]) -> Callable[[ak
     return apply
 
 
+def _in_mev(events: ak.Array) -> ak.Array:
+    """Every third jet with all that it has."""
+    factor = ak.Array(np.where(np.arange(len(events)) % 3 == 0, 1000.0, 1.0).astype("f4"))
+    for name in ("jet_pt", "jet_mass", "part_pt", "part_energy"):
+        events = ak.with_field(events, ak.values_astype(events[name] * factor, "float32"), name)
+    return events
+
+
 EVERY_THIRD, ONE = slice(0, None, 3), slice(40, 41)
 WRONG_JETS: list[tuple[str, Callable[[ak.Array], ak.Array], str]] = [
     (
@@ -240,6 +249,8 @@ WRONG_JETS: list[tuple[str, Callable[[ak.Array], ak.Array], str]] = [
         r"'jet_n' counts the constituents of \d+ of \d+ jets",
     ),
     ("mixed units", _changed("jet_pt", EVERY_THIRD, lambda pt: 1000 * pt), r"and so in 3\d % of the jets"),
+    ("jets in MeV", _in_mev, "the pt of jets, by 'jet_pt', is up to"),
+    ("degrees", _changed("jet_phi", EVERY_THIRD, lambda phi: 57.3 * (3 + phi)), "no angle in rad"),
     ("negative pt", _changed("jet_pt", ONE, lambda pt: -pt), "a jet whose 'jet_pt' is negative"),
     ("a constituent that is none", _changed("part_pt", ONE, lambda pt: -pt), "a constituent of negative pt"),
 ]
@@ -260,5 +271,8 @@ def test_wrong_jets_are_refused_with_their_file_and_entry(
     wrong["split"] = {"method": "fraction", "validation": 0.0}
     with pytest.raises(InputFileError, match=message) as refused:
         train_run(Recipe.model_validate(wrong), tmp_path / "run", seed=1)
-    assert re.search(rf"entry (0|40) of {path}", str(refused.value))
+    assert re.search(rf"entry \d+ of {path}", str(refused.value))
     assert not (tmp_path / "run").exists()
+    with pytest.raises(InputFileError) as planned:
+        plan_of(Recipe.model_validate(wrong), memory=1 << 30, budget=None)
+    assert str(planned.value) == str(refused.value)
