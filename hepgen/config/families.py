@@ -95,6 +95,8 @@ class VelocityOptions(Part):
     """Number of cosines of the time that the network sees."""
     waves: int = Field(0, ge=0)
     """Number of sines and cosines of each feature that the network sees beside it: they tell what is near from what is far."""
+    per_feature: int = Field(0, ge=0)
+    """Of vectors: width of one more perceptron that sees each feature by itself, for voxels that are nearly always empty; 0: none."""
     loss: Literal["squared", "huber"] = "squared"
     """Mean squared error of the velocity, or its root where it is large (pseudo-Huber), which outliers pull less."""
     times: Literal["uniform", "logit-normal"] = "uniform"

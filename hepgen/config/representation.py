@@ -31,6 +31,11 @@ class CalorimeterRecipe(Part):
     """A voxel below this energy, in the unit of the voxels, is 0."""
     layer_noise: float = Field(0.2, ge=0, le=1)
     """In training, the hit voxels of a layer are scaled up by a common factor of at most exp(layer_noise)."""
+    empty: Literal["below", "apart"] = "below"
+    """How an empty voxel is told to networks: as noise below the threshold that joins on to the hits, which densities need, or
+    apart from them, so that a small error neither makes nor loses a hit, for voxels that are nearly always empty."""
+    shape_first: bool = False
+    """Of images: the number of hit pixels, centre and widths are made first, with the energy, and the pixels keep to them."""
     augment: list[Literal["rotation", "reflection"]] = []
     """Symmetries of the detector that the training may use."""
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hepgen.generators.base import Generator, NoiseSpec, Objective, StageBatch
 from hepgen.generators.chunks import in_chunks
 from hepgen.generators.networks.epic import EpicNetwork
+from hepgen.generators.networks.per_feature import TOLD, PerFeature
 from hepgen.generators.networks.residual import ResidualMLP
 from hepgen.generators.networks.transformer import TransformerNetwork
 from hepgen.generators.networks.waves import with_waves
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hepgen.config.families import MatchingOptions, VelocityOptions
 
 _HUBER = 0.1
+_FEATURES_AT_A_TIME = 16  # of an event, in what a chunk is given room for: each has a layer of its own for a moment
 
 
 class VelocityNetwork(nn.Module):
@@ -36,7 +38,7 @@ class VelocityNetwork(nn.Module):
         times: number of times that it is given.
 
     Attributes:
-        tiles: of ``in_chunks``.
+        width, tiles: of ``in_chunks``.
     """
 
     def __init__(self, features: int, conditions: int, points: int, options: VelocityOptions, times: int = 1) -> None:
@@ -48,15 +50,27 @@ class VelocityNetwork(nn.Module):
         given = conditions + times * options.frequencies + (points > 0)
         layers, hidden = options.layers, options.hidden
         self.network: nn.Module
+        self.width = hidden
         self.tiles = EpicNetwork.tiles if points and options.network == "epic" else 1
         if points == 0:
-            self.network = ResidualMLP(seen, given, features, layers=layers, hidden=hidden)
+            each = 1 + TOLD if options.per_feature else 1
+            self.network = ResidualMLP(seen, given, each * features, layers=layers, hidden=hidden)
+            if options.per_feature:
+                self.network = PerFeature(self.network, features, given, options.per_feature)
+                self.width = max(hidden, features * options.per_feature // _FEATURES_AT_A_TIME)
         elif options.network == "epic":
             self.network = EpicNetwork(
                 seen, given, features, layers=layers, hidden=hidden, latent=options.latent, every_layer=True
             )
         else:
             self.network = TransformerNetwork(seen, given, features, layers=layers, hidden=hidden, heads=options.heads)
+
+    def begin_at_rest(self) -> None:
+        """Make all velocities of vectors 0, before a training."""
+        for module in self.network.modules():
+            if isinstance(module, ResidualMLP | PerFeature):
+                nn.init.zeros_(module.end.weight)
+                nn.init.zeros_(module.end.bias)
 
     def forward(self, x: Tensor, times: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (events, features) or (events, N, features), times (events, times), to the shape of x; padding gives 0."""
@@ -113,7 +127,7 @@ class FlowMatching(Generator):
 
     def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         return in_chunks(
-            self._flow, self.noise_spec(), noise, condition, mask, self.options.hidden, self.velocity.tiles
+            self._flow, self.noise_spec(), noise, condition, mask, self.velocity.width, self.velocity.tiles
         )
 
     def _flow(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None) -> Tensor:

@@ -59,7 +59,7 @@ class MeanFlow(Generator):
 
     def sample(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None = None) -> Tensor:
         return in_chunks(
-            self._flow, self.noise_spec(), noise, condition, mask, self.options.hidden, self.velocity.tiles
+            self._flow, self.noise_spec(), noise, condition, mask, self.velocity.width, self.velocity.tiles
         )
 
     def _flow(self, noise: Mapping[str, Tensor], condition: Tensor, mask: Tensor | None) -> Tensor:

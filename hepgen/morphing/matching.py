@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hepgen.errors import UsageError
 from hepgen.generators.base import NoiseSpec, Objective, StageBatch
 from hepgen.generators.chunks import in_chunks
 from hepgen.generators.matching import VelocityNetwork, event_loss, trained_times
-from hepgen.generators.networks.residual import ResidualMLP
 from hepgen.generators.solvers import integrate
 from hepgen.morphing.base import Transport, weighted_mean
 from hepgen.morphing.pairing import (
@@ -82,10 +81,7 @@ class MatchingMorph(Transport):
         super().__init__(features, conditions)
         self.options = options
         self.velocity = VelocityNetwork(features, conditions * (1 + options.change_condition), 0, options)
-        network = self.velocity.network
-        if isinstance(network, ResidualMLP):
-            nn.init.zeros_(network.end.weight)
-            nn.init.zeros_(network.end.bias)
+        self.velocity.begin_at_rest()
 
     def meet_weights(self, negative: float) -> None:
         if self.options.coupling == "optimal_transport":
@@ -195,7 +191,7 @@ class MatchingMorph(Transport):
 
             return integrate(velocity, noise["x"], self.options.solver, self.options.steps, begin, end)
 
-        return in_chunks(flow, (), {"x": x}, given, None, self.options.hidden)
+        return in_chunks(flow, (), {"x": x}, given, None, self.velocity.width)
 
     def _given(self, first: Tensor, last: Tensor) -> Tensor:
         """What the network sees of the condition in the source and of that in the target."""

@@ -70,4 +70,4 @@ class Noising(Transport):
 
             return integrate(velocity, places["x"], self.options.solver, steps, begin)
 
-        return in_chunks(flow, (), {"x": torch.lerp(noise["z"], x, begin)}, wanted, None, self.options.hidden)
+        return in_chunks(flow, (), {"x": torch.lerp(noise["z"], x, begin)}, wanted, None, self.velocity.width)

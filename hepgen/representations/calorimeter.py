@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Self
 
 import awkward as ak
@@ -17,13 +18,16 @@ from hepgen.physics.binning import Binning
 from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
 from hepgen.representations.geometry import check_voxels
+from hepgen.representations.image_shapes import ImageShapes
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
 from hepgen.representations.shower_shapes import ShowerShapes
 
 # Generated features further out than this many widths are pulled in: no float32 overflows on the way to an energy.
 _FARTHEST = 20.0
+_LEAST = 1e-6  # noise that a normal number is made of
 # An empty voxel at a twentieth of the threshold: so far below the least hit that a small error does not make it one.
-_STILL = 0.95
+_FAR = 3.0
+_WIDTH = 0.35  # of the logarithm of an empty voxel that is told apart
 
 
 class CalorimeterRepresentation(Vectors):
@@ -34,7 +38,9 @@ class CalorimeterRepresentation(Vectors):
     An empty voxel (or layer) is given noise between 0 and the threshold, so that its logarithm joins on to those of the
     others. Decoding drops what lies below the threshold and scales each layer to its energy; because it does, the
     hit voxels of a layer are lifted by a common random factor in training, without which they would lie on a surface of
-    no volume that a density can only chase.
+    no volume that a density can only chase. Noise ``apart`` from the hits, about a twentieth of the threshold, leaves a
+    gap in which no voxel lies, so that a small error neither makes nor loses one: for voxels that are nearly always empty.
+    With ``shape_first`` the first stage also makes the shape of an image (``hepgen.representations.image_shapes``).
 
     A jet image (arXiv:1701.05927) is one layer of pixels; what stands for its incident energy is any column, such as the pt
     of the jet. Without one the sum of the voxels is learned as it is: u_0 is the logarithm of the sum itself.
@@ -52,7 +58,7 @@ class CalorimeterRepresentation(Vectors):
     def __init__(
         self, binning: Binning, *, energy: str | None = "incident_energy", voxels: str = "voxel_energy",
         conditions: tuple[str, ...] = (), threshold: float = 0.0, layer_noise: float = 0.2, augment: tuple[str, ...] = (),
-        shape: tuple[int, ...] = (), energy_unit: str = "MeV",
+        shape: tuple[int, ...] = (), energy_unit: str = "MeV", empty: str = "below", shape_first: bool = False,
     ) -> None:  # fmt: skip
         self.binning = binning
         self.threshold = threshold
@@ -60,6 +66,8 @@ class CalorimeterRepresentation(Vectors):
         self.energy_unit = energy_unit
         self._shape = shape or (binning.num_voxels,)  # of an event in the file
         self._energy, self._voxels, self._extra, self._augment = energy, voxels, conditions, augment
+        self._apart = empty == "apart"
+        self._images = ImageShapes(binning) if shape_first else None
         self._shapes = ShowerShapes(binning)
         self._scales: FittedScales | None = None
         self._layer_of_voxel = torch.from_numpy(binning.layer_of_voxel)
@@ -76,7 +84,7 @@ class CalorimeterRepresentation(Vectors):
         self = cls(
             binning, energy=options["energy"], voxels=options["voxels"], conditions=tuple(options["conditions"]),
             threshold=options["threshold"], layer_noise=options["layer_noise"], augment=tuple(options["augment"]),
-            shape=schema[options["voxels"]].shape,
+            shape=schema[options["voxels"]].shape, empty=options.get("empty", "below"), shape_first=options.get("shape_first", False),
         )  # fmt: skip
         check_voxels(schema, binning, f"tree '{schema.tree}'", self._voxels)
         self.energy_unit = energy_unit(schema, self._voxels, self._energy, options.get("energy_unit"))
@@ -99,18 +107,16 @@ class CalorimeterRepresentation(Vectors):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        layers, conditions = self.binning.num_layers, len(self.condition_names)
+        layers, conditions, voxels = self.binning.num_layers, len(self.condition_names), self.binning.num_voxels
+        more = 0 if self._images is None else self._images.count
+        still = 0.5 if self._apart else 1 - math.exp(-_FAR)
         return (
-            Stage("energies", layers, conditions, noise=layers),
+            Stage("energies", layers + more, conditions, noise=layers + (more > 0)),
             Stage(
-                "shapes",
-                self.binning.num_voxels,
-                conditions + 2 * layers,
-                noise=self.binning.num_voxels + layers,
-                still=_STILL,
+                "shapes", voxels, conditions + 2 * layers + more, noise=voxels + layers, still=still,
                 observables=self._shapes.count,
             ),
-        )
+        )  # fmt: skip
 
     @property
     def condition_names(self) -> tuple[str, ...]:
@@ -133,7 +139,8 @@ class CalorimeterRepresentation(Vectors):
     def feature_names(self, stage: str) -> list[str]:
         """What each feature of a stage stands for, for messages."""
         if stage == "energies":
-            return [f"energy of layer {layer.id}" for layer in self.binning.layers]
+            shape = () if self._images is None else ("hits", "center x", "center y", "width x", "width y", "center r")
+            return [*(f"energy of layer {layer.id}" for layer in self.binning.layers), *shape]
         return [f"{self._voxels}[{voxel}]" for voxel in range(self.binning.num_voxels)]
 
     def fit(self, source: EventSource) -> None:
@@ -189,14 +196,24 @@ class CalorimeterRepresentation(Vectors):
     def raw_features(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
         """Features before they are standardised: log u_0, logit u_i, or the log of voxels over the threshold."""
         if stage == "energies":
-            energies = self._dequantised(self.layer_energies(cached["voxels"]), noise)
-            return to_fractions(energies, self.incident(cached))
+            layers = self.binning.num_layers
+            energies = self._below(self.layer_energies(cached["voxels"]), noise[:, :layers])
+            found = to_fractions(energies, self.incident(cached))
+            if self._images is None:
+                return found
+            return torch.cat([found, self._images.to_features(self._images.measure(cached["voxels"]), noise[:, -1])], 1)
         voxels, layers = noise.split([self.binning.num_voxels, self.binning.num_layers], 1)
         values = cached["voxels"]
         lifted: Tensor = (self.layer_noise * layers)[:, self._layer_of_voxel.to(layers.device)] * (values > 0)
         return (self._dequantised(values, voxels) / self.threshold).log() + lifted
 
     def _dequantised(self, values: Tensor, noise: Tensor) -> Tensor:
+        if self._apart:
+            normal = torch.special.ndtri(noise.clamp(_LEAST, 1 - _LEAST))
+            return torch.where(values > 0, values, (_WIDTH * normal - _FAR).exp() * self.threshold)
+        return self._below(values, noise)
+
+    def _below(self, values: Tensor, noise: Tensor) -> Tensor:
         # (1 - noise) lies in (0, 1], its logarithm is finite.
         return torch.where(values > 0, values, (1 - noise) * self.threshold)
 
@@ -219,8 +236,22 @@ class CalorimeterRepresentation(Vectors):
 
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
         scale = self.scales.features[stage].log_abs_det(self.incident(cached).log())
-        values = self.layer_energies(cached["voxels"]) if stage == "energies" else cached["voxels"]
-        return scale - self._dequantised(values, noise[:, : values.shape[1]]).log().sum(1)
+        if stage == "energies":
+            values = self.layer_energies(cached["voxels"])
+            found = scale - self._below(values, noise[:, : values.shape[1]]).log().sum(1)
+            if self._images is None:
+                return found
+            return found + self._images.log_abs_det(self._images.measure(cached["voxels"]), noise[:, -1])
+        voxels = cached["voxels"]
+        noise = noise[:, : voxels.shape[1]]
+        each = self._dequantised(voxels, noise).log()
+        if (
+            self._apart
+        ):  # the noise of an empty voxel has a law of its own, in the place of the even one below the threshold
+            normal = torch.special.ndtri(noise.clamp(_LEAST, 1 - _LEAST))
+            law = -0.5 * normal.square() - math.log(_WIDTH * math.sqrt(2 * math.pi))
+            each = torch.where(voxels > 0, each, law + math.log(self.threshold))
+        return scale - each.sum(1)
 
     def start(self, condition: Tensor) -> Tensors:
         return {"condition": condition}
@@ -232,20 +263,33 @@ class CalorimeterRepresentation(Vectors):
         return torch.cat([condition, self.scales.layers.forward(self.layer_terms(tensors))], 1)
 
     def layer_terms(self, tensors: Tensors) -> Tensor:
-        """What the shapes are told of the layer energies: logarithms and shares of E_inc, (events, 2 layers)."""
+        """What the shapes are told of the layer energies: logarithms and shares of E_inc, (events, 2 layers); with the
+        shape of an image where that is made first."""
         energies = tensors.get("layer_energies")
         if energies is None:
             energies = self.layer_energies(tensors["voxels"])
         logs = (energies.clamp(min=self.threshold) / self.threshold).log()
-        return torch.cat([logs, energies / self.incident(tensors).unsqueeze(1)], 1)
+        terms = torch.cat([logs, energies / self.incident(tensors).unsqueeze(1)], 1)
+        if self._images is None:
+            return terms
+        shape = tensors.get("shape")
+        if shape is None:
+            shape = self._images.measure(tensors["voxels"])
+        return torch.cat([terms, self._images.to_features(shape, shape.new_full((len(shape),), 0.5))], 1)
 
     def decode(self, stage: str, x: Tensor, tensors: Tensors, noise: Tensor) -> Tensors:
         del noise
         incident = self.incident(tensors)
         raw = self.scales.features[stage].inverse(x.clamp(-_FARTHEST, _FARTHEST), incident.log())
         if stage == "energies":
-            energies = from_fractions(raw, incident)
-            return {**tensors, "layer_energies": energies * (energies >= self.threshold)}
+            energies = from_fractions(raw[:, : self.binning.num_layers], incident)
+            found = {**tensors, "layer_energies": energies * (energies >= self.threshold)}
+            if self._images is not None:
+                found["shape"] = self._images.from_features(raw[:, self.binning.num_layers :])
+            return found
+        if self._images is not None:
+            voxels = self._images.place(raw, tensors["layer_energies"][:, 0], tensors["shape"], self.threshold)
+            return {**tensors, "voxels": voxels}
         weights = raw.exp() * self.threshold
         voxels = share_out(weights, tensors["layer_energies"], self.binning.layer_slices, self.threshold)
         return {**tensors, "voxels": voxels}
@@ -282,6 +326,7 @@ class CalorimeterRepresentation(Vectors):
             "kind": self.kind, "binning": self.binning.to_dict(), "energy": self._energy, "voxels": self._voxels,
             "conditions": list(self._extra), "threshold": self.threshold, "layer_noise": self.layer_noise, "augment": list(self._augment),
             "scales": self.scales.state(), "shape": list(self._shape), "energy_unit": self.energy_unit,
+            "empty": "apart" if self._apart else "below", "shape_first": self._images is not None,
         }  # fmt: skip
 
     @classmethod
@@ -290,6 +335,7 @@ class CalorimeterRepresentation(Vectors):
             Binning.from_dict(state["binning"]), energy=state["energy"], voxels=state["voxels"],
             conditions=tuple(state["conditions"]), threshold=state["threshold"], layer_noise=state["layer_noise"], augment=tuple(state["augment"]),
             shape=tuple(state.get("shape", ())), energy_unit=state.get("energy_unit", "MeV"),
+            empty=state.get("empty", "below"), shape_first=state.get("shape_first", False),
         )  # fmt: skip
         self._scales = FittedScales.from_state(state["scales"])
         return self

@@ -93,7 +93,7 @@ class CalorimeterFit:
         self._distinct = DistinctValues(len(self._names), _MAX_DISCRETE)
         self._sample = RowSample(1, _SAMPLE)
         self._smallest = np.inf
-        self._layers = Moments(2 * representation.binning.num_layers)
+        self._layers = Moments(representation.stages[1].conditions - len(self._names))
         self._random = torch.Generator().manual_seed(_FIT_SEED)
 
     def survey(self, tensors: Tensors) -> None:

@@ -129,3 +129,31 @@ def test_times_cover_the_unit_interval_evenly_in_an_order_of_their_own() -> None
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(ValidationError, match="cannot be divided among 7 heads"):
         MatchingOptions(network="transformer", hidden=16, heads=7)
+
+
+def _switches(events: int, seed: int) -> torch.Tensor:
+    """60 independent numbers that are mostly near -1 and one time in ten near 1, (events, 60)."""
+    random = torch.Generator().manual_seed(seed)
+    on = torch.rand(events, 60, generator=random) < 0.1
+    return torch.where(on, 1.0, -1.0) + 0.1 * torch.randn(events, 60, generator=random)
+
+
+def test_a_perceptron_of_each_feature_makes_more_decisions_than_a_narrow_network() -> None:
+    """16 units cannot hold 60 switches: without a look at each, numbers end up in between."""
+    between = {}
+    for width in (0, 16):
+        torch.manual_seed(1)
+        options = MatchingOptions(layers=1, hidden=16, steps=10, frequencies=4, per_feature=width)
+        generator = FlowMatching(60, 0, options)
+        (objective,) = generator.objectives()
+        optimizer = torch.optim.Adam(objective.parameters, 5e-3)
+        for step in range(STEPS):
+            batch = StageBatch(_switches(128, step), torch.zeros(128, 0))
+            optimizer.zero_grad()
+            objective.loss(batch, draw(stream(1, step), objective.noise, 128)).mean().backward()
+            optimizer.step()
+        with torch.inference_mode():
+            made = generator.eval().sample(draw(stream(2, 0), generator.noise_spec(), 500), torch.zeros(500, 0))
+        between[width] = float((made.abs() < 0.5).float().mean())
+        assert made.shape == (500, 60)
+    assert between[16] < 0.3 * between[0]

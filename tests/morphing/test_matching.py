@@ -171,3 +171,11 @@ def test_what_was_trained_can_be_stored(between_normals: MatchingMorph) -> None:
     copy.load(between_normals.state_dict())
     side = normal(10, FIRST)
     assert torch.equal(_moved(copy, side), _moved(between_normals, side))
+
+
+@pytest.mark.parametrize("per_feature", [0, 8])
+def test_before_any_training_nothing_moves(per_feature: int) -> None:
+    x = normal(20).x
+    assert torch.equal(
+        _moved(MatchingMorph(2, 0, MatchingMorphOptions(hidden=8, per_feature=per_feature)), normal(20)), x
+    )
