@@ -15,7 +15,7 @@ from morph_problems import Places
 
 from hepgen.errors import HepgenError
 
-LIMIT = 240.0
+LIMIT = 120.0
 """Seconds after which a cell is given up: one takes up to a minute of a quiet core."""
 
 Line = dict[str, Any]

@@ -10,7 +10,7 @@ import numpy as np
 Line = dict[str, Any]
 HEADER = (
     "method", "AUC after", "worst KS after", "movement", "latent", "of the best", "of quantiles", "effective", "fit [CPU s]",
-    "events/s",
+    "cell [s]", "events/s",
 )  # fmt: skip
 
 
@@ -81,6 +81,7 @@ def _row(found: Sequence[Line], quantile: float | None) -> list[str]:
         _number(None if moved is None or quantile is None else moved / quantile),
         _number(_mean(found, "effective"), "{:.0f}"),
         _number(_mean(found, "fit_seconds"), "{:.0f}"),
+        _number(_mean(found, "seconds"), "{:.0f}"),
         _number(_mean(found, "events_per_second"), "{:.2g}"),
     ]
 

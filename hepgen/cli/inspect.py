@@ -45,6 +45,7 @@ def inspect(
 
     Example: hepgen inspect showers.hdf5 --binning binning.xml --config > recipe.yaml
     """
+    from hepgen.events.jet_doubts import jet_doubts
     from hepgen.events.locate import locate
     from hepgen.events.reader import list_trees
     from hepgen.events.showers import find_showers
@@ -67,6 +68,8 @@ def inspect(
     display = sink.progress(unit="events")
     described = [describe(source, lambda done, total: display.update("reading", done, total)) for source in sources]
     sink.close_display()
+    for words in (words for source in sources for words in jet_doubts(source)):
+        sink.warn(words)
     if config and morph_to:
         from hepgen.cli.propose_morph import propose_morph
         from hepgen.events.reader import open_events

@@ -32,6 +32,7 @@ _BROKEN = (
     "constituents of negative energy",
     "jets that are not finite",
     "negative multiplicities",
+    "azimuths beyond a turn, as of degrees",
 )
 
 

@@ -3,10 +3,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import awkward as ak
 import h5py
 import numpy as np
 import pytest
 import uproot
+
+from hepgen.events.reader import open_events
+from hepgen.events.schema import schema_of
+from hepgen.events.writer import create_writer
 
 
 def test_a_shower_file_is_described(call, data: Path) -> None:
@@ -110,3 +115,20 @@ def test_a_binning_of_another_detector_is_refused(call, data: Path) -> None:
     done = call("inspect", data / "photons.hdf5", "--binning", data / "binning_electrons.xml")
     assert done.returncode == 3
     assert "368 voxels, the binning has 6480" in done.stderr
+
+
+def test_what_is_wrong_with_jets_is_said(call, data: Path, tmp_path: Path) -> None:
+    assert "warning" not in call("inspect", data / "jets.root").stderr
+    events = ak.concatenate(list(open_events(data / "jets.root").batches()))
+    events["jet_n"] = np.where(np.arange(len(events)) == 40, -1, ak.to_numpy(ak.num(events.part_pt)))
+    events["part_pt"] = ak.where(np.arange(len(events)) == 7, -events.part_pt, events.part_pt)
+    with create_writer(tmp_path / "w.root", schema_of(events, tree="jets")) as writer:
+        writer.write(events)
+    done = call("inspect", "w.root")
+    assert done.returncode == 0
+    assert "1 of the first 360 jets: 'jet_n' below 0 (the first: entry 40 of w.root)" in done.stderr
+    assert "1 of the first 360 jets: constituents of negative pt (the first: entry 7 of w.root)" in done.stderr
+    events["jet_mass"] = 1000 * events.jet_mass
+    with create_writer(tmp_path / "u.root", schema_of(events, tree="jets")) as writer:
+        writer.write(events)
+    assert "a factor of 1000 looks like MeV and GeV" in call("inspect", "u.root").stderr
