@@ -20,9 +20,9 @@ from hepgen.morphing.scores import ScoreSpace
 from hepgen.morphing.space import JoinedSpace
 from hepgen.runs.data import batch_memory, open_data
 from hepgen.runs.decorrelate import open_background, part_of
-from hepgen.runs.morph import open_sides
 from hepgen.runs.pairs import ConcatenatedSource, refuse_strangers
 from hepgen.runs.plan import DEFAULT_BUDGET, check_stages, unfitted_representation
+from hepgen.runs.sides import open_sides
 from hepgen.surrogate.surrogate import build_generator
 from hepgen.training.plan import shares
 

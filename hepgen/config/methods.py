@@ -80,7 +80,7 @@ METHODS: dict[str, MorphMethod] = {
             "sinkhorn",
             "hepgen.morphing.sinkhorn:SinkhornMap",
             SinkhornOptions,
-            "invertible map trained by a transport distance between batches: no densities, no negative weights",
+            "invertible map trained by a transport distance between batches: no densities",
         ),
         MorphMethod(
             "matching",

@@ -49,7 +49,7 @@ class BoostedOptions(Part):
 
     engine: Literal["sklearn", "hep_ml"] = "sklearn"
     """sklearn: histogram trees on the log loss, stopped where a tenth of the events that is kept aside shows no gain;
-    hep_ml: trees on the symmetrised chi2 (GBReweighter), all of them kept, no negative weights; it wants `pip install 'hepgen[hep_ml]'`."""
+    hep_ml: trees on the symmetrised chi2 (GBReweighter), all of them kept; it wants `pip install 'hepgen[hep_ml]'`."""
     trees: int | None = Field(None, ge=1)
     """Number of trees, at most; not set: 500 (sklearn), 40 (hep_ml)."""
     learning_rate: float | None = Field(None, gt=0, le=1)
@@ -142,7 +142,7 @@ class MatchingMorphOptions(VelocityOptions):
     layers: int = Field(3, ge=1)
     """Number of residual blocks."""
     coupling: Literal["optimal_transport", "independent"] = "optimal_transport"
-    """Pairs of a batch: of least movement, or at random; negative weights take the latter."""
+    """Pairs of a batch: of least movement, or at random, which takes negative weights as they are."""
     pairing: int | None = Field(None, ge=2)
     """Events of a batch that are paired at a time, which takes more than the square; not set: 64, 256 with conditions."""
     condition_cost: float = Field(100.0, ge=0)

@@ -52,13 +52,10 @@ class Method(Trainable):
         """Told before a training what its features stand for; most methods need not know."""
         del space
 
-    def meet_weights(self, negative: float) -> None:
-        """Told before a training what share of the events has negative weights; who cannot take any refuses here.
-
-        Raises:
-            UsageError: by a method that moves masses, if there are any.
-        """
-        del negative
+    @property
+    def moves_masses(self) -> bool:
+        """Whether weights are masses to it, and cannot be negative."""
+        return False
 
     def fit(self, source: StageBatch, target: StageBatch, random: np.random.Generator) -> None:
         """Fit a method that has no objectives."""

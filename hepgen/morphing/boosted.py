@@ -54,6 +54,10 @@ class BoostedWeights(Reweighting):
         if options.engine == "hep_ml":
             _library()
 
+    @property
+    def moves_masses(self) -> bool:
+        return self.options.engine == "hep_ml"  # its leaves are not bounded where weights are negative
+
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self.forest = Forest(**{name: tensors[f"forest.{name}"] for name in Forest.NAMES})
 

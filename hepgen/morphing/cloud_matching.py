@@ -24,7 +24,6 @@ from hepgen.morphing.pairing import (
     assigned,
     drawn_by_weight,
     refuse_negative_weights,
-    refuse_share,
 )
 
 if TYPE_CHECKING:
@@ -106,9 +105,9 @@ class CloudMatching(CloudTransport):
         found = velocity(torch.lerp(pairs.x, pairs.y, t[:, :, None]), t, pairs.given, pairs.mask)
         return weighted_mean(event_loss(found - (pairs.y - pairs.x), pairs.mask, self.options.loss), pairs.weight)
 
-    def meet_weights(self, negative: float) -> None:
-        if self.options.coupling == "optimal_transport":
-            refuse_share(negative, *TAKE_INDEPENDENT)
+    @property
+    def moves_masses(self) -> bool:
+        return self.options.coupling == "optimal_transport"
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # numpy and scipy
     def pairs(self, batch: StageBatch, places: Tensor, more: Tensor) -> CloudPairs:

@@ -22,7 +22,6 @@ from hepgen.morphing.pairing import (
     drawn_by_condition,
     drawn_by_weight,
     refuse_negative_weights,
-    refuse_share,
     transport_cost,
 )
 
@@ -83,9 +82,9 @@ class MatchingMorph(Transport):
         self.velocity = VelocityNetwork(features, conditions * (1 + options.change_condition), 0, options)
         self.velocity.begin_at_rest()
 
-    def meet_weights(self, negative: float) -> None:
-        if self.options.coupling == "optimal_transport":
-            refuse_share(negative, *TAKE_INDEPENDENT)
+    @property
+    def moves_masses(self) -> bool:
+        return self.options.coupling == "optimal_transport"
 
     def objectives(self) -> list[Objective]:
         noise = [NoiseSpec("t", (2,), "uniform"), NoiseSpec("places", (4,), "uniform")]

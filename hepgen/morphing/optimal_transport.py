@@ -13,7 +13,7 @@ from torch import Tensor
 from hepgen.errors import TrainingError, UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import Transport
-from hepgen.morphing.pairing import Array, refuse_negative_weights, refuse_share, shared_out, transport_cost
+from hepgen.morphing.pairing import Array, refuse_negative_weights, shared_out, transport_cost
 
 if TYPE_CHECKING:
     from hepgen.config.morph_options import OptimalTransportOptions
@@ -68,8 +68,9 @@ class OptimalTransport(Transport):
         for name in _TABLES:
             self.register_buffer(name, tensors[name])
 
-    def meet_weights(self, negative: float) -> None:
-        refuse_share(negative, *_POSITIVE)
+    @property
+    def moves_masses(self) -> bool:
+        return True
 
     def fit(self, source: StageBatch, target: StageBatch, random: np.random.Generator) -> None:
         """Store the movement of at most ``events`` events, drawn at random.

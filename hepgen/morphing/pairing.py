@@ -32,17 +32,12 @@ def refuse_negative_weights(sides: Iterable[StageBatch | None], where: str, hint
     """
     for side in sides:
         if side is not None and side.weight is not None:
-            refuse_share(float((side.weight < 0).double().mean()), where, hint)
-
-
-def refuse_share(negative: float, where: str, hint: str) -> None:
-    """The same by the share of events that have negative weights."""
-    if negative > 0:
-        raise UsageError(
-            f"{100 * negative:.3g} % of the events have negative weights, which optimal transport cannot take",
-            where=where,
-            hint=hint,
-        )
+            share = float((side.weight < 0).double().mean())
+            if share > 0:
+                raise UsageError(
+                    f"{100 * share:.3g} % of the events have negative weights, which optimal transport cannot take",
+                    where=where, hint=hint,
+                )  # fmt: skip
 
 
 def drawn_by_weight(weight: Array, place: float) -> Rows:

@@ -11,7 +11,6 @@ from torch import Tensor
 from hepgen.generators.base import Objective, StageBatch
 from hepgen.morphing.base import Transport, two_samples, weighted_mean
 from hepgen.morphing.coupling_map import CouplingMap
-from hepgen.morphing.pairing import refuse_share
 from hepgen.morphing.sinkhorn_divergence import sinkhorn_divergence
 
 if TYPE_CHECKING:
@@ -59,10 +58,9 @@ class SinkhornMap(Transport):
         super().anneal(factor)
         self.map.strength = factor
 
-    def meet_weights(self, negative: float) -> None:
-        refuse_share(
-            negative, "method: sinkhorn", "take the method 'flows_for_flows', which takes negative weights, or cut them"
-        )
+    @property
+    def moves_masses(self) -> bool:
+        return True
 
     def objectives(self) -> list[Objective]:
         def divergence(batch: StageBatch, noise: Mapping[str, Tensor]) -> Tensor:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
-from hepgen.config.methods import find_clouds, find_method
+from hepgen.config.methods import find_method
 from hepgen.config.morph import MorphRecipe
-from hepgen.config.representation import CloudRecipe
-from hepgen.errors import ConfigError
 from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.generators.base import StageBatch
@@ -26,20 +23,17 @@ from hepgen.morphing.ranges import Ranges, ranges_of
 from hepgen.morphing.space import JoinedSpace
 from hepgen.morphing.weighting import WeightTally, fit_scale
 from hepgen.representations.base import Representation, Stage
-from hepgen.runs.data import RunData, batch_memory, open_data
+from hepgen.runs.data import RunData, batch_memory
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.opening import open_run
 from hepgen.runs.pairs import (
     ConcatenatedSource,
-    check_pair,
-    check_weights,
     halves,
-    naming_side,
-    refuse_counters,
     refuse_strangers,
 )
 from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
+from hepgen.runs.sides import SIDES, Side, open_sides, without_negative_weights
 from hepgen.runs.stages import length_of, seconds_left, seconds_of, settings_of, stage_runs
 from hepgen.training.batches import SOURCE, PairBatches, StageBatches, drawn_rows
 from hepgen.training.cache import EncodedCache, encode_source
@@ -48,50 +42,8 @@ from hepgen.training.progress import Progress
 from hepgen.training.seeds import INITIAL, TABLE, seed_torch, stream
 from hepgen.training.trainer import StageTrainer
 
-SIDES: tuple[Literal["source"], Literal["target"]] = ("source", "target")
 _NUMBER = {"target": 0, "source": SOURCE}
 _CHUNK = 20_000
-
-
-@dataclass
-class Side:
-    """One sample of a morph.
-
-    Attributes:
-        data: its columns, events and parts.
-        train, validation: events of these parts; in a closure test a half of the source's.
-    """
-
-    data: RunData
-    train: EventSource
-    validation: EventSource
-
-
-def open_sides(recipe: MorphRecipe, *, memory: int, hashes: bool = True) -> dict[str, Side]:
-    """Open both samples and refuse two that do not go together.
-
-    Raises:
-        ConfigError: if a side names no files, or the method does not move such events.
-        InputFileError: if a file cannot be read, or the columns or units of the two differ.
-    """
-    if isinstance(recipe.representation, CloudRecipe):
-        find_clouds(recipe.method)
-    found: dict[str, Side] = {}
-    for which in SIDES:
-        given = recipe.source if which == "source" or recipe.closure else recipe.target
-        if not given.files:
-            raise ConfigError("the recipe names no files", where=f"{which}.files", hint=f"--set {which}.files=[FILE]")
-        with naming_side(which):
-            data = open_data(recipe.side(which), memory=memory, hashes=hashes)
-            refuse_counters(data)
-        for one in data.inputs:
-            one["side"] = which
-        found[which] = Side(data, data.train, data.validation)
-    if recipe.closure:
-        for half, side in enumerate(found.values()):
-            side.train, side.validation = halves(side.train, half), halves(side.validation, half)
-    check_pair(found["source"].data, found["target"].data)
-    return found
 
 
 def train_morph(
@@ -130,19 +82,18 @@ def train_morph(
         session = Session(folder, plain, seed, watcher)
         session.open([one for which in SIDES for one in sides[which].data.inputs])
         options = recipe.chosen.model_dump(mode="json")
-        keeps = not build_method(recipe.method, 1, 1, options).changes_condition
+        known = build_method(recipe.method, 1, 1, options)
         conditions = recipe.representation.conditions
-        negative = max(check_weights(which, sides[which].data, sides[which].train) for which in SIDES)
-        kept = conditions if keeps else ()
-        for line in refuse_strangers(sides["source"].train, sides["target"].train, kept, conditions):
+        fitted, notes = without_negative_weights(recipe, sides, known, session.seed)
+        kept = () if known.changes_condition else conditions
+        notes += refuse_strangers(sides["source"].train, sides["target"].train, kept, conditions)
+        for line in notes:
             watcher.message(f"note: {line}")
-        representation, caches = _prepare(recipe, plain, sides, folder, session, memory)
+        representation, caches = _prepare(recipe, plain, fitted, folder, session, memory)
         space = JoinedSpace(representation)
         builders = [_builder(recipe.method, stage, options, space) for stage in space.stages]
         seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
         method, *further = [build() for build in builders]
-        for one in (method, *further):
-            one.meet_weights(negative)
     steps: dict[str, int] = {}
     if method.objectives():
         with stage_runs(folder, session, watcher, run.deadline) as runs:
@@ -172,8 +123,8 @@ def train_morph(
     found = {which: _ranges(sides[which].data) for which in SIDES}
     ranges = {which: one.result() for which, one in found.items()}
     if method.carries_on:
-        for side in ranges.values():
-            side.update({one.name: [one.low, one.high] for one in representation.validity})
+        for known_range in ranges.values():
+            known_range.update({one.name: [one.low, one.high] for one in representation.validity})
     facts: dict[str, Any] = {
         "ranges": ranges,
         "complete": {which: one.complete for which, one in found.items()},

@@ -18,6 +18,8 @@ from hepgen.config.methods import METHODS
 from hepgen.config.morph import MorphRecipe
 from hepgen.errors import ConfigError, HepgenError, InputFileError, ModelError, UsageError
 from hepgen.events.reader import open_events
+from hepgen.events.schema import schema_of
+from hepgen.events.writer import create_writer
 from hepgen.morphing.apply import MorphSummary, morph_to_file
 from hepgen.morphing.closure import closure_of
 from hepgen.morphing.model import MorphModel
@@ -340,13 +342,50 @@ def test_two_samples_that_do_not_go_together(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("method", ["optimal_transport", "matching", "sinkhorn"])
-def test_a_method_that_moves_masses_refuses_negative_weights_and_leaves_nothing(method: str, tmp_path: Path) -> None:
-    columns = _columns(HARD)
-    columns["w"] = np.where(np.arange(len(columns["m_jj"])) % 10 == 0, -1.0, 1.0)
-    target = {"files": [str(_write(tmp_path / "b.root", columns))], "weight": "w"}
-    with pytest.raises(UsageError, match="% of the events have negative weights"):
-        _train(tmp_path / "run", QCD, tmp_path / "b.root", columns=FEATURES, method=method, target=target)
+MASSES: dict[str, dict[str, Any]] = {
+    "quantile": {},  # takes the weights as they are
+    "optimal_transport": {"options": {"optimal_transport": {"events": 500}}},
+    "matching": {"training": {"steps": 300, "batch_size": 256}, "options": {"matching": {"layers": 1, "hidden": 32}}},
+    "sinkhorn": {"training": {"steps": 60, "batch_size": 256, "learning_rate": 5e-3}},
+}
+
+
+@pytest.mark.parametrize("method", MASSES)
+def test_negative_weights_are_used_by_methods_that_move_masses_too(method: str, tmp_path: Path) -> None:
+    """Two thirds of the events at -1 are taken away by the others there: what is left is at 1."""
+    random = np.random.default_rng(3)
+    source = _write(tmp_path / "a.root", {"x": random.normal(0, 1, 4000), "y": random.normal(size=4000)})
+    values = np.concatenate([random.normal(-1, 0.4, 4000), random.normal(1, 0.4, 4000), random.normal(-1, 0.4, 4000)])
+    columns = {"x": values, "y": random.normal(size=12_000), "w": np.repeat([0.5, 1.0, -0.5], 4000)}
+    target = _write(tmp_path / "b.root", columns)
+    said: list[str] = []
+
+    class Listening(Silent):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    given = {
+        "target": {"files": [str(target)], "weight": "w"},
+        "columns": ["x", "y"],
+        "method": method,
+        **MASSES[method],
+    }
+    model = train_morph(_recipe(source, target, **given), tmp_path / "run", seed=3, progress=Listening())
+    noted = any("% of the events of the target have negative weights" in line for line in said)
+    assert noted is (method != "quantile")
+    _apply(model, source, tmp_path / "c.root")
+    assert float(np.mean(_read(tmp_path / "c.root").x)) == pytest.approx(1.0, abs=0.25)
+
+
+def test_jets_with_negative_weights_are_refused_by_a_method_that_moves_masses(tmp_path: Path) -> None:
+    events = ak.concatenate(list(open_events(str(DATA / "jets.root")).batches()))
+    events["w"] = np.where(np.arange(len(events)) % 10 == 0, -1.0, 1.0)
+    with create_writer(tmp_path / "b.root", schema_of(events, tree="jets")) as writer:
+        writer.write(events)
+    given = {"target": {"files": [str(tmp_path / "b.root")], "weight": "w"}, "method": "matching"}
+    given |= {"representation": {"kind": "particle_cloud"}, "columns": ["jet_*", "part_*"]}
+    with pytest.raises(UsageError, match=r"moves masses, and \S+ % of the weights of the target are negative"):
+        _train(tmp_path / "run", DATA / "jets.root", tmp_path / "b.root", **given)
     assert not (tmp_path / "run").exists()
 
 
