@@ -55,6 +55,8 @@ def propose_recipe(
     stem = re.split(r"\.\w+(?=:|$)", Path(files[0].lstrip("@")).name)[0]
     if is_shower(schema, binning):
         representation, notes = calorimeter(schema, binning, geometry), units_of(schema, geometry)
+        if geometry is not None and geometry.num_layers == 1 and geometry.has_pixels:
+            return write_recipe(stem, {"data": data, **_image(representation, geometry)}, notes)
     elif find_jets(schema) is not None:
         return write_recipe(stem, *_jets(described, data))
     else:
@@ -110,6 +112,23 @@ def calorimeter(schema: Schema, binning: str | None, geometry: Binning | None) -
     if energy != "incident_energy":
         representation["energy"] = energy
     return {**representation, "conditions": further} if further else representation
+
+
+def _image(representation: dict[str, Any], geometry: Binning) -> dict[str, Any]:
+    """What configs/jet_images.yaml says of images, for any grid of pixels."""
+    symmetric = {"augment": ["rotation", "reflection"]} if geometry.rotation_order > 1 else {}
+    return {
+        "representation": {**representation, "layer_noise": 0, "empty": "apart", "shape_first": True, **symmetric},
+        "generator": "matching",
+        "options": {"matching": {"layers": 4, "hidden": 256, "per_feature": 32}},
+        "stages": {
+            "energies": {
+                "generator": "coupling", "share": 0.1,
+                "options": {"coupling": {"layers": 8, "hidden": [64, 64], "bins": 16}},
+            }
+        },
+        "training": {"batch_size": 128, "learning_rate": 1.0e-3, "clip": 50},
+    }  # fmt: skip
 
 
 def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

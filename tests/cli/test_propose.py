@@ -9,10 +9,11 @@ import pytest
 from hepgen.cli.propose import propose_recipe
 from hepgen.cli.propose_morph import propose_morph
 from hepgen.config.load import parse_recipe
-from hepgen.config.yaml import parse_yaml
+from hepgen.config.yaml import format_yaml, parse_yaml
 from hepgen.errors import UsageError
 from hepgen.events.schema import Column, Schema
 from hepgen.events.summary import ColumnSummary, Description
+from hepgen.physics.binning import Binning
 
 
 def seen(*columns: Column, convention: str = "", low: float = 0.0, high: float = 1.0) -> Description:
@@ -114,6 +115,22 @@ def test_the_proposal_for_jets_is_the_ready_recipe_for_them() -> None:
         assert recipe[key] == ready[key]
     for key in ("augment", "prongs"):
         assert recipe["representation"][key] == ready["representation"][key]
+
+
+@pytest.mark.parametrize(("high", "turned"), [(1.0, True), (2.0, False)])
+def test_the_proposal_for_images_is_the_ready_recipe_for_them(high: float, turned: bool, tmp_path: Path) -> None:
+    axis = {"bins": 5, "low": -1.0, "high": 1.0}
+    grid = {"pixels": {"x_edges": axis, "y_edges": {**axis, "high": high}}, "length_unit": ""}
+    (tmp_path / "grid.yaml").write_text(format_yaml(grid))
+    images = seen(Column("jet_pt", "float32"), Column("image", "float32", (5, 5)))
+    geometry = Binning.from_dict(grid)
+    raw = parse_yaml(propose_recipe(["images.root"], images, str(tmp_path / "grid.yaml"), None, geometry))
+    ready = parse_yaml((Path(__file__).parents[2] / "configs/jet_images.yaml").read_text(encoding="utf-8"))
+    for key in ("generator", "options", "stages", "training"):
+        assert raw[key] == ready[key]
+    for key in ("empty", "shape_first", "layer_noise"):
+        assert raw["representation"][key] == ready["representation"][key]
+    assert ("augment" in raw["representation"]) is turned
 
 
 def test_a_nanoaod_file_begins_with_its_jets() -> None:
