@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -19,14 +20,13 @@ from hepgen.morphing.ranges import ranges_of
 from hepgen.morphing.scores import ScoreSpace
 from hepgen.runs.data import RunData, batch_memory, open_data
 from hepgen.runs.folder import RunFolder
-from hepgen.runs.opening import open_run
+from hepgen.runs.opening import RunOptions, open_run
 from hepgen.runs.pairs import FEWEST
 from hepgen.runs.session import Session
 from hepgen.runs.stages import length_of, seconds_of, settings_of, stage_runs
 from hepgen.training.batches import StageBatches
 from hepgen.training.cache import EncodedCache, encode_source
 from hepgen.training.files import digest_of
-from hepgen.training.progress import Progress
 from hepgen.training.trainer import StageTrainer
 
 
@@ -71,16 +71,7 @@ def part_of(recipe: DecorrelateRecipe, data: RunData, part: str) -> EventSource:
 def train_decorrelation(
     recipe: DecorrelateRecipe,
     run_dir: str | Path,
-    *,
-    budget: float | None = None,
-    max_time: float | None = None,
-    resume: bool = False,
-    force: bool = False,
-    seed: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    memory: int = 1 << 30,
-    progress: Progress | None = None,
+    **options: Unpack[RunOptions],
 ) -> DecorrelationModel:
     """Train the flow of a recipe on its background, and leave a bundle in ``RUN/model``.
 
@@ -90,21 +81,19 @@ def train_decorrelation(
         InputFileError: also for scores or protected values that are not finite or all the same, weights that do not add
             up to a positive number, and too few events.
     """
-    run = open_run(
-        run_dir, max_time=max_time, resume=resume, force=force, device=device, threads=threads, progress=progress
-    )
+    run = open_run(run_dir, **options)
     folder, watcher, chosen = run.folder, run.watcher, run.device
     if run.finished(recipe):
         return DecorrelationModel.load(folder.model, device=chosen)
-    data = open_background(recipe, memory=batch_memory(memory))
+    data = open_background(recipe, memory=batch_memory(run.memory))
     with folder.begun():
         plain = folder.keep_recipe(recipe)
-        session = Session(folder, plain, seed, watcher)
+        session = Session(folder, plain, run.seed, watcher)
         session.open(data.inputs)
         watcher.message("fitting the scales of the columns")
         space = ScoreSpace.fit(part_of(recipe, data, "train"), recipe.discriminants, recipe.protected)
         fingerprint = digest_of([space.state(), data.inputs, plain["split"], plain["data"]["cut"]])
-        caches = _encoded(recipe, data, space, folder, fingerprint, memory)
+        caches = _encoded(recipe, data, space, folder, fingerprint, run.memory)
     train, validation = caches
     session.content["training"] = {
         "events": train.size, "validation_events": 0 if validation is None else validation.size
@@ -124,7 +113,7 @@ def train_decorrelation(
             settings_of(recipe.training), seed=session.seed, device=chosen, names=list(recipe.discriminants),
             message=watcher.message,
         )  # fmt: skip
-        seconds = seconds_of(recipe.training, budget, watcher)
+        seconds = seconds_of(recipe.training, run.budget, watcher)
         weights = runs.train(trainer, length_of(recipe.training, train.size, seconds))
     flow = build()
     flow.load_state_dict(weights, strict=False)

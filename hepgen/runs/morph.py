@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from hepgen.morphing.weighting import WeightTally, fit_scale
 from hepgen.representations.base import Representation, Stage
 from hepgen.runs.data import RunData, batch_memory
 from hepgen.runs.folder import RunFolder
-from hepgen.runs.opening import open_run
+from hepgen.runs.opening import RunOptions, open_run
 from hepgen.runs.pairs import (
     ConcatenatedSource,
     halves,
@@ -49,16 +49,7 @@ _CHUNK = 20_000
 def train_morph(
     recipe: MorphRecipe,
     run_dir: str | Path,
-    *,
-    budget: float | None = None,
-    max_time: float | None = None,
-    resume: bool = False,
-    force: bool = False,
-    seed: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    memory: int = 1 << 30,
-    progress: Progress | None = None,
+    **options: Unpack[RunOptions],
 ) -> MorphModel:
     """Fit the method of a recipe between its two samples, and leave a bundle in ``RUN/model``.
 
@@ -68,36 +59,34 @@ def train_morph(
         InputFileError: also for samples that cannot be moved onto each other: other columns, other units, ranges or
             conditions without anything in common, weights that do not add up, too few events.
     """
-    run = open_run(
-        run_dir, max_time=max_time, resume=resume, force=force, device=device, threads=threads, progress=progress
-    )
+    run = open_run(run_dir, **options)
     folder, watcher, chosen = run.folder, run.watcher, run.device
     if run.finished(recipe):
         finished = MorphModel.load(folder.model, device=chosen)
         _say(finished, watcher)
         return finished
-    sides = open_sides(recipe, memory=batch_memory(memory))
+    sides = open_sides(recipe, memory=batch_memory(run.memory))
     with folder.begun():
         plain = folder.keep_recipe(recipe)
-        session = Session(folder, plain, seed, watcher)
+        session = Session(folder, plain, run.seed, watcher)
         session.open([one for which in SIDES for one in sides[which].data.inputs])
-        options = recipe.chosen.model_dump(mode="json")
-        known = build_method(recipe.method, 1, 1, options)
+        chosen_options = recipe.chosen.model_dump(mode="json")
+        known = build_method(recipe.method, 1, 1, chosen_options)
         conditions = recipe.representation.conditions
         fitted, notes = without_negative_weights(recipe, sides, known, session.seed)
         kept = () if known.changes_condition else conditions
         notes += refuse_strangers(sides["source"].train, sides["target"].train, kept, conditions)
         for line in notes:
             watcher.message(f"note: {line}")
-        representation, caches = _prepare(recipe, plain, fitted, folder, session, memory)
+        representation, caches = _prepare(recipe, plain, fitted, folder, session, run.memory)
         space = JoinedSpace(representation)
-        builders = [_builder(recipe.method, stage, options, space) for stage in space.stages]
+        builders = [_builder(recipe.method, stage, chosen_options, space) for stage in space.stages]
         seed_torch(stream(session.seed, INITIAL, 0), torch.device("cpu"))
         method, *further = [build() for build in builders]
     steps: dict[str, int] = {}
     if method.objectives():
         with stage_runs(folder, session, watcher, run.deadline) as runs:
-            seconds = seconds_of(recipe.training, budget, watcher)
+            seconds = seconds_of(recipe.training, run.budget, watcher)
             for number, (stage, one) in enumerate(zip(space.stages, (method, *further), strict=True)):
                 train, validation = (_pair(space, number, part, caches, session.seed, chosen) for part in (0, 1))
                 if train is None:
@@ -139,7 +128,7 @@ def train_morph(
         for line in doubts:
             watcher.message(f"note: {line}")
     model = MorphModel(
-        representation, method.to(chosen), options, _read(source), plain, session.content, facts,
+        representation, method.to(chosen), chosen_options, _read(source), plain, session.content, facts,
         clouds=next((one.to(chosen) for one in further if isinstance(one, CloudTransport)), None),
     )  # fmt: skip
     if recipe.closure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import torch
 
@@ -24,6 +25,7 @@ class Opening:
         watcher: is told what happens.
         begun: time of ``time.monotonic``.
         deadline: when it stops with a checkpoint, or None.
+        budget, seed, memory: see ``RunOptions``.
     """
 
     folder: RunFolder
@@ -31,6 +33,9 @@ class Opening:
     watcher: Progress
     begun: float
     deadline: float | None
+    budget: float | None
+    seed: int | None
+    memory: int
 
     @property
     def seconds(self) -> float:
@@ -50,20 +55,45 @@ class Opening:
         return True
 
 
-def open_run(
-    run_dir: str | Path,
-    *,
-    max_time: float | None,
-    resume: bool,
-    force: bool,
-    device: str,
-    threads: int | None,
-    progress: Progress | None,
-) -> Opening:
-    """Arguments and errors are those of ``hepgen.runs.train.train_run``."""
+class RunOptions(TypedDict, total=False):
+    """How a training of any task runs; all have a default.
+
+    Attributes:
+        budget: seconds of training, over all stages; the number of steps is measured once and stored.
+        max_time: seconds after which the run stops with a checkpoint, whatever is left to do.
+        resume: go on with what is there; begin where nothing is.
+        force: replace what is there.
+        seed: master seed; drawn and stored where None.
+        device: where it computes; ``auto``: a GPU where there is one.
+        threads: of torch.
+        memory: bytes that it may take above what its imports take: a third of it for encoded events, the rest for work.
+        progress: who is told what happens.
+    """
+
+    budget: float | None
+    max_time: float | None
+    resume: bool
+    force: bool
+    seed: int | None
+    device: str
+    threads: int | None
+    memory: int
+    progress: Progress | None
+
+
+def open_run(run_dir: str | Path, **options: Unpack[RunOptions]) -> Opening:
+    """Errors are those of ``hepgen.runs.train.train_run``."""
     begun = time.monotonic()
-    if threads is not None:
+    if (threads := options.get("threads")) is not None:
         torch.set_num_threads(threads)
-    deadline = None if max_time is None else begun + max_time
-    chosen = pick_device(device)
-    return Opening(RunFolder(run_dir, resume=resume, force=force), chosen, progress or Silent(), begun, deadline)
+    max_time = options.get("max_time")
+    return Opening(
+        RunFolder(run_dir, resume=options.get("resume", False), force=options.get("force", False)),
+        pick_device(options.get("device", "auto")),
+        options.get("progress") or Silent(),
+        begun,
+        None if max_time is None else begun + max_time,
+        options.get("budget"),
+        options.get("seed"),
+        options.get("memory", 1 << 30),
+    )

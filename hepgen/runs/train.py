@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from hepgen.representations.base import Representation, Stage, Tensors
 from hepgen.runs.data import RunData, batch_memory, open_data, with_units
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.heap import release_heap
-from hepgen.runs.opening import open_run
+from hepgen.runs.opening import RunOptions, open_run
 from hepgen.runs.plan import check_stages, unfitted_representation
 from hepgen.runs.scoring import physics_distance
 from hepgen.runs.session import Session
@@ -43,28 +43,14 @@ Caches = tuple[EncodedCache, EncodedCache | None]
 def train_run(
     recipe: Recipe,
     run_dir: str | Path,
-    *,
-    budget: float | None = None,
-    max_time: float | None = None,
-    resume: bool = False,
-    force: bool = False,
-    seed: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    memory: int = 1 << 30,
-    progress: Progress | None = None,
+    **options: Unpack[RunOptions],
 ) -> Surrogate:
     """Train every stage of a recipe, one after the other, and leave a bundle in ``RUN/model``.
 
     Args:
         recipe: with absolute paths.
         run_dir: the run folder.
-        budget: seconds of training, over all stages; the number of steps is measured once and stored.
-        max_time: seconds after which the run stops with a checkpoint, whatever is left to do.
-        resume: go on with what is there; begin where nothing is.
-        force: replace what is there.
-        seed: master seed; drawn and stored where None.
-        memory: bytes that it may take above what its imports take: a third of it for encoded events, the rest for work.
+        options: see ``RunOptions``.
 
     Raises:
         UsageError: if the folder exists and neither ``resume`` nor ``force`` is given.
@@ -73,19 +59,17 @@ def train_run(
         TrainingError: if the training diverges.
         Interrupted: after a signal or ``max_time``, with everything saved.
     """
-    run = open_run(
-        run_dir, max_time=max_time, resume=resume, force=force, device=device, threads=threads, progress=progress
-    )
+    run = open_run(run_dir, **options)
     folder, watcher, chosen = run.folder, run.watcher, run.device
     if run.finished(recipe):
         return Surrogate.load(folder.model, device=chosen)
     # The input is opened first: a mistake in the recipe leaves no folder, and an older run as it was.
-    data = open_data(recipe, memory=batch_memory(memory))
+    data = open_data(recipe, memory=batch_memory(run.memory))
     with folder.begun():
         plain = folder.keep_recipe(recipe)
-        session = Session(folder, plain, seed, watcher)
+        session = Session(folder, plain, run.seed, watcher)
         session.open(data.inputs)
-        draft, caches, held_out = _prepare(recipe, plain, data, folder, session, memory)
+        draft, caches, held_out = _prepare(recipe, plain, data, folder, session, run.memory)
         release_heap()
     with stage_runs(folder, session, watcher, run.deadline) as runs:
         for number, part in enumerate(draft.parts):
@@ -97,7 +81,7 @@ def train_run(
                 device=chosen, score=_score(draft, number, held_out, session.seed),
                 names=_names(draft.representation, part.stage), message=watcher.message,
             )  # fmt: skip
-            seconds = _seconds(recipe, draft.representation.stages, number, budget, runs.plan, watcher)
+            seconds = _seconds(recipe, draft.representation.stages, number, run.budget, runs.plan, watcher)
             weights = runs.train(trainer, length_of(training, caches[0].size, seconds))
             generator = part.build()
             generator.load_state_dict(weights, strict=False)
