@@ -212,6 +212,8 @@ def print_plan(sink: Output, plan: dict[str, Any]) -> None:
     sink.table("", [*keys, "steps"], rows)
     limited = any(row["most_steps"] is not None for row in plan["stages"])
     time = "by steps" if plan["seconds"] is None else format_duration(plan["seconds"])
+    if all(row["steps"] == 0 for row in plan["stages"]):
+        time = "fitted at once"
     time = f"at most {time}" if limited else time
     sink.data(f"encoded events: about {format_size(plan['encoded_bytes'])}; training time: {time}")
 

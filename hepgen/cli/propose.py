@@ -56,7 +56,7 @@ def propose_recipe(
     if is_shower(schema, binning):
         representation, notes = calorimeter(schema, binning, geometry), units_of(schema, geometry)
         if geometry is not None and geometry.num_layers == 1 and geometry.has_pixels:
-            return write_recipe(stem, {"data": data, **_image(representation, geometry)}, notes)
+            return write_recipe(stem, {"data": data, **_image(representation)}, notes)
     elif find_jets(schema) is not None:
         return write_recipe(stem, *_jets(described, data))
     else:
@@ -87,7 +87,11 @@ def units_of(schema: Schema, geometry: Binning | None) -> list[str]:
     """The units of showers, as a note."""
     voxels, energy = find_showers(schema, geometry)
     length = "mm" if geometry is None else geometry.length_unit
-    return [f"energies in {energy_unit(schema, voxels, energy, None)}" + (f", lengths in {length}" if length else "")]
+    stated = any(schema[name].unit for name in (voxels, energy) if name is not None)
+    words = f"energies in {energy_unit(schema, voxels, energy, None)}"
+    if not stated:
+        words += ", which the file does not say: representation.energy_unit sets another one"
+    return [words + (f"; lengths in {length}" if length else "")]
 
 
 def calorimeter(schema: Schema, binning: str | None, geometry: Binning | None) -> dict[str, Any]:
@@ -114,11 +118,10 @@ def calorimeter(schema: Schema, binning: str | None, geometry: Binning | None) -
     return {**representation, "conditions": further} if further else representation
 
 
-def _image(representation: dict[str, Any], geometry: Binning) -> dict[str, Any]:
-    """What configs/jet_images.yaml says of images, for any grid of pixels."""
-    symmetric = {"augment": ["rotation", "reflection"]} if geometry.rotation_order > 1 else {}
+def _image(representation: dict[str, Any]) -> dict[str, Any]:
+    """What configs/jet_images.yaml says of images, for any grid of pixels; of their symmetries the user knows."""
     return {
-        "representation": {**representation, "layer_noise": 0, "empty": "apart", "shape_first": True, **symmetric},
+        "representation": {**representation, "layer_noise": 0, "empty": "apart", "shape_first": True},
         "generator": "matching",
         "options": {"matching": {"layers": 4, "hidden": 256, "per_feature": 32}},
         "stages": {
@@ -235,6 +238,11 @@ def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
         exclusions = ["*", *(f"!{name}" for name in _short(left_out, kept))]
         data["columns"] = exclusions if len(exclusions) <= len(kept) else kept
         notes.append("left out: event numbers, counters, lists, and columns without a finite value")
+    arrays = [
+        one.name for one in schema if one.name in left_out and not one.jagged and math.prod(one.shape) > _MANY_ELEMENTS
+    ]
+    if arrays:
+        notes.append(f"images and showers ({', '.join(arrays)}) are learned with their --binning")
     if objects:
         notes.append(f"to learn objects instead of events: objects: {objects.most_common(1)[0][0]}")
     return data, notes

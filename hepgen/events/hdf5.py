@@ -109,13 +109,14 @@ class Hdf5File:
                 else:
                     columns.append(column)
                     self._places[column.name] = _Place(dataset.name, layout)
+            top = not convention and group.name == "/"
             self._prefix = group.name.rstrip("/") + "/"
             shape = file[SHOWERS].shape if convention == "par04" else ()
             self.grid: Grid | None = (shape[3], shape[2], shape[1]) if shape else None
         names = {column.name for column in columns}
         if not convention and {PARTICLES, JETS} <= names:
             convention = "jetnet"
-        self.schema = Schema(tuple(columns), tree=tree, format="hdf5", convention=convention)
+        self.schema = Schema(tuple(columns), tree=tree, format="hdf5", convention=convention, top=top)
         if convention in {"calochallenge", "par04"} and not {INCIDENT, VOXELS} <= names:
             raise InputFileError("incident energies and showers differ in length", where=path, hint="copy it again")
 

@@ -59,8 +59,8 @@ class Hdf5Backend:
     """Extendable, compressed datasets, one per column.
 
     Showers of the CaloChallenge convention become ``incident_energies`` (N, 1) and ``showers`` (N, voxels) at the top
-    of the file, where those of Par04 and the jets of JetNet stand as well; everything else is a group with the name of
-    the tree.
+    of the file, where those of Par04, the jets of JetNet and what stood there before stand as well; everything else is a
+    group with the name of the tree.
     """
 
     def __init__(self, path: Path, schema: Schema, layout: Layout, metadata: Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Hdf5Backend:
         self._file = h5py.File(self._disk, "w")
         names = {column.name for column in layout.columns}
         self._calo = schema.tree == CALO_TREE and {INCIDENT, VOXELS} <= names
-        top = self._calo or schema.convention in TOP_LEVEL
+        top = self._calo or schema.convention in TOP_LEVEL or schema.top
         self._group = self._file if top else self._file.require_group(schema.tree)
         if top:
             self._file.attrs[TREE] = schema.tree

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import awkward as ak
 import numpy as np
 
 from hepgen.errors import InputFileError
@@ -30,16 +31,22 @@ def jet_doubts(source: NumberedSource) -> list[str]:
         for one in source.schema
         if MULTIPLICITY.fullmatch(one.name) and not one.jagged and not one.shape and one.name not in counters
     ]
+    lists = [one.name for one in source.schema if one.jagged and not one.shape]
+    if columns.constituents[0] in lists:
+        lists = [columns.constituents[0], *(name for name in lists if name not in columns.constituents)]
     found: dict[str, int] = {}
     first: dict[str, str] = {}
     seen = 0
     try:
         check_units(source.schema, columns)
-        for piece in numbered_pieces(source, [*dict.fromkeys([*columns.names, *numbers])]):
+        for piece in numbered_pieces(source, [*dict.fromkeys([*columns.names, *numbers, *lists])]):
             with naming_entries(source, piece):
                 problems = dict(read_jets(piece.events, columns).problems)
-            for name in numbers:
+            for name in [*numbers, *filter(None, (columns.jet_pt, columns.jet_energy))]:
                 problems[f"'{name}' below 0"] = np.asarray(piece.events[name]) < 0
+            for name in lists:
+                differ = np.asarray(ak.num(piece.events[name])) != np.asarray(ak.num(piece.events[lists[0]]))
+                problems[f"'{name}' of another length than '{lists[0]}'"] = differ
             for words, flags in problems.items():
                 if flags.any():
                     found[words] = found.get(words, 0) + int(flags.sum())

@@ -19,8 +19,8 @@ _FEWEST = 10
 _MANY = 0.01
 """Share of such jets that is no accident: files of two units merged into one."""
 _SAME = 0.4  # in the decimal logarithm: files list the charged constituents only, or the hardest
-SCALES_APART = 30.0
-"""Factor between the pt of jets, with nothing in between, that is one of units."""
+_GAP = 30.0
+"""Factor between the pt of jets, with nothing in between, from which on they are of two kinds."""
 _RELATIVE = 10.0
 """What ptrel adds up to at most: to 1 where all constituents are there."""
 
@@ -87,8 +87,18 @@ def refuse_mixed_units(
     _refuse_two_scales(jet.pt if columns.jet_pt or columns.features else total.pt, columns)
 
 
+def like_units(one: float, other: float) -> bool:
+    """Whether two numbers are about a factor of 1000 apart.
+
+    Example:
+        >>> like_units(600.0, 7e5), like_units(20.0, 1000.0)
+        (True, False)
+    """
+    return bool(abs(abs(np.log10(one / other)) - 3) < _SAME)
+
+
 def _refuse_two_scales(pt: FloatArray, columns: JetColumns) -> None:
-    """Refuse jets that are parted by a gap of more than a factor ``SCALES_APART`` in pt, a hundredth of them on either side at least."""
+    """Refuse jets that are parted by a gap of more than a factor ``_GAP`` in pt, a thousand times apart, a hundredth of them on either side at least."""
     with np.errstate(invalid="ignore"):
         known = np.flatnonzero(np.isfinite(pt) & (pt > 0))
     if len(known) < _FEWEST:
@@ -97,8 +107,11 @@ def _refuse_two_scales(pt: FloatArray, columns: JetColumns) -> None:
     steps = np.diff(np.log10(pt[order]))
     after = int(steps.argmax())
     fewest = max(2, _MANY * len(order))
-    if steps[after] > np.log10(SCALES_APART) and min(after + 1, len(order) - after - 1) >= fewest:
+    if steps[after] > np.log10(_GAP) and min(after + 1, len(order) - after - 1) >= fewest:
         low, high = pt[order[after]], pt[order[after + 1]]
+        middles = [float(np.median(pt[side])) for side in (order[: after + 1], order[after + 1 :])]
+        if not like_units(*middles):
+            return
         name = columns.jet_pt or columns.features or columns.pt or columns.px
         words = (
             f"the pt of jets, by '{name}', is up to {low:.4g} in {after + 1} jets and {high:.4g} or more in the others"

@@ -69,6 +69,7 @@ class Schema:
         tree: name of the tree, ntuple or HDF5 group (may lie in folders: ``dir/events``).
         format: ``ttree``, ``rntuple`` or ``hdf5``.
         convention: ``calochallenge``, ``par04``, ``jetnet`` or ``nanoaod`` where one was recognised, else empty.
+        top: whether an HDF5 file holds the datasets at its top, and not in a group.
 
     Example:
         >>> schema = Schema((Column("x", "float32", unit="GeV"),), tree="events")
@@ -80,6 +81,7 @@ class Schema:
     tree: str = "events"
     format: str = "ttree"
     convention: str = ""
+    top: bool = False
 
     @functools.cached_property
     def _by_name(self) -> dict[str, Column]:

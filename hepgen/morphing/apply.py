@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ from hepgen.morphing.base import Reweighting
 from hepgen.morphing.in_order import in_order
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.moving import encoded, moved, replaced, weighed
-from hepgen.morphing.ranges import outside
+from hepgen.morphing.ranges import missing, outside
 from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
 from hepgen.morphing.wanted import KeptConditions, Wanted, beyond
 from hepgen.morphing.weighting import WeightScale, WeightTally, scale_of
@@ -201,10 +201,15 @@ class Morphing:
         define = {name: Expression.parse(text) for name, text in side["define"].items()}
         return define, Expression.parse(side["expression"])
 
+    @cached_property
+    def _known(self) -> tuple[dict[str, list[float]], Collection[str]]:
+        """Ranges of the training by column, and the columns in which no value was missing."""
+        facts = self.model.facts
+        return facts["ranges"][self._side], facts.get("complete", {}).get(self._side, ())
+
     def _strange(self, batch: ak.Array) -> dict[str, Flags]:
         """Which events the training did not see the like of, by the reason."""
-        facts = self.model.facts
-        found = outside(batch, facts["ranges"][self._side], facts.get("complete", {}).get(self._side, ()))
+        found = outside(batch, *self._known)
         if self._cut is not None:
             define, cut = self._cut
             found["cut"] = ~np.asarray(cut.mask(apply_derived(batch, define)), dtype=bool)
@@ -251,7 +256,8 @@ class Morphing:
         strange = any_of(self._strange(batch), size)
         if events.asked is not None:
             strange |= beyond(self.model, events.asked)
-        rows = np.flatnonzero(~strange) if self._policy == "keep" else np.arange(size)
+        lost = missing(batch, self._known[0], self._known[1])
+        rows = np.flatnonzero(~strange if self._policy == "keep" else ~lost)
         columns = {name: batch[name] for name in self._source.schema.names}
         old = {name + OLD: columns[name] for name in self._changed} if self._old else {}
         if self.model.moves:

@@ -77,6 +77,15 @@ def outside(
     return found
 
 
+def missing(batch: ak.Array, names: Collection[str], complete: Collection[str]) -> NDArray[np.bool_]:
+    """Which events have a value that no method knows what to do with, (events,): infinite, or NaN in a complete column."""
+    found = np.zeros(len(batch), dtype=np.bool_)
+    for name in names:
+        values = np.asarray(batch[name], dtype=np.float64)
+        found |= np.isinf(values) | (np.isnan(values) if name in complete else False)
+    return found
+
+
 def overlap(first: NDArray[Any], second: NDArray[Any]) -> float:
     """The common part of two one-dimensional samples, in [0, 1]: the sum of the smaller contents of 20 to 400 bins.
 

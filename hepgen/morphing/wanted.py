@@ -60,7 +60,7 @@ class SetConditions:
 
     def __init__(self, laws: Sequence[ConditionLaw], model: MorphModel, *, extrapolate: bool = False) -> None:
         known = model.representation.condition_names
-        kinds = {one.name: one for one in model.representation.validity}
+        ranges = {one.name: one for one in model.representation.validity}
         for number, law in enumerate(laws):
             if any(law.name == other.name for other in laws[:number]):
                 raise UsageError(f"'{law.name}' is set twice", where="--to-condition", hint="give one value or range")
@@ -70,9 +70,8 @@ class SetConditions:
             if extrapolate:
                 continue
             check_bounds(model, law.name, law.low, law.high)
-            if kinds[law.name].kinds and (law.low == law.high or not law.inside(kinds[law.name].kinds)):
-                check_range(np.array([[law.low]]), [kinds[law.name]], where="--to-condition")
-        self._kinds = {name: one.kinds for name, one in kinds.items()}
+            law.check(ranges[law.name], "--to-condition")
+        self._ranges = ranges
         self._laws = {law.name: law for law in laws}
         self.names = tuple(self._laws)
 
@@ -81,7 +80,7 @@ class SetConditions:
         found = own.clone()
         for place, name in enumerate(model.representation.condition_names):
             if name in self._laws:
-                values = self._laws[name].draw(random, model.block_size, self._kinds[name])[: len(own)]
+                values = self._laws[name].draw(random, model.block_size, self._ranges[name])[: len(own)]
                 found[:, place] = torch.from_numpy(values).to(own.dtype)
         return found
 
@@ -123,9 +122,11 @@ class DrawnFromFile:
             raise InputFileError("there are no events", where="--to-condition-from")
         self._rows = np.concatenate(parts)[:_MOST_ROWS]
         if not extrapolate:
+            at = ", ".join(["--to-condition-from", *numbered.files[:3]])
             for place, name in enumerate(self.names):
                 low, high = float(self._rows[:, place].min()), float(self._rows[:, place].max())
-                check_bounds(model, name, low, high, where=", ".join(["--to-condition-from", *numbered.files[:3]]))
+                check_bounds(model, name, low, high, where=at)
+            check_range(self._rows, model.representation.validity, where=at)
 
     def rows(self, block: int, own: Tensor, model: MorphModel, seed: int) -> Tensor | None:
         random = stream(seed, block, 0, 0, _CONDITIONS)

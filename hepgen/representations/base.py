@@ -59,7 +59,8 @@ class ConditionRange:
     """The validity range of one condition: what the training saw.
 
     ``values`` lists the distinct values where there are at most 64 of them (discrete beam energies), else is None.
-    ``labels`` says that they name kinds (whole numbers, such as particle codes), so that nothing lies between two of them.
+    ``whole`` says that it holds whole numbers, ``labels`` that these name kinds, such as particle codes, so that nothing
+    lies between two of them.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ConditionRange:
     unit: str = ""
     values: tuple[float, ...] | None = None
     labels: bool = False
+    whole: bool = False
 
     @property
     def kinds(self) -> tuple[float, ...]:

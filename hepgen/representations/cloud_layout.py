@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 
 _JETNET = ("jet_pt", "jet_eta", "jet_mass", "num_particles")
 _LEAVE_OUT = "leave such jets out with a cut"
+_ROUNDING = 3e-3  # of the momentum, below 0: what the root of a rounded E^2 - p^2 may be
+_RADIANS = "azimuths are in rad: are these degrees?"
 _TURN = 2 * np.pi + 1e-3
 _KINEMATICS = ("pt", "eta", "phi", "px", "py", "pz", "energy", "mass")
 
@@ -142,8 +144,17 @@ class CloudLayout:
         for role in ("pt", "energy"):
             if name := self.jet_roles.get(role, ""):
                 _refuse(jets[name] < 0, np.arange(len(jets[name])), f"a jet whose '{name}' is negative")
+        if (name := self.jet_roles.get("mass", "")) and "pt" in self.jet_roles:
+            pt = jets[self.jet_roles["pt"]]
+            momentum = pt * np.cosh(np.clip(jets[self.jet_roles["eta"]], -20, 20)) if "eta" in self.jet_roles else pt
+            _refuse(jets[name] < -_ROUNDING * momentum, np.arange(len(pt)), f"a jet whose '{name}' is negative")
         if name := self.jet_roles.get("phi", ""):
-            _refuse(np.abs(jets[name]) > _TURN, np.arange(len(jets[name])), f"a jet whose '{name}' is no angle in rad")
+            _refuse(
+                np.abs(jets[name]) > _TURN,
+                np.arange(len(jets[name])),
+                f"a jet whose '{name}' is no angle in rad",
+                _RADIANS,
+            )
         if self.columns.relative and not self.relative:
             name = self.jet_roles["pt"]
             _refuse(jets[name] <= 0, np.arange(len(jets[name])), f"a jet whose '{name}' is not above 0")
@@ -151,7 +162,9 @@ class CloudLayout:
             _refuse(there & (parts["energy"] < 0), row, "a constituent of negative energy")
         kinematics = self._kinematics(parts)
         _refuse(there & (kinematics["pt"] < 0), row, "a constituent of negative pt")
-        _refuse(there & (np.abs(kinematics["phi"]) > _TURN), row, "a constituent whose phi is no angle in rad")
+        _refuse(
+            there & (np.abs(kinematics["phi"]) > _TURN), row, "a constituent whose phi is no angle in rad", _RADIANS
+        )
         there &= kinematics["pt"] > 0
         order = np.lexsort((-kinematics["pt"], row))
         order = order[there[order]]

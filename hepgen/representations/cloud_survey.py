@@ -9,7 +9,7 @@ import numpy as np
 from hepgen.errors import InputFileError, leaving_out
 from hepgen.events.constituents import read_jets
 from hepgen.events.conversion import ENERGIES
-from hepgen.events.jet_units import SCALES_APART, UNITS, check_units
+from hepgen.events.jet_units import UNITS, check_units, like_units
 from hepgen.events.source import EventSource, as_numbered, naming_entries, place_of
 from hepgen.physics.jets import Momentum, wrapped
 from hepgen.physics.particles import particle_mass
@@ -71,7 +71,7 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
         for role, name in layout.jet_roles.items()
         if not layout.relative and jets and agreeing[role] >= _AGREEING * jets
     }
-    if levels and max(levels)[0] > SCALES_APART * min(levels)[0]:
+    if levels and like_units(max(levels)[0], min(levels)[0]):
         (low, first), (high, second) = min(levels), max(levels)
         raise InputFileError(
             f"jets of two units: their median pt is {low:.4g} from {first} on, {high:.4g} from {second} on", hint=UNITS

@@ -192,10 +192,20 @@ def _kind(
             return "discrete"
     if whole and high - low < _WIDEST_INTEGER:
         return "integer"
-    return "cyclic" if asked == "auto" and not missing and is_angle(element.name, low, high, column) else "continuous"
+    return "cyclic" if asked == "auto" and not missing and _is_angle(element.name, low, high, column) else "continuous"
 
 
-def is_angle(name: str, low: float, high: float, column: NDArray[np.float64]) -> bool:
+def called_angle(name: str) -> bool:
+    """Whether a column is an azimuth by its name.
+
+    Example:
+        >>> called_angle("jet_phi"), called_angle("jet_eta")
+        (True, False)
+    """
+    return _ANGLE.search(name) is not None
+
+
+def _is_angle(name: str, low: float, high: float, column: NDArray[np.float64]) -> bool:
     """Whether a column is an azimuth: it is called so, and fills one turn up to both ends."""
     begin = 0.0 if low >= 0 else -math.pi
     turn = 2 * math.pi

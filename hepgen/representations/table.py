@@ -120,7 +120,7 @@ class TableRepresentation(Vectors):
         return tuple(
             ConditionRange(
                 fact.name, fact.low, fact.high, self.schema[element.column].unit, fact.values,
-                labels=is_label(self.schema[element.column]),
+                labels=is_label(self.schema[element.column]), whole=np.dtype(element.dtype).kind in "biu",
             )
             for fact, element in conditions
         )  # fmt: skip

@@ -16,7 +16,7 @@ from hepgen.events.select import WEIGHT, select_events, weighted
 from hepgen.events.source import Array, EventSource, NumberedBatch, SourceBase, as_numbered
 from hepgen.events.split import uniform_hash
 from hepgen.morphing.ranges import overlap
-from hepgen.representations.column_kinds import is_angle
+from hepgen.representations.column_kinds import called_angle
 from hepgen.runs.data import RunData
 
 FEWEST = 100
@@ -92,7 +92,7 @@ def check_weights(which: str, data: RunData, train: EventSource) -> float:
         total, events = total + float(weights.sum()), events + len(weights)
         zeros, negative = zeros + int((weights == 0).sum()), negative + int((weights < 0).sum())
     if events and not total > 0:
-        each = "all of them are 0" if zeros == events else f"{zeros} of them are 0"
+        each = "all of them are 0" if zeros == events else f"{negative} of them are negative, {zeros} are 0"
         raise InputFileError(
             f"the weights of the {which} add up to {total:g} over {events} training events, and {each}",
             where=", ".join(str(file["path"]) for file in data.inputs),
@@ -200,15 +200,26 @@ def refuse_strangers(
 
 
 def _refuse_turns(name: str, one: Array, two: Array) -> None:
-    """Refuse an azimuth that begins at -pi in one sample and at 0 in the other: it would be moved by half a turn."""
-    if not len(one) or not len(two):
-        return
-    if all(is_angle(name, side.min(), side.max(), side) for side in (one, two)) and (one.min() < 0) != (two.min() < 0):
-        spans = ["-pi to pi" if side.min() < 0 else "0 to 2 pi" for side in (one, two)]
+    """Refuse an azimuth in two conventions, or in radians and degrees: events would be moved by turns."""
+    spans = [_span_of_azimuth(side) for side in (one, two)]
+    if called_angle(name) and all(spans) and spans[0] != spans[1]:
         raise InputFileError(
             f"'{name}' runs from {spans[0]} in the source and from {spans[1]} in the target",
             where="a column of both samples", hint="write both in one convention first",
         )  # fmt: skip
+
+
+def _span_of_azimuth(values: Array) -> str:
+    """The convention that values of an azimuth show, empty where they show none."""
+    if not len(values):
+        return ""
+    low, high, turn = float(values.min()), float(values.max()), 2 * np.pi + 1e-3
+    if low >= -np.pi - 1e-3 and high <= turn:
+        if low < -1e-3:
+            return "" if high > np.pi + 1e-3 else "-pi to pi"
+        return "0 to 2 pi" if high > np.pi + 1e-3 else ""
+    degrees = low >= -360.5 and high <= 360.5 and max(-low, high) > 90
+    return ("-180 to 180" if low < 0 else "0 to 360") if degrees else ""
 
 
 def _first(source: EventSource, names: Sequence[str]) -> dict[str, Array]:

@@ -43,17 +43,32 @@ class ConditionLaw:
     high: float
     logarithmic: bool = False
 
-    def draw(self, random: np.random.Generator, count: int, kinds: Sequence[float] = ()) -> Rows:
-        """So many values; of the kinds that lie in the range, all alike, where there are any."""
+    def draw(self, random: np.random.Generator, count: int, known: ConditionRange | None = None) -> Rows:
+        """So many values of a condition: of the kinds that lie in the range, all alike, where there are any; whole ones."""
         share = random.random(count)
         if self.low == self.high:
             return np.full(count, self.low)
-        if inside := self.inside(kinds):
+        if known is not None and (inside := self.inside(known.kinds)):
             return np.array(inside)[(share * len(inside)).astype(np.int64)]
+        if known is not None and known.whole and not self.logarithmic:
+            return np.minimum(np.floor(self.low + share * (self.high - self.low + 1)), self.high)
+        found = self._between(share)
+        return np.rint(found) if known is not None and known.whole else found
+
+    def _between(self, share: Rows) -> Rows:
         if self.logarithmic:
             drawn: Rows = np.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
             return np.clip(drawn, self.low, self.high)
         return self.low + share * (self.high - self.low)
+
+    def check(self, known: ConditionRange, where: str) -> None:
+        """Refuse a law of values that were not in the training.
+
+        Raises:
+            ConditionRangeError: naming the condition, its value, and the range or the kinds.
+        """
+        if not known.kinds or self.low == self.high or not self.inside(known.kinds):
+            check_range(np.array([[self.low], [self.high]]), [known], where=where)
 
     def inside(self, kinds: Sequence[float]) -> list[float]:
         """Those of the kinds that lie in the range."""
@@ -108,6 +123,13 @@ def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0, wh
         if one.kinds:
             _check_kinds(rows[:, column], one, first, where)
             continue
+        fraction = one.whole & (rows[:, column] != np.rint(rows[:, column])) & ~np.isnan(rows[:, column])
+        if fraction.any():
+            row = int(np.flatnonzero(fraction)[0])
+            raise ConditionRangeError(
+                f"{one.name} = {rows[row, column]:g} is no whole number, as all were in the training",
+                where=where or f"event {first + row}", hint="take whole numbers",
+            )  # fmt: skip
         slack = _TOLERANCE * max(abs(one.low), abs(one.high))
         values = rows[:, column]
         bad = ~((values >= one.low - slack) & (values <= one.high + slack)) & ~(np.isnan(values) & math.isnan(one.low))
@@ -184,10 +206,10 @@ class DrawnConditions:
                 )
             column = self._names.index(law.name)
             one = ranges[column]
-            if not extrapolate and (law.low == law.high or not law.inside(one.kinds)):
-                check_range(np.array([[law.low], [law.high]]), [one], where="--set-condition")
+            if not extrapolate:
+                law.check(one, "--set-condition")
             self._laws.append((column, law))
-        self._kinds = [one.kinds for one in ranges]
+        self._ranges = ranges
         self._interpolated = len(ranges) == 1 and ranges[0].values is None and bool(np.isfinite(self._table).all())
 
     def block(self, block: int, first: int, count: int) -> tuple[Rows, ak.Array | None]:
@@ -203,7 +225,7 @@ class DrawnConditions:
         else:
             rows = np.empty((size, len(self._names)))
         for column, law in self._laws:
-            rows[:, column] = law.draw(random, size, self._kinds[column])
+            rows[:, column] = law.draw(random, size, self._ranges[column])
         return rows, None
 
 

@@ -98,9 +98,9 @@ class ObjectBlocks:
         counts = self._table_counts[chosen][:count]
         given = {} if self._table is None else {n: self._table[n][chosen][:count] for n in self._given}
         given.pop(self._counter, None)
-        kinds = {one.name: one.kinds for one in self._surrogate.representation.validity}
+        known = {one.name: one for one in self._surrogate.representation.validity}
         for law in self._laws:
-            given[law.name] = ak.Array(law.draw(random, size, kinds.get(law.name, ()))[:count])
+            given[law.name] = ak.Array(law.draw(random, size, known.get(law.name))[:count])
         return counts, given, None
 
     def block(self, block: int, first: int, count: int) -> tuple[ak.Array, ak.Array | None]:

@@ -65,6 +65,7 @@ def test_images_come_back_with_their_shape_and_unit(name: str, energy: str | Non
         assert (one.dtype, one.shape, one.unit) == (known[one.name].dtype, known[one.name].shape, known[one.name].unit)
     pixels = ak.to_numpy(next(iter(made.batches())).image)
     assert pixels.shape == (150, 8, 6)
+    assert made.schema.tree == true.schema.tree
     assert ((pixels == 0) | (pixels >= 0.45)).all()
     assert [one.unit for one in surrogate.representation.validity][:1] == (["GeV"] if energy else [""])
 

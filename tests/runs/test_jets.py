@@ -251,6 +251,7 @@ WRONG_JETS: list[tuple[str, Callable[[ak.Array], ak.Array], str]] = [
     ("mixed units", _changed("jet_pt", EVERY_THIRD, lambda pt: 1000 * pt), r"and so in 3\d % of the jets"),
     ("jets in MeV", _in_mev, "the pt of jets, by 'jet_pt', is up to"),
     ("degrees", _changed("jet_phi", EVERY_THIRD, lambda phi: 57.3 * (3 + phi)), "no angle in rad"),
+    ("negative mass", _changed("jet_mass", ONE, lambda mass: -mass), "a jet whose 'jet_mass' is negative"),
     ("negative pt", _changed("jet_pt", ONE, lambda pt: -pt), "a jet whose 'jet_pt' is negative"),
     ("a constituent that is none", _changed("part_pt", ONE, lambda pt: -pt), "a constituent of negative pt"),
 ]

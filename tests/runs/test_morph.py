@@ -202,6 +202,9 @@ def test_missing_values_are_outside_of_a_training_that_had_none(moved: Any, tmp_
     assert np.flatnonzero(_read(tmp_path / "kept.root").morph_outside).tolist() == [0, 1, 2, 3, 4]
     made = _apply(model, strange, tmp_path / "made.root", policy="morph")
     assert (made.outside, made.unmoved) == (5, 5)  # no method moves what is not there
+    columns["m_j1"][:5] = np.inf
+    made = _apply(model, _write(tmp_path / "infinite.root", columns), tmp_path / "made.root", policy="morph")
+    assert (made.outside, made.unmoved) == (5, 5)
 
 
 def test_a_weight_that_is_not_finite_is_refused_when_a_model_of_weights_is_applied(tmp_path: Path) -> None:
@@ -407,18 +410,36 @@ def test_conditions_that_have_little_in_common_are_said(tmp_path: Path) -> None:
     assert model.held_out is not None
 
 
-def test_azimuths_of_two_conventions_are_refused(tmp_path: Path) -> None:
+AZIMUTHS = [((-np.pi, np.pi), (0.0, 2 * np.pi)), ((-np.pi, np.pi), (0.9, 5.6)), ((-np.pi, np.pi), (-180.0, 180.0))]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), AZIMUTHS)
+def test_azimuths_of_two_conventions_are_refused(ours: Any, theirs: Any, tmp_path: Path) -> None:
     random = np.random.default_rng(4)
-    phi = {name: random.uniform(low, low + 2 * np.pi, 2000) for name, low in (("a", -np.pi), ("b", 0.0))}
     files = [
-        _write(tmp_path / f"{name}.root", {"phi": values, "x": random.normal(size=2000)})
-        for name, values in phi.items()
+        _write(tmp_path / f"{name}.root", {"phi": random.uniform(*span, 2000), "x": random.normal(size=2000)})
+        for name, span in (("a", ours), ("b", theirs))
     ]
     with pytest.raises(
-        InputFileError, match="'phi' runs from -pi to pi in the source and from 0 to 2 pi in the target"
+        InputFileError, match=r"'phi' runs from -pi to pi in the source and from (0 to 2 pi|-180 to 180)"
     ):
         _train(tmp_path / "run", *files)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_whole_number_is_not_asked_for_in_fractions(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    jets = random.integers(1, 6, 2000)
+    source = _write(tmp_path / "a.root", {"n": jets, "x": random.normal(jets, 0.4)})
+    given = {"representation": {"kind": "table", "conditions": ["n"]}, "options": {"quantile": {"bins": 5}}}
+    model = _train(tmp_path / "run", source, source, columns=["x"], **given)
+    with pytest.raises(HepgenError, match=r"n = 2.5 is no whole number.*--to-condition"):
+        SetConditions([parse_law("n=2.5")], model)
+    other = _write(tmp_path / "b.root", {"n": np.array([1.0, 2.5])})
+    with pytest.raises(HepgenError, match=r"n = 2.5 is no whole number.*b.root"):
+        DrawnFromFile(open_events(str(other)), model)
+    _apply(model, source, tmp_path / "c.root", wanted=SetConditions([parse_law("n=2:4")], model))
+    assert set(np.unique(_read(tmp_path / "c.root").n)) == {2, 3, 4}
 
 
 def test_a_column_that_counts_lists_is_not_moved(tmp_path: Path) -> None:
