@@ -60,7 +60,7 @@ class BoostedTrees:
             min_samples_leaf=self.options.min_leaf,
             early_stopping=True,
             n_iter_no_change=self.options.patience,
-            random_state=seed,
+            random_state=seed % 2**32,  # a master seed has 64 bits
         )
         self._trees.fit(
             self._binned(train.features),

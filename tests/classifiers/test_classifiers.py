@@ -64,6 +64,12 @@ def test_the_same_seed_gives_the_same_classifier(factory):
 
 
 @pytest.mark.parametrize("factory", FACTORIES.values(), ids=FACTORIES)
+def test_a_seed_of_64_bits_is_taken(factory):
+    """As it is drawn where a user gives none."""
+    assert auc(factory, 1.0, seed=2**64 - 2)[0] > 0.8
+
+
+@pytest.mark.parametrize("factory", FACTORIES.values(), ids=FACTORIES)
 def test_negative_weights_are_taken(factory):
     weights = np.where(np.arange(1000) % 10 == 0, -1.0, 1.0)
     assert auc(factory, 1.0, weights=weights)[0] > 0.8

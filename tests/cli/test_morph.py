@@ -26,6 +26,8 @@ def test_from_two_files_to_a_moved_one(call, data: Path, tmp_path: Path) -> None
     assert trained.returncode == 0
     assert f"next: hepgen morph run {source} -o morphed.root" in trained.stderr
     assert "held-out events" in trained.stderr
+    unseeded = call("train", "recipe.yaml", "-o", "unseeded", *sets)  # a seed of 64 bits is drawn
+    assert unseeded.returncode == 0, unseeded.stderr
     shown = call("inspect", "run")
     assert shown.returncode == 0
     assert "## Held-out events" in shown.stdout
