@@ -17,6 +17,7 @@ from hepgen.events.source import EventSource, as_numbered, naming_entries, numbe
 from hepgen.physics.binning import Binning
 from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
+from hepgen.representations.empty_voxels import FAR, log_det_apart, noise_apart, noise_below
 from hepgen.representations.geometry import check_voxels
 from hepgen.representations.image_shapes import ImageShapes
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
@@ -24,10 +25,6 @@ from hepgen.representations.shower_shapes import ShowerShapes
 
 # Generated features further out than this many widths are pulled in: no float32 overflows on the way to an energy.
 _FARTHEST = 20.0
-_LEAST = 1e-6  # noise that a normal number is made of
-# An empty voxel at a twentieth of the threshold: so far below the least hit that a small error does not make it one.
-_FAR = 3.0
-_WIDTH = 0.35  # of the logarithm of an empty voxel that is told apart
 
 
 class CalorimeterRepresentation(Vectors):
@@ -109,7 +106,7 @@ class CalorimeterRepresentation(Vectors):
     def stages(self) -> tuple[Stage, ...]:
         layers, conditions, voxels = self.binning.num_layers, len(self.condition_names), self.binning.num_voxels
         more = 0 if self._images is None else self._images.count
-        still = 0.5 if self._apart else 1 - math.exp(-_FAR)
+        still = 0.5 if self._apart else 1 - math.exp(-FAR)
         return (
             Stage("energies", layers + more, conditions, noise=layers + (more > 0)),
             Stage(
@@ -121,6 +118,11 @@ class CalorimeterRepresentation(Vectors):
     @property
     def condition_names(self) -> tuple[str, ...]:
         return self._extra if self._energy is None else (self._energy, *self._extra)
+
+    @property
+    def shape_first(self) -> bool:
+        """Whether the shape of an image is made with its energy."""
+        return self._images is not None
 
     @property
     def has_incident(self) -> bool:
@@ -197,7 +199,7 @@ class CalorimeterRepresentation(Vectors):
         """Features before they are standardised: log u_0, logit u_i, or the log of voxels over the threshold."""
         if stage == "energies":
             layers = self.binning.num_layers
-            energies = self._below(self.layer_energies(cached["voxels"]), noise[:, :layers])
+            energies = noise_below(self.layer_energies(cached["voxels"]), noise[:, :layers], self.threshold)
             found = to_fractions(energies, self.incident(cached))
             if self._images is None:
                 return found
@@ -205,17 +207,8 @@ class CalorimeterRepresentation(Vectors):
         voxels, layers = noise.split([self.binning.num_voxels, self.binning.num_layers], 1)
         values = cached["voxels"]
         lifted: Tensor = (self.layer_noise * layers)[:, self._layer_of_voxel.to(layers.device)] * (values > 0)
-        return (self._dequantised(values, voxels) / self.threshold).log() + lifted
-
-    def _dequantised(self, values: Tensor, noise: Tensor) -> Tensor:
-        if self._apart:
-            normal = torch.special.ndtri(noise.clamp(_LEAST, 1 - _LEAST))
-            return torch.where(values > 0, values, (_WIDTH * normal - _FAR).exp() * self.threshold)
-        return self._below(values, noise)
-
-    def _below(self, values: Tensor, noise: Tensor) -> Tensor:
-        # (1 - noise) lies in (0, 1], its logarithm is finite.
-        return torch.where(values > 0, values, (1 - noise) * self.threshold)
+        dequantised = noise_apart if self._apart else noise_below
+        return (dequantised(values, voxels, self.threshold) / self.threshold).log() + lifted
 
     def features(self, stage: str, cached: Tensors, noise: Tensor) -> tuple[Tensor, Tensor]:
         raw = self.raw_features(stage, cached, noise)
@@ -238,20 +231,15 @@ class CalorimeterRepresentation(Vectors):
         scale = self.scales.features[stage].log_abs_det(self.incident(cached).log())
         if stage == "energies":
             values = self.layer_energies(cached["voxels"])
-            found = scale - self._below(values, noise[:, : values.shape[1]]).log().sum(1)
+            found = scale - noise_below(values, noise[:, : values.shape[1]], self.threshold).log().sum(1)
             if self._images is None:
                 return found
             return found + self._images.log_abs_det(self._images.measure(cached["voxels"]), noise[:, -1])
         voxels = cached["voxels"]
         noise = noise[:, : voxels.shape[1]]
-        each = self._dequantised(voxels, noise).log()
-        if (
-            self._apart
-        ):  # the noise of an empty voxel has a law of its own, in the place of the even one below the threshold
-            normal = torch.special.ndtri(noise.clamp(_LEAST, 1 - _LEAST))
-            law = -0.5 * normal.square() - math.log(_WIDTH * math.sqrt(2 * math.pi))
-            each = torch.where(voxels > 0, each, law + math.log(self.threshold))
-        return scale - each.sum(1)
+        if self._apart:
+            return scale - log_det_apart(voxels, noise, self.threshold).sum(1)
+        return scale - noise_below(voxels, noise, self.threshold).log().sum(1)
 
     def start(self, condition: Tensor) -> Tensors:
         return {"condition": condition}
@@ -288,7 +276,8 @@ class CalorimeterRepresentation(Vectors):
                 found["shape"] = self._images.from_features(raw[:, self.binning.num_layers :])
             return found
         if self._images is not None:
-            voxels = self._images.place(raw, tensors["layer_energies"][:, 0], tensors["shape"], self.threshold)
+            energies = tensors["layer_energies"][:, 0]
+            voxels = self._images.place(raw, energies, tensors["shape"], self.threshold, self.scales.occupancy)
             return {**tensors, "voxels": voxels}
         weights = raw.exp() * self.threshold
         voxels = share_out(weights, tensors["layer_energies"], self.binning.layer_slices, self.threshold)

@@ -54,19 +54,21 @@ class Affine:
 
 @dataclass
 class FittedScales:
-    """Everything that the representation fits, besides its threshold."""
+    """Everything that the representation fits, besides its threshold; of images the share of events that hit each pixel."""
 
     validity: tuple[ConditionRange, ...]
     conditions: Affine
     layers: Affine
     features: dict[str, ConditionalStandardise]
     observables: ConditionalStandardise
+    occupancy: Tensor | None = None
 
     def state(self) -> dict[str, Any]:
         return {
             "validity": [vars(one) for one in self.validity], "conditions": self.conditions.state(),
             "layers": self.layers.state(), "features": {name: one.state() for name, one in self.features.items()},
             "observables": self.observables.state(),
+            "occupancy": None if self.occupancy is None else self.occupancy.tolist(),
         }  # fmt: skip
 
     @classmethod
@@ -80,6 +82,7 @@ class FittedScales:
             Affine.from_state(state["layers"]),
             {name: ConditionalStandardise.from_state(one) for name, one in state["features"].items()},
             ConditionalStandardise.from_state(state["observables"]),
+            None if state.get("occupancy") is None else torch.tensor(state["occupancy"]),
         )
 
 
@@ -94,6 +97,8 @@ class CalorimeterFit:
         self._sample = RowSample(1, _SAMPLE)
         self._smallest = np.inf
         self._layers = Moments(representation.stages[1].conditions - len(self._names))
+        self._hits = torch.zeros(representation.binning.num_voxels, dtype=torch.float64)
+        self._events = 0
         self._random = torch.Generator().manual_seed(_FIT_SEED)
 
     def survey(self, tensors: Tensors) -> None:
@@ -166,6 +171,8 @@ class CalorimeterFit:
             if stage.observables:  # which are for those who learn exact values as such
                 raw = self._representation.raw_features(stage.name, cached, torch.full_like(noise, stage.still))
                 scales.observables.update(self._representation.raw_observables(raw), log_incident)
+        self._hits += (cached["voxels"] > 0).sum(0).double()
+        self._events += events
         self._layers.update(self._representation.layer_terms(cached).double().numpy())
 
     def finish(self) -> None:
@@ -173,3 +180,5 @@ class CalorimeterFit:
         for scale in (*scales.features.values(), scales.observables):
             scale.finish()
         scales.layers = Affine.of(self._layers)
+        if self._representation.shape_first:
+            scales.occupancy = (self._hits / max(1, self._events)).float()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ _MARGIN = 1e-6  # a pixel at the threshold must not fall below it when it is rou
 _FAINTEST = 0.02  # thresholds above the threshold, of a pixel that has to be hit and was made below it
 _NARROWEST = 1e-2  # of the finest pixel
 _EDGE = 1e-4
+_NEVER = 1e-6  # occupancy that is as good as none
 _RIDGE = 1e-7
 _STEPS, _HALVINGS = 40, 12
 _ACCURATE = 1e-6
@@ -89,12 +92,16 @@ class ImageShapes:
         spread: Tensor = (hits.clamp(min=1) - 0.5 + noise).log() + wide_x.log() + wide_y.log() + bounded
         return -spread
 
-    def place(self, logs: Tensor, energies: Tensor, shape: Tensor, threshold: float) -> Tensor:
+    def place(
+        self, logs: Tensor, energies: Tensor, shape: Tensor, threshold: float, occupancy: Tensor | None = None
+    ) -> Tensor:
         """Pixels of these energies (events,) and shapes (events, 6).
 
         Args:
             logs: (events, pixels), logarithms of what was made, over the threshold.
             threshold: energy of the faintest pixel that is read out.
+            occupancy: share of true images in which a pixel is hit, (pixels,): where more have to be hit than were made,
+                those that are likely are.
 
         Returns:
             (events, pixels); each image sums to its energy, or to 0 where that is below the threshold.
@@ -103,18 +110,21 @@ class ImageShapes:
         total = energies.double()
         most = (total / cut).floor().clamp(min=1)
         hits = torch.minimum(shape[:, 0].double(), most)
-        found = logs.double().topk(int(hits.max()), dim=1)
-        there = torch.arange(found.values.shape[1], device=logs.device) < hits[:, None]
-        above = (found.values.exp() - 1).clamp(min=_FAINTEST).log().masked_fill(~there, -torch.inf)
+        likely = 0.0 if occupancy is None else (occupancy.to(logs).double() + _NEVER).log()
+        order = torch.where(logs > 0, logs.double() - math.log(_NEVER), logs.double() + likely)
+        indices = order.topk(int(hits.max()), dim=1).indices
+        values = logs.double().gather(1, indices)
+        there = torch.arange(values.shape[1], device=logs.device) < hits[:, None]
+        above = (values.exp() - 1).clamp(min=_FAINTEST).log().masked_fill(~there, -torch.inf)
         scale = torch.tensor([1, 1, 1 / self._reach, 1 / self._reach, 1], dtype=torch.float64, device=logs.device)
-        places = (self._places.to(logs.device) * scale / self._reach)[found.indices]
+        places = (self._places.to(logs.device) * scale / self._reach)[indices]
         x, y, wide_x, wide_y, r = shape[:, 1:].double().T
         means = torch.stack([x, y, x * x + wide_x**2, y * y + wide_y**2, r], 1) * scale / self._reach
         room = (total - hits * cut).clamp(min=0)
         wanted = total[:, None] * means - cut * (places * there[:, :, None]).sum(1)
         shares = tilted(above, places, wanted / room.clamp(min=1e-30)[:, None])
         pixels = (cut + shares * room[:, None]) * there
-        made = torch.zeros(logs.shape, dtype=torch.float64, device=logs.device).scatter_(1, found.indices, pixels)
+        made = torch.zeros(logs.shape, dtype=torch.float64, device=logs.device).scatter_(1, indices, pixels)
         found_pixels: Tensor = made * (total >= cut)[:, None]
         return found_pixels.to(logs.dtype)
 

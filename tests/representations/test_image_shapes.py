@@ -88,6 +88,19 @@ def test_a_shape_out_of_reach_gives_pixels_all_the_same() -> None:
     assert SHAPES.place(logs[:1], torch.tensor([0.1]), shape[:1], THRESHOLD).sum() == 0
 
 
+def test_what_has_to_be_hit_besides_is_what_is_often_hit() -> None:
+    logs = torch.full((1, GRID.num_voxels), -3.0)
+    logs[0, 40], logs[0, 0] = 1.0, -2.0  # a hit in the middle, and noise in a corner that comes nearest to one
+    occupancy = torch.from_numpy(np.exp(-3 * GRID.r_mid)).float()
+    occupancy[0] = 0.0
+    shape = torch.tensor([[3.0, 0.0, 0.0, 0.1, 0.1, 0.1]])
+    made = SHAPES.place(logs, torch.tensor([9.0]), shape, THRESHOLD, occupancy)
+    assert (made > 0).sum() == 3
+    assert made[0, 40] > 0
+    assert made[0, 0] == 0
+    assert SHAPES.place(logs, torch.tensor([9.0]), shape, THRESHOLD)[0, 0] > 0
+
+
 def test_shares_are_the_nearest_in_relative_entropy() -> None:
     """Of all shares with the wanted mean, exp(t place) times what was there has the least entropy relative to it."""
     logs = torch.log(torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64))
