@@ -58,6 +58,9 @@ def propose_morph(
                 hint="both samples need showers of one binning",
             )  # fmt: skip
         content["representation"] = calorimeter(ours.schema, binning, geometry)
+        shared = _shared(content["representation"].pop("conditions", []), ours, theirs)
+        if shared:
+            content["representation"]["conditions"] = shared
         notes += ["events keep their incident energy", *units_of(ours.schema, geometry)]
         return write_recipe("morph", {**content, "method": "matching"}, notes)
     other = {one.column.name: one for one in theirs.columns}
@@ -86,6 +89,18 @@ def propose_morph(
         )
     content.update(columns=taken, representation={"kind": "table"}, method=METHOD)
     return write_recipe("morph", content, notes)
+
+
+def _shared(names: Sequence[str], ours: Description, theirs: Description) -> list[str]:
+    """Those of the columns that both samples have, and whose ranges meet and are not one value."""
+    sides = [{one.column.name: one for one in side.columns} for side in (ours, theirs)]
+    found = []
+    for name in names:
+        spans = [(side[name].low, side[name].high) for side in sides if name in side]
+        low, high = max(one[0] for one in spans), min(one[1] for one in spans)
+        if len(spans) == len(sides) and low < high:
+            found.append(name)
+    return found
 
 
 def _moves(one: ColumnSummary, other: ColumnSummary | None, counters: Collection[str | None]) -> bool:

@@ -167,3 +167,18 @@ def test_a_morph_leaves_counters_of_lists_alone() -> None:
     raw = parse_yaml(propose_morph(["a.root"], ["b.root"], both, both, None))
     assert isinstance(raw, dict)
     assert raw["columns"] == ["x"]
+
+
+def test_showers_are_moved_at_the_conditions_that_both_samples_have() -> None:
+    grid = {
+        "pixels": {"x_edges": {"bins": 5, "low": -1.0, "high": 1.0}, "y_edges": {"bins": 5, "low": -1.0, "high": 1.0}}
+    }
+    sides = [
+        seen(Column("image", "float32", (5, 5)), *(Column(one, "float32") for one in ("jet_pt", "eta", "type")))
+        for _ in "ab"
+    ]
+    for side, value in zip(sides, (1.0, 21.0), strict=True):
+        side.columns[-1].low = side.columns[-1].high = value
+    raw = parse_yaml(propose_morph(["a.root"], ["b.root"], *sides, "grid.yaml", Binning.from_dict(grid)))
+    assert isinstance(raw, dict)
+    assert raw["representation"]["conditions"] == ["eta"]
