@@ -60,7 +60,7 @@ class BoostedTrees:
             min_samples_leaf=self.options.min_leaf,
             early_stopping=True,
             n_iter_no_change=self.options.patience,
-            random_state=seed % 2**32,  # a master seed has 64 bits
+            random_state=short_seed(seed),
         )
         self._trees.fit(
             self._binned(train.features),
@@ -150,3 +150,13 @@ def _quantile_edges(column: Array) -> FloatArray:
     if len(distinct) <= 254:
         return (distinct[1:] + distinct[:-1]) / 2
     return np.unique(np.nanquantile(column.astype(np.float64), np.linspace(0.0, 1.0, 255)[1:-1]))
+
+
+def short_seed(seed: int) -> int:
+    """A seed as scikit-learn takes it, of 32 bits, by a master seed, which has 64.
+
+    Example:
+        >>> short_seed(7), short_seed(2**64 - 1) < 2**32
+        (7, True)
+    """
+    return seed % 2**32

@@ -18,10 +18,10 @@ import hepgen
 from hepgen.cli import console
 from hepgen.cli.cores import available_cores, use_threads
 from hepgen.cli.quantities import parse_count, parse_duration, parse_size
+from hepgen.errors import UsageError
 
 if typing.TYPE_CHECKING:
     from hepgen.events.reader import FileSource
-from hepgen.errors import UsageError
 
 T = TypeVar("T")
 _PANEL = "Common options"

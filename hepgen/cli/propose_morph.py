@@ -46,11 +46,11 @@ def propose_morph(
     notes = [f"`hepgen config methods` lists what can stand in the place of {METHOD}"]
     content: dict[str, Any] = {"task": "morph", **sides}
     if is_shower(ours.schema, binning):
-        if not is_shower(theirs.schema, binning) or find_showers(ours.schema, geometry)[0] not in theirs.schema:
+        voxels = find_showers(ours.schema, geometry)[0]
+        if not is_shower(theirs.schema, binning) or voxels not in theirs.schema:
             raise UsageError(
                 "the target has no such showers", where="--morph-to", hint="name showers of the same binning"
             )
-        voxels = find_showers(ours.schema, geometry)[0]
         sizes = [side.schema[voxels].shape for side in (ours, theirs)]
         if sizes[0] != sizes[1]:
             raise UsageError(

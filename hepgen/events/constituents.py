@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from hepgen.errors import RowError
 from hepgen.events.jet_units import refuse_mixed_units
 from hepgen.events.jets import JetColumns
-from hepgen.physics.jets import Momentum, jet_momentum, wrapped
+from hepgen.physics.jets import TURN, Momentum, jet_momentum, wrapped
 
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _TOLERANCE = 1e-3  # of the momentum of the jet
-_TURN = 2 * np.pi + 1e-3
 _TIED = 1e-6  # px and py of float32 say no more about which of two constituents is harder
 
 
@@ -95,7 +94,7 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
             "constituents of pt 0": (within & (pt == 0)).any(axis=1),
         }
         counts = within & finite & (pt > 0)
-        turns = (counts & (np.abs(phi) > _TURN)).any(axis=1)
+        turns = (counts & (np.abs(phi) > TURN)).any(axis=1)
     pt, eta, phi, mass = (np.where(counts, one, 0.0) for one in (pt, eta, phi, mass))
     problems["no constituent"] = ~counts.any(axis=1)
     unsorted = (pt[:, 1:] > pt[:, :-1] * (1 + _TIED)).any(axis=1)
@@ -108,7 +107,7 @@ def read_jets(batch: ak.Array, columns: JetColumns, width: int | None = None) ->
     jet = _given(batch, columns, total)
     known = np.all([np.isfinite(one) for one in vars(jet).values()], axis=0)
     problems["jets that are not finite"] = ~known
-    problems["azimuths beyond a turn, as of degrees"] = turns | (known & (np.abs(jet.phi) > _TURN))
+    problems["azimuths beyond a turn, as of degrees"] = turns | (known & (np.abs(jet.phi) > TURN))
     problems |= _multiplicity_problems(batch, columns, within)
     problems["jets of no pt"] = known & (jet.pt == 0) & ~problems["no constituent"]
     refuse_mixed_units(total, jet, columns, values)

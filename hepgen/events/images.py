@@ -9,7 +9,7 @@ import numpy as np
 from hepgen.errors import UsageError
 from hepgen.events.constituents import Jets, read_jets
 from hepgen.events.conversion import Conversion, Converted, energy_factor, in_order, left_out, refuse
-from hepgen.events.jetnet import sound_jets
+from hepgen.events.jetnet import empty_jets, sound_jets
 from hepgen.events.jets import find_jets, unit_of_pt
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import Array, NumberedBatch
@@ -68,10 +68,7 @@ def to_images(schema: Schema, binning: Binning | None, format: str, unit: str = 
         images, outside = jet_images(jets, layer)
         found = {column.name: batch.events[column.name] for column in kept}
         found |= {name: getattr(jets.jet, name.removeprefix("jet_")).astype(np.float32) for name in features}
-        empty = int(jets.problems["no constituent"].sum())
-        lost = Counter(
-            {"constituents outside of the image": outside, "jets without constituents, written as such": empty}
-        )
+        lost = Counter({"constituents outside of the image": outside}) + empty_jets(jets)
         return Converted(in_order(written, {**found, IMAGE: images}, batch), lost)
 
     dropped = left_out(schema, {column.name for column in kept} | set(columns.constituents) | {columns.features})

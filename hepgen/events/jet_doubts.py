@@ -31,9 +31,9 @@ def jet_doubts(source: NumberedSource) -> list[str]:
         for one in source.schema
         if MULTIPLICITY.fullmatch(one.name) and not one.jagged and not one.shape and one.name not in counters
     ]
-    lists = [one.name for one in source.schema if one.jagged and not one.shape]
-    if columns.constituents[0] in lists:
-        lists = [columns.constituents[0], *(name for name in lists if name not in columns.constituents)]
+    whole, *others = columns.constituents
+    lists = [one.name for one in source.schema if one.jagged and not one.shape and one.name not in others]
+    lists = [name for name in lists if name != whole] if whole in lists else []
     found: dict[str, int] = {}
     first: dict[str, str] = {}
     seen = 0
@@ -45,8 +45,8 @@ def jet_doubts(source: NumberedSource) -> list[str]:
             for name in [*numbers, *filter(None, (columns.jet_pt, columns.jet_energy))]:
                 problems[f"'{name}' below 0"] = np.asarray(piece.events[name]) < 0
             for name in lists:
-                differ = np.asarray(ak.num(piece.events[name])) != np.asarray(ak.num(piece.events[lists[0]]))
-                problems[f"'{name}' of another length than '{lists[0]}'"] = differ
+                differ = np.asarray(ak.num(piece.events[name])) != np.asarray(ak.num(piece.events[whole]))
+                problems[f"'{name}' of another length than '{whole}'"] = differ
             for words, flags in problems.items():
                 if flags.any():
                     found[words] = found.get(words, 0) + int(flags.sum())

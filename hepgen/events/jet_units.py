@@ -98,7 +98,7 @@ def like_units(one: float, other: float) -> bool:
 
 
 def _refuse_two_scales(pt: FloatArray, columns: JetColumns) -> None:
-    """Refuse jets that are parted by a gap of more than a factor ``_GAP`` in pt, a thousand times apart, a hundredth of them on either side at least."""
+    """Refuse jets of two groups in pt, a thousand times apart with nothing in between, of a hundredth of them at least."""
     with np.errstate(invalid="ignore"):
         known = np.flatnonzero(np.isfinite(pt) & (pt > 0))
     if len(known) < _FEWEST:

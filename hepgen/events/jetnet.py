@@ -243,8 +243,10 @@ def sound_jets(jets: Jets) -> Jets:
 
 
 def _uncounted(jets: Jets) -> Counter[str]:
-    counted = {
-        "constituents of pt 0": "jets with constituents of pt 0, which are none",
-        "no constituent": "jets without constituents, written as such",
-    }
-    return Counter({words: int(jets.problems[name].sum()) for name, words in counted.items()})
+    words = "jets with constituents of pt 0, which are none"
+    return Counter({words: int(jets.problems["constituents of pt 0"].sum())}) + empty_jets(jets)
+
+
+def empty_jets(jets: Jets) -> Counter[str]:
+    """How many jets have no constituents, and what becomes of them."""
+    return Counter({"jets without constituents, written as such": int(jets.problems["no constituent"].sum())})

@@ -256,8 +256,7 @@ class Morphing:
         strange = any_of(self._strange(batch), size)
         if events.asked is not None:
             strange |= beyond(self.model, events.asked)
-        lost = missing(batch, self._known[0], self._known[1])
-        rows = np.flatnonzero(~strange if self._policy == "keep" else ~lost)
+        rows = np.flatnonzero(~(strange if self._policy == "keep" else missing(batch, *self._known)))
         columns = {name: batch[name] for name in self._source.schema.names}
         old = {name + OLD: columns[name] for name in self._changed} if self._old else {}
         if self.model.moves:

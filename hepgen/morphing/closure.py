@@ -9,7 +9,6 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from hepgen.events.select import WEIGHT as EVENT_WEIGHT
@@ -19,6 +18,7 @@ from hepgen.morphing.apply import OLD, WEIGHT, Morphing
 from hepgen.morphing.held_out import drawn
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.moving import encoded
+from hepgen.morphing.pairing import assigned
 from hepgen.morphing.wanted import KeptConditions
 from hepgen.morphing.weighting import effective_sample_size
 
@@ -124,9 +124,9 @@ def _least_movement(model: MorphModel, half: EventSource, other: EventSource, se
     """
     size = min(_MATCHED, half.num_events, other.num_events)
     ours, theirs = (_in_features(model, one, size, seed, side) for side, one in enumerate((half, other)))
-    rows, columns = linear_sum_assignment(cdist(ours, theirs, "sqeuclidean"))
+    theirs = theirs[assigned(cdist(ours, theirs, "sqeuclidean"))]
     features = model.space.stage.features
-    return float(np.linalg.norm(ours[rows, :features] - theirs[columns, :features], axis=1).mean())
+    return float(np.linalg.norm((ours - theirs)[:, :features], axis=1).mean())
 
 
 def _in_features(model: MorphModel, source: EventSource, size: int, seed: int, side: int) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from hepgen.classifiers.trees import short_seed
 from hepgen.errors import InputFileError
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import EventSource, NumberedBatch, SourceBase, as_numbered, record
@@ -47,7 +48,9 @@ class MeanWeights:
 
     def __init__(self, x: FloatArray, weight: FloatArray, seed: int) -> None:
         leaf = max(_LEAST_LEAF, len(x) // _LEAVES)
-        self._trees = HistGradientBoostingRegressor(min_samples_leaf=leaf, early_stopping=True, random_state=seed)
+        self._trees = HistGradientBoostingRegressor(
+            min_samples_leaf=leaf, early_stopping=True, random_state=short_seed(seed)
+        )
         self._trees.fit(x, weight)
         made = np.maximum(self._trees.predict(x), 0.0)
         if not made.sum() > 0:

@@ -14,10 +14,11 @@ from torch import Tensor
 from hepgen.errors import ConditionRangeError, InputFileError, UsageError, suggest_or_list
 from hepgen.events.source import EventSource, as_numbered, place_of
 from hepgen.morphing.model import MorphModel
-from hepgen.sampling.conditions import ConditionLaw, check_range
+from hepgen.sampling.conditions import ConditionLaw, check_kinds
 from hepgen.training.seeds import stream
 
 _CONDITIONS = 3
+_OPTION = "--outside morph"
 _MOST_ROWS = 1_000_000
 
 
@@ -70,7 +71,8 @@ class SetConditions:
             if extrapolate:
                 continue
             check_bounds(model, law.name, law.low, law.high)
-            law.check(ranges[law.name], "--to-condition")
+            one = ranges[law.name]
+            check_kinds(law.ends(one), [one], where="--to-condition", option=_OPTION)
         self._ranges = ranges
         self._laws = {law.name: law for law in laws}
         self.names = tuple(self._laws)
@@ -111,7 +113,8 @@ class DrawnFromFile:
         numbered = as_numbered(source)
         for batch in numbered.numbered_batches(list(self.names)):
             rows = np.stack([np.asarray(batch.events[name], dtype=np.float64) for name in self.names], axis=1)
-            for row, place in np.argwhere(~np.isfinite(rows))[:1]:
+            if not np.isfinite(rows).all():
+                row, place = np.argwhere(~np.isfinite(rows))[0]
                 where = place_of(numbered, batch, int(row))
                 raise InputFileError(f"'{self.names[place]}' is not finite", where=where, hint="cut such events away")
             parts.append(rows)
@@ -126,7 +129,7 @@ class DrawnFromFile:
             for place, name in enumerate(self.names):
                 low, high = float(self._rows[:, place].min()), float(self._rows[:, place].max())
                 check_bounds(model, name, low, high, where=at)
-            check_range(self._rows, model.representation.validity, where=at)
+            check_kinds(self._rows, model.representation.validity, where=at, option=_OPTION)
 
     def rows(self, block: int, own: Tensor, model: MorphModel, seed: int) -> Tensor | None:
         random = stream(seed, block, 0, 0, _CONDITIONS)
@@ -159,5 +162,5 @@ def check_bounds(model: MorphModel, name: str, low: float, high: float, where: s
         raise ConditionRangeError(
             f"{name} = {low if low < least else high:g} is outside the range of the training, {least:g} to {most:g}",
             where=where,
-            hint="stay within the range, or say --outside morph at your own risk",
+            hint=f"stay within the range, or say {_OPTION} at your own risk",
         )

@@ -20,6 +20,8 @@ from hepgen.physics.energy_flow import angles, delta_r, energy_flow_polynomials
 FloatArray = NDArray[np.float64]
 
 SUBSTRUCTURE = ("tau21", "tau32", "d2")
+TURN = 2 * np.pi + 1e-3
+"""What an azimuth in rad does not exceed, but for the rounding of files."""
 _CHUNK = 2_000_000  # distances at a time
 _TINY = 1e-300
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar, Self
 
 import awkward as ak
@@ -17,7 +16,7 @@ from hepgen.events.source import EventSource, as_numbered, naming_entries, numbe
 from hepgen.physics.binning import Binning
 from hepgen.representations.base import ConditionRange, Stage, Tensors, Vectors
 from hepgen.representations.calorimeter_fit import CalorimeterFit, FittedScales
-from hepgen.representations.empty_voxels import FAR, log_det_apart, noise_apart, noise_below
+from hepgen.representations.empty_voxels import STILL, log_det_apart, noise_apart, noise_below
 from hepgen.representations.geometry import check_voxels
 from hepgen.representations.image_shapes import ImageShapes
 from hepgen.representations.layer_energies import from_fractions, share_out, to_fractions
@@ -106,7 +105,7 @@ class CalorimeterRepresentation(Vectors):
     def stages(self) -> tuple[Stage, ...]:
         layers, conditions, voxels = self.binning.num_layers, len(self.condition_names), self.binning.num_voxels
         more = 0 if self._images is None else self._images.count
-        still = 0.5 if self._apart else 1 - math.exp(-FAR)
+        still = 0.5 if self._apart else STILL  # the middle of the noise apart
         return (
             Stage("energies", layers + more, conditions, noise=layers + (more > 0)),
             Stage(
@@ -229,17 +228,15 @@ class CalorimeterRepresentation(Vectors):
 
     def log_abs_det(self, stage: str, cached: Tensors, noise: Tensor) -> Tensor:
         scale = self.scales.features[stage].log_abs_det(self.incident(cached).log())
-        if stage == "energies":
-            values = self.layer_energies(cached["voxels"])
-            found = scale - noise_below(values, noise[:, : values.shape[1]], self.threshold).log().sum(1)
-            if self._images is None:
-                return found
-            return found + self._images.log_abs_det(self._images.measure(cached["voxels"]), noise[:, -1])
-        voxels = cached["voxels"]
-        noise = noise[:, : voxels.shape[1]]
-        if self._apart:
-            return scale - log_det_apart(voxels, noise, self.threshold).sum(1)
-        return scale - noise_below(voxels, noise, self.threshold).log().sum(1)
+        energies = stage == "energies"
+        values = self.layer_energies(cached["voxels"]) if energies else cached["voxels"]
+        own = noise[:, : values.shape[1]]
+        if self._apart and not energies:
+            return scale - log_det_apart(values, own, self.threshold).sum(1)
+        found = scale - noise_below(values, own, self.threshold).log().sum(1)
+        if self._images is None or not energies:
+            return found
+        return found + self._images.log_abs_det(self._images.measure(cached["voxels"]), noise[:, -1])
 
     def start(self, condition: Tensor) -> Tensors:
         return {"condition": condition}

@@ -150,7 +150,7 @@ class CloudTables:
         for role in ROLES:
             value = jets[self.facts.axis_name(role)]
             if role not in self.facts.kept:
-                value = _absolute(role, value, given.get(role), found["pt"] if role == "mass" else None)
+                value = _absolute(role, value, given.get(role), found.get("pt", value))
             found[role] = value
         return np.stack([found[role] for role in ROLES], axis=1)
 
@@ -221,9 +221,9 @@ def _relative(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArr
     return value / np.where(jet > 0, jet, 1.0) if role == "pt" else value - jet
 
 
-def _absolute(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArray | None) -> FloatArray:
-    """The inverse of ``_relative``."""
-    if role == "mass" and pt is not None:
+def _absolute(role: str, value: FloatArray, jet: FloatArray | None, pt: FloatArray) -> FloatArray:
+    """The inverse of ``_relative``; ``pt`` of the axis is known before its mass, and taken for that alone."""
+    if role == "mass":
         return value * (pt if jet is None else np.where(jet > 0, jet, pt))
     if jet is None:
         return value

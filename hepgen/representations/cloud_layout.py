@@ -17,7 +17,7 @@ from hepgen.events.jets import MULTIPLICITY, PARTICLE_CODE, JetColumns, find_jet
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import WEIGHT
 from hepgen.events.source import record
-from hepgen.physics.jets import wrapped
+from hepgen.physics.jets import TURN, wrapped
 
 FloatArray = NDArray[np.float64]
 
@@ -25,7 +25,6 @@ _JETNET = ("jet_pt", "jet_eta", "jet_mass", "num_particles")
 _LEAVE_OUT = "leave such jets out with a cut"
 _ROUNDING = 3e-3  # of the momentum, below 0: what the root of a rounded E^2 - p^2 may be
 _RADIANS = "azimuths are in rad: are these degrees?"
-_TURN = 2 * np.pi + 1e-3
 _KINEMATICS = ("pt", "eta", "phi", "px", "py", "pz", "energy", "mass")
 
 
@@ -130,41 +129,16 @@ class CloudLayout:
         counts, parts, there = self._flat(batch)
         jets = self._jets(batch)
         row = np.repeat(np.arange(len(counts)), counts)
+        learned = {one.name for one in self.further}
         for name, values in parts.items():
-            learned = name in {one.name for one in self.further}
-            _refuse(
-                there & ~np.isfinite(values), row, f"a constituent whose {name} is not finite",
-                f"{_LEAVE_OUT}, or {leaving_out(name)}" if learned else _LEAVE_OUT,
-            )  # fmt: skip
-        for name, values in jets.items():
-            _refuse(~np.isfinite(values), np.arange(len(values)), f"a jet whose {name} is not finite")
-        for name, values in jets.items():
-            if MULTIPLICITY.fullmatch(name):
-                _refuse(values < 0, np.arange(len(values)), f"a jet of negative multiplicity, by its '{name}'")
-        for role in ("pt", "energy"):
-            if name := self.jet_roles.get(role, ""):
-                _refuse(jets[name] < 0, np.arange(len(jets[name])), f"a jet whose '{name}' is negative")
-        if (name := self.jet_roles.get("mass", "")) and "pt" in self.jet_roles:
-            pt = jets[self.jet_roles["pt"]]
-            momentum = pt * np.cosh(np.clip(jets[self.jet_roles["eta"]], -20, 20)) if "eta" in self.jet_roles else pt
-            _refuse(jets[name] < -_ROUNDING * momentum, np.arange(len(pt)), f"a jet whose '{name}' is negative")
-        if name := self.jet_roles.get("phi", ""):
-            _refuse(
-                np.abs(jets[name]) > _TURN,
-                np.arange(len(jets[name])),
-                f"a jet whose '{name}' is no angle in rad",
-                _RADIANS,
-            )
-        if self.columns.relative and not self.relative:
-            name = self.jet_roles["pt"]
-            _refuse(jets[name] <= 0, np.arange(len(jets[name])), f"a jet whose '{name}' is not above 0")
+            hint = f"{_LEAVE_OUT}, or {leaving_out(name)}" if name in learned else _LEAVE_OUT
+            _refuse(there & ~np.isfinite(values), row, f"a constituent whose {name} is not finite", hint)
+        self._refuse_jets(jets)
         if "energy" in parts:
             _refuse(there & (parts["energy"] < 0), row, "a constituent of negative energy")
         kinematics = self._kinematics(parts)
         _refuse(there & (kinematics["pt"] < 0), row, "a constituent of negative pt")
-        _refuse(
-            there & (np.abs(kinematics["phi"]) > _TURN), row, "a constituent whose phi is no angle in rad", _RADIANS
-        )
+        _refuse(there & (np.abs(kinematics["phi"]) > TURN), row, "a constituent whose phi is no angle in rad", _RADIANS)
         there &= kinematics["pt"] > 0
         order = np.lexsort((-kinematics["pt"], row))
         order = order[there[order]]
@@ -184,6 +158,29 @@ class CloudLayout:
         if self.columns.relative and not self.relative:
             sorted_parts = self._in_frame(sorted_parts, jets, found)
         return Cloud(found.astype(np.int64), sorted_parts, jets)
+
+    def _refuse_jets(self, jets: Mapping[str, FloatArray]) -> None:
+        """Refuse jets by what the file says of them: what is not finite, negative, or no angle."""
+        roles = self.jet_roles
+        every = np.arange(len(next(iter(jets.values()), ())))
+        for name, values in jets.items():
+            _refuse(~np.isfinite(values), every, f"a jet whose {name} is not finite")
+        for name, values in jets.items():
+            if MULTIPLICITY.fullmatch(name):
+                _refuse(values < 0, every, f"a jet of negative multiplicity, by its '{name}'")
+        for role in ("pt", "energy"):
+            if name := roles.get(role, ""):
+                _refuse(jets[name] < 0, every, f"a jet whose '{name}' is negative")
+        if (name := roles.get("mass", "")) and "pt" in roles:
+            momentum = jets[roles["pt"]]
+            if "eta" in roles:
+                momentum = momentum * np.cosh(np.clip(jets[roles["eta"]], -20, 20))
+            _refuse(jets[name] < -_ROUNDING * momentum, every, f"a jet whose '{name}' is negative")
+        if name := roles.get("phi", ""):
+            _refuse(np.abs(jets[name]) > TURN, every, f"a jet whose '{name}' is no angle in rad", _RADIANS)
+        if self.columns.relative and not self.relative:
+            name = roles["pt"]
+            _refuse(jets[name] <= 0, every, f"a jet whose '{name}' is not above 0")
 
     def _in_frame(
         self, parts: dict[str, FloatArray], jets: Mapping[str, FloatArray], counts: NDArray[np.int64], sign: int = 1

@@ -35,14 +35,13 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
     known = _masses(source, layout) if layout.code else {}
     tables = CloudTables(layout, CloudFacts({}, (), 0.0, 1, -math.pi, known))
     agreeing: dict[str, int] = dict.fromkeys(layout.jet_roles, 0)
-    counting: dict[str, bool] = {
-        one.name: True for one in layout.given if np.dtype(one.dtype).kind in "iu" or one.name == "num_particles"
+    counting: dict[str, int] = {
+        one.name: 0 for one in layout.given if np.dtype(one.dtype).kind in "iu" or one.name == "num_particles"
     }
     jets, longest, floor, turn = 0, 0, math.inf, 0.0
     levels: list[tuple[float, str]] = []
     real = [one.name for one in layout.further if np.dtype(one.dtype).kind == "f" and not layout.relative]
     followed = FollowedColumns(real)
-    almost = dict.fromkeys(counting, 0)
     odd: dict[str, str] = {}
     numbered = as_numbered(source)
     for batch in numbered.numbered_batches():
@@ -55,8 +54,7 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
         turn = min(turn, float(cloud.parts["phi"].min()))
         for name in counting:
             apart = np.flatnonzero(cloud.jets[name] != cloud.counts)
-            counting[name] &= not len(apart)
-            almost[name] += len(cloud) - len(apart)
+            counting[name] += len(cloud) - len(apart)
             if len(apart) and name not in odd:
                 row = int(apart[0])
                 words = f"'{name}' is {cloud.jets[name][row]:g} and there are {cloud.counts[row]} constituents"
@@ -77,12 +75,12 @@ def survey(source: EventSource, layout: CloudLayout) -> CloudFacts:
             f"jets of two units: their median pt is {low:.4g} from {first} on, {high:.4g} from {second} on", hint=UNITS
         )
     for name, words in odd.items():
-        if jets >= _ENOUGH and almost[name] >= _AGREEING * jets:
+        if jets >= _ENOUGH and counting[name] >= _AGREEING * jets:
             raise InputFileError(
-                f"'{name}' counts the constituents of {almost[name]} of {jets} jets, and not of the others: {words}",
+                f"'{name}' counts the constituents of {counting[name]} of {jets} jets, and not of the others: {words}",
                 hint=f"leave such jets out with a cut, or {leaving_out(name)}",
             )
-    tied = tuple(name for name, all_of_them in counting.items() if all_of_them)
+    tied = tuple(name for name in counting if name not in odd)
     return CloudFacts(kept, tied, floor, longest, 0.0 if turn >= 0 else -math.pi, known, followed.result())
 
 

@@ -209,7 +209,7 @@ def _is_angle(name: str, low: float, high: float, column: NDArray[np.float64]) -
     """Whether a column is an azimuth: it is called so, and fills one turn up to both ends."""
     begin = 0.0 if low >= 0 else -math.pi
     turn = 2 * math.pi
-    if not _ANGLE.search(name) or low < begin - 1e-3 or high > begin + turn + 1e-3:
+    if not called_angle(name) or low < begin - 1e-3 or high > begin + turn + 1e-3:
         return False
     ends = (np.mean(column < begin + 0.05 * turn), np.mean(column > begin + 0.95 * turn))
     return bool(min(ends) > 0.3 * 0.05)

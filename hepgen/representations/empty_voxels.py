@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 # An empty voxel at a twentieth of the threshold: so far below the least hit that a small error does not make it one.
-FAR = 3.0
+STILL = 0.95  # of the noise below the threshold
+_FAR = 3.0
 _WIDTH = 0.35  # of the logarithm of an empty voxel that is told apart
 _LEAST = 1e-6  # noise that a normal number is made of
 
@@ -25,8 +26,8 @@ def noise_below(values: Tensor, noise: Tensor, threshold: float) -> Tensor:
 
 
 def noise_apart(values: Tensor, noise: Tensor, threshold: float) -> Tensor:
-    """The same where the logarithm of what is empty is normal about ``FAR`` below that of the threshold."""
-    return torch.where(values > 0, values, (_WIDTH * _normal(noise) - FAR).exp() * threshold)
+    """The same where the logarithm of what is empty is normal about ``_FAR`` below that of the threshold."""
+    return torch.where(values > 0, values, (_WIDTH * _normal(noise) - _FAR).exp() * threshold)
 
 
 def log_det_apart(values: Tensor, noise: Tensor, threshold: float) -> Tensor:

@@ -66,30 +66,29 @@ class ImageShapes:
 
     def to_features(self, shape: Tensor, noise: Tensor) -> Tensor:
         """Unbounded numbers (events, 6) of what ``measure`` gives; ``noise`` (events,), uniform, spreads the hits."""
+        hits, x, y, wide_x, wide_y, _, share = self._parts(shape, noise)
+        return torch.stack([hits.log(), x, y, wide_x.log(), wide_y.log(), share.logit()], 1)
+
+    def _parts(self, shape: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """Spread hits, x, y, widths of at least a trace, the largest mean r that these allow, and r as a share of it."""
         hits, x, y, *widths, r = shape.T
         wide_x, wide_y = (one.clamp(min=self._narrowest) for one in widths)
-        most = (x.square() + wide_x.square() + y.square() + wide_y.square()).sqrt()
-        share = (r / most).clamp(_EDGE, 1 - _EDGE)
-        return torch.stack(
-            [(hits.clamp(min=1) - 0.5 + noise).log(), x, y, wide_x.log(), wide_y.log(), share.logit()], 1
-        )
+        most = _largest_mean_r(x, y, wide_x, wide_y)
+        return hits.clamp(min=1) - 0.5 + noise, x, y, wide_x, wide_y, most, (r / most).clamp(_EDGE, 1 - _EDGE)
 
     def from_features(self, features: Tensor) -> Tensor:
         """The inverse: a shape that an image could have."""
         hits, x, y, wide_x, wide_y, share = features.T
         x, y = (one.clamp(-self._reach, self._reach) for one in (x, y))
         wide_x, wide_y = (one.exp().clamp(max=self._reach) for one in (wide_x, wide_y))
-        r = share.sigmoid() * (x.square() + wide_x.square() + y.square() + wide_y.square()).sqrt()
+        r = share.sigmoid() * _largest_mean_r(x, y, wide_x, wide_y)
         return torch.stack([hits.exp().round().clamp(1, len(self._places)), x, y, wide_x, wide_y, r], 1)
 
     def log_abs_det(self, shape: Tensor, noise: Tensor) -> Tensor:
         """log of the derivative of the features by the numbers of a shape, (events,)."""
-        hits, x, y, *widths, r = shape.T
-        wide_x, wide_y = (one.clamp(min=self._narrowest) for one in widths)
-        most = (x.square() + wide_x.square() + y.square() + wide_y.square()).sqrt()
-        share = (r / most).clamp(_EDGE, 1 - _EDGE)
+        hits, _, _, wide_x, wide_y, most, share = self._parts(shape, noise)
         bounded = (share * (1 - share) * most).log()
-        spread: Tensor = (hits.clamp(min=1) - 0.5 + noise).log() + wide_x.log() + wide_y.log() + bounded
+        spread: Tensor = hits.log() + wide_x.log() + wide_y.log() + bounded
         return -spread
 
     def place(
@@ -127,6 +126,11 @@ class ImageShapes:
         made = torch.zeros(logs.shape, dtype=torch.float64, device=logs.device).scatter_(1, indices, pixels)
         found_pixels: Tensor = made * (total >= cut)[:, None]
         return found_pixels.to(logs.dtype)
+
+
+def _largest_mean_r(x: Tensor, y: Tensor, wide_x: Tensor, wide_y: Tensor) -> Tensor:
+    """The root of the mean r^2, which no mean r exceeds."""
+    return (x.square() + wide_x.square() + y.square() + wide_y.square()).sqrt()
 
 
 def tilted(logs: Tensor, places: Tensor, wanted: Tensor) -> Tensor:

@@ -75,7 +75,6 @@ class ParticleCloudRepresentation:
         self._roles = dict(roles or {})
         self._augment = tuple(augment)
         self._prongs = prongs
-        self._absolute = absolute
         self._layout = CloudLayout(schema, roles, max_constituents, absolute)
         self._tables: CloudTables | None = None
         self._jets: TableRepresentation
@@ -327,7 +326,7 @@ class ParticleCloudRepresentation:
             "max_constituents": self._layout.max_constituents,
             "augment": list(self._augment),
             "prongs": self._prongs,
-            "absolute": self._absolute,
+            "absolute": self._layout.absolute,
             "facts": self.tables.facts.to_dict(),
             "jets": self._jets.state(),
             "parts": self._parts.table.state(),

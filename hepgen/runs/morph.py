@@ -26,11 +26,7 @@ from hepgen.representations.base import Representation, Stage
 from hepgen.runs.data import RunData, batch_memory
 from hepgen.runs.folder import RunFolder
 from hepgen.runs.opening import RunOptions, open_run
-from hepgen.runs.pairs import (
-    ConcatenatedSource,
-    halves,
-    refuse_strangers,
-)
+from hepgen.runs.pairs import ConcatenatedSource, halves, refuse_strangers
 from hepgen.runs.plan import unfitted_representation
 from hepgen.runs.session import Session
 from hepgen.runs.sides import SIDES, Side, open_sides, without_negative_weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict
 
 import torch
 
@@ -81,19 +81,23 @@ class RunOptions(TypedDict, total=False):
     progress: Progress | None
 
 
-def open_run(run_dir: str | Path, **options: Unpack[RunOptions]) -> Opening:
-    """Errors are those of ``hepgen.runs.train.train_run``."""
+def open_run(
+    run_dir: str | Path,
+    *,
+    budget: float | None = None,
+    max_time: float | None = None,
+    resume: bool = False,
+    force: bool = False,
+    seed: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    memory: int = 1 << 30,
+    progress: Progress | None = None,
+) -> Opening:
+    """Arguments are those of ``RunOptions``, errors those of ``hepgen.runs.train.train_run``."""
     begun = time.monotonic()
-    if (threads := options.get("threads")) is not None:
+    if threads is not None:
         torch.set_num_threads(threads)
-    max_time = options.get("max_time")
-    return Opening(
-        RunFolder(run_dir, resume=options.get("resume", False), force=options.get("force", False)),
-        pick_device(options.get("device", "auto")),
-        options.get("progress") or Silent(),
-        begun,
-        None if max_time is None else begun + max_time,
-        options.get("budget"),
-        options.get("seed"),
-        options.get("memory", 1 << 30),
-    )
+    deadline = None if max_time is None else begun + max_time
+    folder, chosen = RunFolder(run_dir, resume=resume, force=force), pick_device(device)
+    return Opening(folder, chosen, progress or Silent(), begun, deadline, budget, seed, memory)

@@ -16,6 +16,7 @@ from hepgen.events.select import WEIGHT, select_events, weighted
 from hepgen.events.source import Array, EventSource, NumberedBatch, SourceBase, as_numbered
 from hepgen.events.split import uniform_hash
 from hepgen.morphing.ranges import overlap
+from hepgen.physics.jets import TURN
 from hepgen.representations.column_kinds import called_angle
 from hepgen.runs.data import RunData
 
@@ -190,11 +191,7 @@ def refuse_strangers(
             f"'{name}' has {f'{100 * common:.3g} %' if common else 'nothing'} in common in the two samples: {spans}",
             where="a condition, which events keep" if name in kept else "a column to move",
             hint="are the units the same? Else take samples that share it"
-            + (
-                ", or a method that changes the condition"
-                if name in kept
-                else f", or leave it out: columns: ['!{name}']"
-            ),
+            + (", or a method that changes the condition" if name in kept else f", or {leaving_out(name)}"),
         )
     return notes
 
@@ -213,8 +210,8 @@ def _span_of_azimuth(values: Array) -> str:
     """The convention that values of an azimuth show, empty where they show none."""
     if not len(values):
         return ""
-    low, high, turn = float(values.min()), float(values.max()), 2 * np.pi + 1e-3
-    if low >= -np.pi - 1e-3 and high <= turn:
+    low, high = float(values.min()), float(values.max())
+    if low >= -np.pi - 1e-3 and high <= TURN:
         if low < -1e-3:
             return "" if high > np.pi + 1e-3 else "-pi to pi"
         return "0 to 2 pi" if high > np.pi + 1e-3 else ""

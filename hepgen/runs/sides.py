@@ -87,7 +87,7 @@ def without_negative_weights(
                 where=f"method: {recipe.method}",
                 hint=f"take {other}" if recipe.method == "matching" else f"take the method 'matching' with {other}",
             )
-        weights = mean_weights(side.train, seed % 2**31)
+        weights = mean_weights(side.train, seed)
         validation = PositiveSource(side.validation, weights) if side.validation.num_events else side.validation
         fitted[which] = Side(side.data, PositiveSource(side.train, weights), validation)
         notes.append(

@@ -61,14 +61,10 @@ class ConditionLaw:
             return np.clip(drawn, self.low, self.high)
         return self.low + share * (self.high - self.low)
 
-    def check(self, known: ConditionRange, where: str) -> None:
-        """Refuse a law of values that were not in the training.
-
-        Raises:
-            ConditionRangeError: naming the condition, its value, and the range or the kinds.
-        """
-        if not known.kinds or self.low == self.high or not self.inside(known.kinds):
-            check_range(np.array([[self.low], [self.high]]), [known], where=where)
+    def ends(self, known: ConditionRange) -> Rows:
+        """The lowest and the highest value, (2, 1); those of the kinds that lie in the range, where there are any."""
+        inside = self.inside(known.kinds) or [self.low, self.high]
+        return np.array([[inside[0]], [inside[-1]]])
 
     def inside(self, kinds: Sequence[float]) -> list[float]:
         """Those of the kinds that lie in the range."""
@@ -119,20 +115,11 @@ def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0, wh
     Raises:
         ConditionRangeError: naming the condition, its value, and the range or the kinds.
     """
+    check_kinds(rows, ranges, first, where)
     for column, one in enumerate(ranges):
-        if one.kinds:
-            _check_kinds(rows[:, column], one, first, where)
-            continue
-        fraction = one.whole & (rows[:, column] != np.rint(rows[:, column])) & ~np.isnan(rows[:, column])
-        if fraction.any():
-            row = int(np.flatnonzero(fraction)[0])
-            raise ConditionRangeError(
-                f"{one.name} = {rows[row, column]:g} is no whole number, as all were in the training",
-                where=where or f"event {first + row}", hint="take whole numbers",
-            )  # fmt: skip
         slack = _TOLERANCE * max(abs(one.low), abs(one.high))
         values = rows[:, column]
-        bad = ~((values >= one.low - slack) & (values <= one.high + slack)) & ~(np.isnan(values) & math.isnan(one.low))
+        bad = ~((values >= one.low - slack) & (values <= one.high + slack)) & ~_missing(values, one)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             raise ConditionRangeError(
@@ -142,15 +129,38 @@ def check_range(rows: Rows, ranges: Sequence[ConditionRange], first: int = 0, wh
             )
 
 
-def _check_kinds(values: Rows, one: ConditionRange, first: int, where: str) -> None:
-    strange = ~np.isin(values, one.kinds) & ~(np.isnan(values) & math.isnan(one.low))
-    if strange.any():
-        row = int(np.flatnonzero(strange)[0])
-        raise ConditionRangeError(
-            f"{one.name} = {values[row]:g} was not in the training, which had {', '.join(f'{kind:g}' for kind in one.kinds)}",
-            where=where or f"event {first + row}",
-            hint="take one of these, or say --extrapolate at your own risk",
-        )
+def check_kinds(
+    rows: Rows, ranges: Sequence[ConditionRange], first: int = 0, where: str = "", option: str = "--extrapolate"
+) -> None:
+    """Refuse kinds that were not in the training, and fractions of whole numbers.
+
+    Args:
+        rows, ranges, first, where: see ``check_range``.
+        option: that allows it all the same, for the message.
+
+    Raises:
+        ConditionRangeError: naming the condition, its value, and the kinds.
+    """
+    for column, one in enumerate(ranges):
+        values = rows[:, column]
+        if one.kinds:
+            bad = ~np.isin(values, one.kinds) & ~_missing(values, one)
+            what = f"was not in the training, which had {', '.join(f'{kind:g}' for kind in one.kinds)}"
+            hint = f"take one of these, or say {option} at your own risk"
+        elif one.whole:
+            bad = (values != np.rint(values)) & ~np.isnan(values)
+            what, hint = "is no whole number, as all were in the training", "take whole numbers"
+        else:
+            continue
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            place = where or f"event {first + row}"
+            raise ConditionRangeError(f"{one.name} = {values[row]:g} {what}", where=place, hint=hint)
+
+
+def _missing(values: Rows, one: ConditionRange) -> NDArray[np.bool_]:
+    """Which values are missing as all were in the training, (events,)."""
+    return np.isnan(values) & math.isnan(one.low)
 
 
 def unseen_values(surrogate: Surrogate, settings: Sequence[str]) -> list[str]:
@@ -207,7 +217,7 @@ class DrawnConditions:
             column = self._names.index(law.name)
             one = ranges[column]
             if not extrapolate:
-                law.check(one, "--set-condition")
+                check_range(law.ends(one), [one], where="--set-condition")
             self._laws.append((column, law))
         self._ranges = ranges
         self._interpolated = len(ranges) == 1 and ranges[0].values is None and bool(np.isfinite(self._table).all())

@@ -41,6 +41,18 @@ def there_and_back(cloud: ParticleCloudRepresentation, physical: Tensors) -> Ten
     return made
 
 
+def generated(cloud: ParticleCloudRepresentation, condition: torch.Tensor, seed: int, width: float = 1.0) -> Tensors:
+    """What is decoded of normal noise of this width."""
+    random = torch.Generator().manual_seed(seed)
+    made = cloud.start(condition)
+    for stage in cloud.stages:
+        mask = cloud.mask(stage.name, made)
+        shape = (len(condition),) if mask is None else mask.shape
+        x = width * torch.randn(*shape, stage.features, generator=random)
+        made = cloud.decode(stage.name, x, made, torch.rand(len(condition), stage.unnoise))
+    return made
+
+
 def momenta(events: ak.Array) -> tuple[Any, Any]:
     """Sums of the constituents with their energies, and what the file says of the jets: pt, eta, phi, mass."""
     counts = ak.to_numpy(ak.num(events.part_pt))
@@ -91,13 +103,7 @@ def test_the_jets_of_a_root_file_come_back(jets: tuple[EventSource, ParticleClou
 def test_whatever_is_generated_is_a_jet(jets: tuple[EventSource, ParticleCloudRepresentation], seed: int) -> None:
     source, cloud = jets
     condition = cloud.pack(next(iter(source.batches())))["condition"]
-    random = torch.Generator().manual_seed(seed)
-    made = cloud.start(condition)
-    for stage in cloud.stages:
-        mask = cloud.mask(stage.name, made)
-        shape = (len(condition),) if mask is None else mask.shape
-        x = 1.5 * torch.randn(*shape, stage.features, generator=random)
-        made = cloud.decode(stage.name, x, made, torch.rand(len(condition), stage.unnoise))
+    made = generated(cloud, condition, seed, 1.5)
     events = cloud.unpack(made)
     counts = ak.to_numpy(ak.num(events.part_pt))
     assert (counts == made[COUNT].numpy()).all()
@@ -143,13 +149,7 @@ def test_constituents_of_whole_jets_of_jetnet_sum_to_their_jets(tmp_path: Path) 
     }  # without masses of constituents it is another mass
     batch = next(iter(source.batches()))
     cloud = ParticleCloudRepresentation.from_state(cloud.state())
-    random = torch.Generator().manual_seed(6)
-    made = cloud.start(cloud.pack(batch)["condition"])
-    for stage in cloud.stages:
-        mask = cloud.mask(stage.name, made)
-        shape = (len(batch),) if mask is None else mask.shape
-        x = torch.randn(*shape, stage.features, generator=random)
-        made = cloud.decode(stage.name, x, made, torch.rand(len(batch), stage.unnoise))
+    made = generated(cloud, cloud.pack(batch)["condition"], 6)
     (total, ratio), (_, true_ratio) = (_sums_of_jetnet(events) for events in (cloud.unpack(made), batch))
     assert total < 1e-4
     assert true_ratio.min() - 1e-3 <= ratio.min()
@@ -455,17 +455,7 @@ def test_columns_that_follow_from_the_momenta_are_computed_from_what_was_generat
     rules = {"part_deta": "deta_outward", "part_dphi": "dphi", "part_px": "px", "part_logptrel": "log_pt_share"}
     assert cloud.tables.facts.followed == rules
     cloud = ParticleCloudRepresentation.from_state(cloud.state())
-    random = torch.Generator().manual_seed(5)
-    made = cloud.start(cloud.pack(events)["condition"])
-    for stage in cloud.stages:
-        mask = cloud.mask(stage.name, made)
-        shape = (len(events),) if mask is None else mask.shape
-        made = cloud.decode(
-            stage.name,
-            torch.randn(*shape, stage.features, generator=random),
-            made,
-            torch.rand(len(events), stage.unnoise),
-        )
+    made = generated(cloud, cloud.pack(events)["condition"], 5)
     found = cloud.unpack(made)
     expected = _with_followers(found)
     for name in rules:

@@ -19,12 +19,14 @@ from hepgen.config.morph import MorphRecipe
 from hepgen.errors import ConfigError, HepgenError, InputFileError, ModelError, UsageError
 from hepgen.events.reader import open_events
 from hepgen.events.schema import schema_of
+from hepgen.events.source import as_numbered
 from hepgen.events.writer import create_writer
 from hepgen.morphing.apply import MorphSummary, morph_to_file
 from hepgen.morphing.closure import closure_of
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.wanted import DrawnFromFile, SetConditions
 from hepgen.runs.morph import train_morph
+from hepgen.runs.sides import open_sides
 from hepgen.sampling.conditions import parse_law
 from hepgen.surrogate.surrogate import Surrogate
 from hepgen.training.progress import Silent
@@ -425,6 +427,19 @@ def test_azimuths_of_two_conventions_are_refused(ours: Any, theirs: Any, tmp_pat
     ):
         _train(tmp_path / "run", *files)
     assert not (tmp_path / "run").exists()
+
+
+def test_conditions_may_lie_where_only_events_lay_that_did_not_train(tmp_path: Path) -> None:
+    random = np.random.default_rng(6)
+    columns = {"m": random.uniform(1.0, 2.0, 1000), "x": random.normal(size=1000)}
+    source = _write(tmp_path / "a.root", columns)
+    given = {"columns": ["x"], "representation": {"kind": "table", "conditions": ["m"]}}
+    held = open_sides(_recipe(source, source, **given), memory=1 << 24)["source"].data.validation
+    columns["m"][next(iter(as_numbered(held).numbered_batches())).entry[0]] = 2.5
+    model = _train(tmp_path / "run", _write(source, columns), source, **given)
+    assert model.representation.validity[0].high < 2.5
+    assert SetConditions([parse_law("m=2.5")], model).names == ("m",)
+    assert DrawnFromFile(open_events(str(source)), model).names == ("m",)
 
 
 def test_a_whole_number_is_not_asked_for_in_fractions(tmp_path: Path) -> None:

@@ -356,3 +356,8 @@ def test_only_rows_of_tables_are_unweighted(changes: dict[str, Any]) -> None:
     content = {"name": "t", "representation": {"kind": "table"}, "sampling": {"unweight": True}}
     with pytest.raises(ValueError, match=r"sampling\.unweight is for tables with one row per event"):
         Recipe.model_validate({**content, **changes})
+
+
+def test_an_option_that_no_training_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="bugdet"):
+        train_run(None, tmp_path / "run", bugdet=3.0)  # type: ignore[arg-type, call-arg]
