@@ -184,6 +184,12 @@ def print_columns(sink: Output, described: Description) -> None:
             for one in described.columns
         ],
     )
+    for one in described.copied[: None if sink.verbose else 5]:
+        sink.say(
+            f"column '{one.name}' ({one.stored_as or one.type}) is no number: a morph copies it, no model learns it"
+        )
+    if len(described.copied) > 5 and not sink.verbose:
+        sink.say(f"{len(described.copied)} columns are no numbers in all; -v lists them")
     for name, reason in list(described.skipped.items())[: None if sink.verbose else 5]:
         sink.say(f"column '{name}' cannot be read: {reason}")
     if len(described.skipped) > 5 and not sink.verbose:

@@ -137,7 +137,7 @@ def _image(representation: dict[str, Any]) -> dict[str, Any]:
 def _jets(described: Description, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """What a recipe says of jets with constituents, and what a reader should know about the choice."""
     columns = find_jets(described.schema)
-    lists = {one.counter for one in described.schema if one.counter}
+    lists = described.counters
     weight = weight_of(described.schema)
     if weight is not None:
         data["weight"] = weight
@@ -208,7 +208,7 @@ def weight_of(schema: Schema) -> str | None:
 def _table(described: Description) -> tuple[dict[str, Any], list[str]]:
     """The ``data`` of a table, and what a reader should know about the choice."""
     schema = described.schema
-    counters = {column.counter for column in schema if column.counter}
+    counters = described.counters
     learned = [
         summary.column.name
         for summary in described.columns

@@ -64,7 +64,7 @@ def propose_morph(
         notes += ["events keep their incident energy", *units_of(ours.schema, geometry)]
         return write_recipe("morph", {**content, "method": "matching"}, notes)
     other = {one.column.name: one for one in theirs.columns}
-    counters = {column.counter for side in (ours, theirs) for column in side.schema}
+    counters = ours.counters | theirs.counters
     weights = {side["weight"] for side in sides.values() if "weight" in side}
     taken = [
         one.column.name
@@ -76,7 +76,7 @@ def propose_morph(
             "the two samples have no column in common that could be moved", where="--morph-to",
             hint="their columns must have the same names",
         )  # fmt: skip
-    left = [one.column.name for one in ours.columns if one.column.name not in taken]
+    left = [name for name in (*ours.schema.names, *(one.name for one in ours.copied)) if name not in taken]
     if left:
         notes.append(f"copied, not moved: {', '.join(left[:12])}{' ...' * (len(left) > 12)}")
     notes.append(

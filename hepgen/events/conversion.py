@@ -46,6 +46,7 @@ class Conversion:
         why: why they do not, in words.
         notes: what else there is to know, one sentence each.
         label: a column of the input that numbers classes of events of which the output should hold one.
+        copies: whether an event stays an event, so that text and lists of lists come along.
     """
 
     schema: Schema
@@ -55,6 +56,7 @@ class Conversion:
     why: str = ""
     notes: tuple[str, ...] = ()
     label: str = ""
+    copies: bool = False
 
 
 def as_root_tree(schema: Schema, taken: Container[str] = ()) -> Schema:
@@ -84,7 +86,7 @@ def to_root(schema: Schema, format: str) -> Conversion:
     def apply(batch: NumberedBatch) -> Converted:
         return Converted(in_order(written, {name: batch.events[name] for name in batch.events.fields}, batch))
 
-    return Conversion(dataclasses.replace(written, format=format), schema.names, apply)
+    return Conversion(dataclasses.replace(written, format=format), schema.names, apply, copies=True)
 
 
 def in_order(schema: Schema, columns: dict[str, Any], batch: NumberedBatch) -> ak.Array:

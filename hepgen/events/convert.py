@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 
 import hepgen
 from hepgen.errors import InputFileError, ModelError, UsageError, suggest
 from hepgen.events.candidates import jets_of_candidates
 from hepgen.events.conversion import Conversion, to_root
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.hdf5 import Grid
 from hepgen.events.images import to_images
 from hepgen.events.jetnet import DEFAULT_PARTICLES, class_cut, from_jetnet, jet_classes, to_jetnet
@@ -25,7 +27,7 @@ from hepgen.events.records import read_run_records
 from hepgen.events.schema import Schema
 from hepgen.events.select import select_events
 from hepgen.events.showers import regular_grid, to_calochallenge, to_par04
-from hepgen.events.source import NumberedBatch, SourceBase, naming_entries, numbered_pieces
+from hepgen.events.source import NumberedBatch, SourceBase, naming_entries, numbered_pieces, record
 from hepgen.events.writer import create_writer
 from hepgen.physics.binning import Binning
 
@@ -155,6 +157,7 @@ def convert_file(
     )  # fmt: skip
     begun = time.perf_counter()
     chosen = select_events(_Watched(rows, conversion, watch), cut=cut)
+    copied = chosen.copied if conversion.copies else ()
     lost: Counter[str] = Counter()
     classes: Counter[str] = Counter()
     metadata = {"version": hepgen.__version__, "converted_from": list(source.files), "cut": cut or ""}
@@ -162,24 +165,25 @@ def convert_file(
         path,
         conversion.schema,
         format=format,
+        copied=copied,
         force=force,
         drop_unwritable=drop_unwritable,
         keep_nonfinite=True,
         metadata=metadata,
     )
     with writer:
-        for batch in chosen.numbered_batches(_columns(conversion)):
+        for batch in chosen.numbered_batches([*_columns(conversion), *(one.name for one in copied)]):
             with naming_entries(chosen, batch):
                 converted = conversion.apply(batch)
             with _naming_files(source):
-                writer.write(converted.events)
+                writer.write(_with_copied(converted.events, batch.events, copied))
             lost += converted.lost
             if conversion.label:
                 classes += jet_classes(np.asarray(batch.events[conversion.label]), conversion.label)
         if cut is None:
             for file in source.files:
-                for record in read_run_records(file):
-                    writer.add_run_record(asdict(record))
+                for made in read_run_records(file):
+                    writer.add_run_record(asdict(made))
     seconds = time.perf_counter() - begun
     events = writer.num_events
     return ConvertSummary(
@@ -248,7 +252,7 @@ class _Watched(SourceBase):
         self._source, self._watch = source, watch
         self._calculates = conversion.schema.format == "hdf5" or bool(source.schema.convention)
         self.schema, self.files = source.schema, source.files
-        self.starts, self.skipped = source.starts, source.skipped
+        self.starts, self.copied, self.skipped = source.starts, source.copied, source.skipped
         self._counted = source.num_events
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
@@ -257,6 +261,14 @@ class _Watched(SourceBase):
             yield batch
             if self._watch is not None:
                 self._watch(done := done + len(batch), whole.num_events)
+
+
+def _with_copied(events: ak.Array, read: ak.Array, copied: Sequence[CopiedColumn]) -> ak.Array:
+    """Converted events with the columns that come along as they were read."""
+    if not copied:
+        return events
+    found = {name: events[name] for name in events.fields}
+    return record(found | {one.name: read[one.name] for one in copied}, len(events))
 
 
 def _columns(conversion: Conversion) -> list[str]:
@@ -275,6 +287,8 @@ def _naming_files(source: FileSource) -> Iterator[None]:
 def _dropped(source: FileSource, conversion: Conversion, lost: Counter[str]) -> tuple[str, ...]:
     found = [f"{', '.join(conversion.dropped)}: {conversion.why}"] if conversion.dropped else []
     found += [f"{number} {words}" for words, number in sorted(lost.items()) if number]
+    if not conversion.copies:
+        found += [f"{one.name}, which is no number: {one.stored_as or one.type}" for one in source.copied]
     found += [f"{name}, which cannot be read: {reason}" for name, reason in source.skipped.items()]
     return tuple(found)
 

@@ -25,6 +25,7 @@ import h5py
 import numpy as np
 
 from hepgen.errors import InputFileError
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.failures import reading
 from hepgen.events.rootfile import RUNS_TREE, TreeEntry
 from hepgen.events.schema import Column, Schema
@@ -97,6 +98,7 @@ class Hdf5File:
         self.path = path
         self._places: dict[str, _Place] = {}
         columns: list[Column] = []
+        copied: list[CopiedColumn] = []
         self.skipped: Mapping[str, str] = {}
         with open_hdf5(path) as file, reading(path):
             convention = _calorimeter(file)
@@ -104,11 +106,16 @@ class Hdf5File:
             self.num_entries = _length(group)
             for name, dataset in _datasets(group).items():
                 column, layout, reason = _column_of(name, dataset, convention, self.num_entries)
-                if reason:
+                also = _copied(name, dataset, self.num_entries) if reason else None
+                if also is not None:
+                    copied.append(also)
+                    self._places[name] = _Place(dataset.name, "text" if also.is_text else "lists")
+                elif reason:
                     self.skipped[name] = reason
                 else:
                     columns.append(column)
                     self._places[column.name] = _Place(dataset.name, layout)
+            self.copied = tuple(copied)
             top = not convention and group.name == "/"
             self._prefix = group.name.rstrip("/") + "/"
             shape = file[SHOWERS].shape if convention == "par04" else ()
@@ -135,8 +142,13 @@ class Hdf5File:
                 yield record(values, stop - start)
 
     def _read(self, file: Any, name: str, start: int, stop: int, starts: dict[str, int]) -> Any:
-        column, place = self.schema[name], self._places[name]
+        place = self._places[name]
         dataset = file[place.dataset]
+        if place.layout == "text":
+            return ak.Array(dataset.asstr()[start:stop].tolist())
+        if place.layout == "lists":
+            return _lists(dataset[start:stop], h5py.check_vlen_dtype(dataset.dtype))
+        column = self.schema[name]
         if column.jagged:
             counts = np.asarray(file[self._prefix + str(column.counter)][start:stop], dtype=np.int64)
             first = starts.get(name, 0)
@@ -157,7 +169,11 @@ class Hdf5File:
         for dataset in datasets.values():
             row_bytes += dataset.size * dataset.dtype.itemsize / max(self.num_entries, 1)
         rows = max(1, int(memory / row_bytes))
-        plain = [dataset for name, dataset in datasets.items() if not self.schema[name].jagged and dataset.chunks]
+        plain = [
+            dataset
+            for name, dataset in datasets.items()
+            if name in self.schema and not self.schema[name].jagged and dataset.chunks
+        ]
         chunk = max(plain, key=_chunk_bytes).chunks[0] if plain else 1
         return max(rows - rows % chunk, 1) if rows >= chunk else rows
 
@@ -215,6 +231,24 @@ def _column_of(name: str, dataset: Any, convention: str, entries: int) -> tuple[
         layout = "par04" if convention == "par04" else "plain"
         return Column(VOXELS, "float32", (voxels,), unit="MeV", stored_as=column.stored_as), layout, ""
     return column, "plain", ""
+
+
+def _copied(name: str, dataset: Any, entries: int) -> CopiedColumn | None:
+    """The column that a dataset of text, or of lists of numbers of their own lengths, is copied as."""
+    if dataset.shape != (entries,):
+        return None
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return CopiedColumn(name, "string", 0, "text")
+    inner = h5py.check_vlen_dtype(dataset.dtype)
+    if isinstance(inner, np.dtype) and inner.kind in "biuf" and not inner.shape:
+        return CopiedColumn(name, inner.name, 1, f"lists of {inner.name}")
+    return None
+
+
+def _lists(rows: Any, inner: np.dtype[Any]) -> ak.Array:
+    """Arrays of their own lengths as lists."""
+    content = np.concatenate([np.empty(0, dtype=inner), *rows])
+    return ak.unflatten(_native(content), np.array([len(row) for row in rows], dtype=np.int64))
 
 
 def _datasets(group: Any) -> dict[str, Any]:

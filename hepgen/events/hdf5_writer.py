@@ -79,6 +79,8 @@ class Hdf5Backend:
             self._create(counter, schema[counter] if counter in schema else Column(counter, "int32"))
         for column in layout.columns:
             self._create(self._name(column.name), column)
+        for text in layout.copied:
+            self._extendable(text.name, h5py.string_dtype())
 
     def _name(self, column: str) -> str:
         return {INCIDENT: "incident_energies", VOXELS: "showers"}.get(column, column) if self._calo else column
@@ -86,8 +88,15 @@ class Hdf5Backend:
     def _create(self, name: str, column: Column) -> None:
         shape = (1,) if self._calo and column.name == INCIDENT else column.shape
         dtype = np.dtype(column.dtype)
+        dataset = self._extendable(name, dtype, shape)
+        if column.unit:
+            dataset.attrs[UNIT] = column.unit
+        if column.jagged:
+            dataset.attrs[COUNTER] = column.counter
+
+    def _extendable(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] = ()) -> Any:
         rows = max(1, min(1 << 16, _CHUNK_BYTES // max(1, int(np.prod(shape)) * dtype.itemsize)))
-        dataset = self._group.create_dataset(
+        return self._group.create_dataset(
             name.replace("/", "."),
             shape=(0, *shape),
             maxshape=(None, *shape),
@@ -97,15 +106,15 @@ class Hdf5Backend:
             compression_opts=1,
             shuffle=True,
         )
-        if column.unit:
-            dataset.attrs[UNIT] = column.unit
-        if column.jagged:
-            dataset.attrs[COUNTER] = column.counter
 
     def append(self, columns: Mapping[str, Any], counts: Mapping[str, Any]) -> None:
         """Add events to every dataset."""
+        text = {column.name for column in self._layout.copied}
         for name, values in {**counts, **columns}.items():
-            flat = np.asarray(ak.flatten(values, axis=1)) if isinstance(values, ak.Array) else values
+            if name in text:
+                flat = np.array(values.to_list(), dtype=object)
+            else:
+                flat = np.asarray(ak.flatten(values, axis=1)) if isinstance(values, ak.Array) else values
             dataset = self._group[self._name(name).replace("/", ".")]
             start = len(dataset)
             dataset.resize(start + len(flat), axis=0)

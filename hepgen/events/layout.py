@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hepgen.errors import UsageError
+from hepgen.events.copied import CopiedColumn, flat_columns
 from hepgen.events.schema import Column, Schema
 
 FORMATS = ("ttree", "rntuple", "hdf5")
@@ -25,15 +27,24 @@ class Layout:
             among them, they follow from the lists.
         counters: names of the counters, in the order of their first column.
         notes: one sentence for each thing that differs from the schema.
+        copied: columns of text and of lists of lists that the format holds as they are.
+        flattened: those that become lists of numbers, which are among ``columns``.
     """
 
     columns: tuple[Column, ...]
     counters: tuple[str, ...]
     notes: tuple[str, ...]
+    copied: tuple[CopiedColumn, ...] = ()
+    flattened: tuple[CopiedColumn, ...] = ()
 
 
-def plan_layout(schema: Schema, format: str, *, drop_unwritable: bool = False) -> Layout:
+def plan_layout(
+    schema: Schema, format: str, *, copied: Sequence[CopiedColumn] = (), drop_unwritable: bool = False
+) -> Layout:
     """Decide how each column is written.
+
+    Args:
+        copied: columns that are no numbers; one that the format cannot hold as it is becomes lists of numbers.
 
     Raises:
         UsageError: if a column cannot be written in this format, unless ``drop_unwritable``.
@@ -45,7 +56,9 @@ def plan_layout(schema: Schema, format: str, *, drop_unwritable: bool = False) -
     """
     notes: list[str] = []
     columns: list[Column] = []
-    for column in schema:
+    flattened = tuple(one for one in copied if not _holds(one, format))
+    notes += [_flat_note(one) for one in flattened]
+    for column in (*schema, *_flat(flattened, schema)):
         written, reason = _written(column, format)
         if not reason:
             columns.append(written)
@@ -69,7 +82,43 @@ def plan_layout(schema: Schema, format: str, *, drop_unwritable: bool = False) -
         differ = [name for name in counters if name in schema and schema[name].dtype != "int32"]
         notes += [f"counter '{name}' was {schema[name].dtype} and is int32" for name in differ]
     plain = tuple(column for column in columns if column.name not in counters)
-    return Layout(plain, counters, tuple(notes))
+    kept = {column.name for column in columns}
+    return Layout(
+        plain, counters, tuple(notes), tuple(one for one in copied if one not in flattened),
+        tuple(one for one in flattened if one.name in kept),
+    )  # fmt: skip
+
+
+def _holds(column: CopiedColumn, format: str) -> bool:
+    """Whether a format holds a copied column as it is."""
+    if column.is_text:
+        return format != "rntuple" or "." not in column.name
+    return format == "rntuple" and "." not in column.name and column.item in _ROOT_TYPES
+
+
+def _flat(flattened: Sequence[CopiedColumn], schema: Schema) -> list[Column]:
+    """The lists of numbers that columns become.
+
+    Raises:
+        UsageError: if a column has the name of one of them already.
+    """
+    found: list[Column] = []
+    for one in flattened:
+        for column in flat_columns(one):
+            if column.name in schema:
+                raise UsageError(
+                    f"'{one.name}' would become lists with their lengths in '{column.name}', which there is already",
+                    where=f"tree '{schema.tree}'", hint="choose --format rntuple, which holds lists of lists",
+                )  # fmt: skip
+            found.append(column)
+    return found
+
+
+def _flat_note(column: CopiedColumn) -> str:
+    values, *lengths = (one.name for one in flat_columns(column))
+    beside = f", the lengths of its inner lists in {' and '.join(lengths)}" if lengths else ""
+    what = "all characters" if column.item == "string" else "all numbers"
+    return f"'{values}' was {column.stored_as or column.type} and is {what} of an event in a row{beside}"
 
 
 def _written(column: Column, format: str) -> tuple[Column, str]:

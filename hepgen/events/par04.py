@@ -13,6 +13,7 @@ import awkward as ak
 import numpy as np
 
 from hepgen.errors import InputFileError
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.hdf5 import CALO_TREE, INCIDENT, VOXELS, Grid
 from hepgen.events.schema import Column, Schema
 from hepgen.events.source import Array, record
@@ -52,7 +53,10 @@ class Par04File:
         self._given = grid is not None
         self._memory = memory
         self.grid = grid if grid is not None else self._find_grid()
+        self.copied: tuple[CopiedColumn, ...] = ()
         self.skipped: Mapping[str, str] = {**self._showers.skipped, **self._cells.skipped}
+        for one in (*self._showers.copied, *self._cells.copied):
+            self.skipped[one.name] = f"type {one.stored_as}, which is no part of a shower"
         self._further = [name for name in self._showers.schema.names if name != "EnergyMC"]
         self._describe()
 

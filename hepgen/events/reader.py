@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hepgen.errors import InputFileError
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.hdf5 import Grid, Hdf5File, hdf5_trees
 from hepgen.events.locate import Input, locate, sniff
 from hepgen.events.par04 import Par04File, is_par04
@@ -32,6 +33,7 @@ class FileSource(SourceBase):
 
     Attributes:
         schema: the columns of the first file; the others have the same.
+        copied: columns that are no numbers, and of one type in all the files; read only where they are named.
         skipped: columns that the files hold and that cannot be read, each with the reason.
         files: the paths, in order.
     """
@@ -41,7 +43,8 @@ class FileSource(SourceBase):
         self._memory = memory
         self.schema = _common_schema(self._files)
         self.files = tuple(file.path for file in self._files)
-        self.skipped: Mapping[str, str] = {
+        self.copied, differing = _common_copied(self._files)
+        self.skipped: Mapping[str, str] = differing | {
             name: reason for file in reversed(self._files) for name, reason in file.skipped.items()
         }
         self.starts = tuple(itertools.accumulate(self.entries[:-1], initial=0))
@@ -66,7 +69,9 @@ class FileSource(SourceBase):
         return grids.pop()
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
-        names = [self.schema[name].name for name in (self.schema.names if columns is None else columns)]
+        beside = {one.name for one in self.copied}
+        wanted = self.schema.names if columns is None else columns
+        names = [name if name in beside else self.schema[name].name for name in wanted]
         first = 0
         for index, file in enumerate(self._files):
             if names and file.num_entries:
@@ -171,6 +176,18 @@ def _common_schema(files: Sequence[TreeFile]) -> Schema:
                 difference, where=f"{other.path} against {first.path}", hint="files that are read together must agree"
             )
     return first.schema
+
+
+def _common_copied(files: Sequence[TreeFile]) -> tuple[tuple[CopiedColumn, ...], dict[str, str]]:
+    """The copied columns of the first file that all files have as they are, and why the others cannot be read."""
+    first, *others = ({one.name: one for one in file.copied} for file in files)
+    differing: dict[str, str] = {}
+    for file, other in zip(files[1:], others, strict=True):
+        for name in first.keys() | other.keys():
+            one, two = first.get(name), other.get(name)
+            if one is None or two is None or one.type != two.type:
+                differing[name] = f"it is not the same in {files[0].path} and {file.path}"
+    return tuple(one for name, one in first.items() if name not in differing), differing
 
 
 def _difference(one: Schema, other: Schema) -> str:

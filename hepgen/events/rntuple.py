@@ -10,6 +10,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from hepgen.events.copied import CopiedColumn, copied_column
 from hepgen.events.failures import reading
 from hepgen.events.rootfile import COUNTERS_KEY, RootTree, convention_of, stored_json, stored_units
 from hepgen.events.schema import Column, Schema, column_of_form
@@ -44,6 +45,7 @@ class RNTupleFile(RootTree):
             units = stored_units(directory)
             counters = stored_json(directory, COUNTERS_KEY)
         columns: list[Column] = []
+        copied: list[CopiedColumn] = []
         self.skipped: Mapping[str, str] = {}
         self._paths: dict[str, tuple[str, ...]] = {}
         for name, form in forms.items():
@@ -51,8 +53,13 @@ class RNTupleFile(RootTree):
             for column, place in found:
                 self._paths[column.name] = place
                 columns.append(replace(column, unit=units.get(column.name, "")))
-            if reason:
+            also = copied_column(name, form, types[name]) if reason else None
+            if also is not None:
+                self._paths[name] = (name,)
+                copied.append(also)
+            elif reason:
                 self.skipped[name] = reason
+        self.copied = tuple(copied)
         self._cardinalities = {name for name, stored in types.items() if stored.startswith(_CARDINALITY)}
         counters = {**_counters(columns, self._cardinalities), **counters}
         placed = tuple(replace(column, counter=counters.get(column.name)) for column in columns)

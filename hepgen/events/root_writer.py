@@ -35,6 +35,7 @@ class RootBackend:
         self._file = uproot.recreate(path, compression=uproot.ZSTD(_ZSTD_LEVEL))
         self._schema, self._layout, self._metadata, self._ntuple = schema, layout, dict(metadata), ntuple
         types = {column.name: _type_of(column) for column in layout.columns}
+        types |= {column.name: column.type for column in layout.copied}
         if ntuple:
             folder, _, name = schema.tree.rpartition("/")
             place = self._file.mkdir(folder) if folder else self._file

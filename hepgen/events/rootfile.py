@@ -15,6 +15,7 @@ import uproot
 from uproot.deserialization import numbytes_version
 
 from hepgen.errors import InputFileError, suggest
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.failures import reading
 from hepgen.events.schema import Schema
 
@@ -39,11 +40,12 @@ class TreeFile(Protocol):
 
     path: str
     schema: Schema
+    copied: tuple[CopiedColumn, ...]
     skipped: Mapping[str, str]
     num_entries: int
 
     def batches(self, columns: list[str], memory: int) -> Iterator[ak.Array]:
-        """Record arrays of at most about ``memory`` bytes with the given columns, at least one."""
+        """Record arrays of at most about ``memory`` bytes with the given columns, at least one, copied ones among them."""
         ...
 
 

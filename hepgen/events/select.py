@@ -39,13 +39,16 @@ class SelectedSource(SourceBase):
         self._full = full
         self.schema = full if columns is None else full.select(columns)
         self.files = self._source.files
+        self.copied = self._source.copied
         self.skipped = self._source.skipped
         self.starts = self._source.starts
         if cut is None and keep is None:
             self._counted = self._source.num_events
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
-        wanted = [self.schema[name].name for name in (self.schema.names if columns is None else columns)]
+        beside = {one.name for one in self.copied}
+        named = self.schema.names if columns is None else columns
+        wanted = [name if name in beside else self.schema[name].name for name in named]
         tested = [*(self._cut.names if self._cut else ()), *self._keep_columns]
         for batch in self._source.numbered_batches(self._needed([*wanted, *tested])):
             events = apply_derived(batch.events, self._needed_derived([*wanted, *tested]), self._full)
@@ -69,7 +72,8 @@ class SelectedSource(SourceBase):
         needed = set(wanted)
         for expression in self._needed_derived(wanted).values():
             needed.update(expression.names)
-        return [name for name in self._source.schema.names if name in needed]
+        names = (*self._source.schema.names, *(one.name for one in self.copied))
+        return [name for name in names if name in needed]
 
 
 def select_events(
@@ -156,6 +160,7 @@ class WeightedSource(SourceBase):
         self._refuse = refuse
         self.schema = self._source.schema.replace((*self._source.schema, Column(WEIGHT, "float64")))
         self.files = self._source.files
+        self.copied = self._source.copied
         self.skipped = self._source.skipped
         self.starts = self._source.starts
 

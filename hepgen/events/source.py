@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.errors import InputFileError, RowError
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.schema import Schema
 
 Array = NDArray[Any]
@@ -72,6 +73,7 @@ class NumberedSource(EventSource, Protocol):
 
     Attributes:
         files: the input files, in the order of ``NumberedBatch.file``.
+        copied: columns that are no numbers; ``batches`` gives them where they are named, beside those of the schema.
         skipped: columns that the files hold and that cannot be read, each with the reason.
         starts: the entry with which each file begins.
     """
@@ -83,6 +85,9 @@ class NumberedSource(EventSource, Protocol):
     def starts(self) -> tuple[int, ...]: ...
 
     @property
+    def copied(self) -> tuple[CopiedColumn, ...]: ...
+
+    @property
     def skipped(self) -> Mapping[str, str]: ...
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]: ...
@@ -91,12 +96,14 @@ class NumberedSource(EventSource, Protocol):
 class SourceBase(ABC):
     """What every numbered source shares: batches are numbered batches without their numbers, counted once.
 
-    A subclass sets ``schema``, ``files``, ``skipped`` and ``starts`` and defines ``numbered_batches``.
+    A subclass sets ``schema``, ``files``, ``skipped`` and ``starts``, ``copied`` where it gives such columns, and defines
+    ``numbered_batches``.
     """
 
     schema: Schema
     files: tuple[str, ...]
     starts: tuple[int, ...]
+    copied: tuple[CopiedColumn, ...] = ()
     skipped: Mapping[str, str]
     _counted: int | None = None
 

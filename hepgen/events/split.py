@@ -154,6 +154,7 @@ class SplitSource(SourceBase):
         self._column = self._source.schema[rule.column].name if rule.column is not None else None
         self.schema = self._source.schema
         self.files = self._source.files
+        self.copied = self._source.copied
         self.skipped = self._source.skipped
         self.starts = self._source.starts
 

@@ -11,8 +11,9 @@ import awkward as ak
 import numpy as np
 from awkward.contents import ListOffsetArray, NumpyArray
 
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.schema import Column, Schema
-from hepgen.events.source import Array, EventSource
+from hepgen.events.source import Array, EventSource, as_numbered
 
 DISTINCT_LIMIT = 64
 
@@ -136,13 +137,20 @@ class Description:
         schema: its columns.
         events: number of events read.
         columns: one accumulator per column, in the order of the schema.
+        copied: columns that are no numbers, which a morph leaves as they are.
         skipped: columns that cannot be read, each with the reason.
     """
 
     schema: Schema
     events: int
     columns: tuple[ColumnSummary, ...]
+    copied: tuple[CopiedColumn, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def counters(self) -> frozenset[str]:
+        """Names of the columns that count the elements of lists."""
+        return frozenset(one.counter for one in (*self.schema, *self.copied) if one.counter)
 
     def __getitem__(self, name: str) -> ColumnSummary:
         return self.columns[[summary.column.name for summary in self.columns].index(self.schema[name].name)]
@@ -155,6 +163,7 @@ class Description:
             "convention": self.schema.convention or None,
             "entries": self.events,
             "columns": [column.result() for column in self.columns],
+            "copied": {one.name: one.stored_as or one.type for one in self.copied},
             "unreadable": dict(self.skipped),
         }
 
@@ -183,4 +192,5 @@ def describe(
         done += len(batch)
         if report is not None:
             report(done, source.num_events)
-    return Description(schema, done, summaries, dict(getattr(source, "skipped", {})))
+    numbered = as_numbered(source)
+    return Description(schema, done, summaries, numbered.copied, dict(numbered.skipped))

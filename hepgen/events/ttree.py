@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,9 @@ import awkward as ak
 import numpy as np
 from uproot.interpretation.jagged import AsJagged
 from uproot.interpretation.numerical import AsDtype, TruncatedNumerical
+from uproot.interpretation.objects import CannotBeAwkward
 
+from hepgen.events.copied import CopiedColumn, copied_column, may_be_copied
 from hepgen.events.failures import reading
 from hepgen.events.rootfile import RootTree, convention_of, stored_units
 from hepgen.events.schema import Column, Schema
@@ -42,12 +45,17 @@ class TTreeFile(RootTree):
         with self.looked_at(file) as (directory, events):
             self.num_entries = int(events.num_entries)
             columns: list[Column] = []
+            copied: list[CopiedColumn] = []
             self.skipped: Mapping[str, str] = {}
             for name, branch in _leaf_branches(events):
                 found, reason = _columns_of(name, branch)
                 columns += found
-                if reason:
+                also = _copied(name, branch) if reason else None
+                if also is not None:
+                    copied.append(also)
+                elif reason:
                     self.skipped[name] = reason
+            self.copied = tuple(copied)
             units = stored_units(directory)
         placed = tuple(Column(**{**vars(column), "unit": units.get(column.name, "")}) for column in columns)
         names = tuple(column.name for column in placed)
@@ -139,7 +147,7 @@ def _columns_of(name: str, branch: Any) -> tuple[list[Column], str]:
             return [], f"lists of objects of class {stored}"
         dtype = _element(content)
         if dtype.shape:
-            return [], f"lists of fixed-size arrays ({stored}), which no TTree of hepgen can hold"
+            return [], f"lists of fixed-size arrays ({stored})"
         return [Column(name, dtype.name, (), jagged=True, counter=counter, stored_as=stored)], ""
     if _is_numeric(interpretation):
         dtype = _element(interpretation)
@@ -148,6 +156,20 @@ def _columns_of(name: str, branch: Any) -> tuple[list[Column], str]:
             return [Column(f"{name}.{leaf}", kind.base.name, kind.shape, stored_as=stored) for leaf, kind in leaves], ""
         return [Column(name, dtype.base.name, dtype.shape, stored_as=stored)], ""
     return [], f"type {stored}, which is neither a number nor an array of numbers"
+
+
+def _copied(name: str, branch: Any) -> CopiedColumn | None:
+    """The column that a branch of lists and text is copied as."""
+    stored = str(branch.typename)
+    if not may_be_copied(stored):
+        return None
+    try:
+        form = branch.interpretation.awkward_form(branch.file)
+    except CannotBeAwkward:
+        return None
+    found = copied_column(name, form, stored)
+    counting = branch.count_branch
+    return found if found is None or counting is None else replace(found, counter=counting.name)
 
 
 def _is_numeric(interpretation: Any) -> bool:

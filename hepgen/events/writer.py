@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,10 +14,12 @@ import numpy as np
 
 from hepgen.errors import ModelError, UsageError, suggest
 from hepgen.events.casts import checked_values
+from hepgen.events.copied import CopiedColumn, flattened, plain_lists
 from hepgen.events.failures import writing
 from hepgen.events.layout import FORMATS, Layout, plan_layout
 from hepgen.events.records import RunRecord
 from hepgen.events.schema import Schema
+from hepgen.events.source import record
 
 #: A basket holds 1 to 8 MB of the widest branch; the buffers of all branches together stay below the second number.
 BASKET_BYTES = 4 << 20
@@ -57,6 +59,7 @@ class EventWriter:
         schema: Schema,
         *,
         format: str,
+        copied: Sequence[CopiedColumn] = (),
         force: bool = False,
         drop_unwritable: bool = False,
         keep_nonfinite: bool = False,
@@ -68,7 +71,7 @@ class EventWriter:
         self._force = force
         self._keep_nonfinite = keep_nonfinite
         self._metadata = dict(metadata or {})
-        self._layout = plan_layout(schema, format, drop_unwritable=drop_unwritable)
+        self._layout = plan_layout(schema, format, copied=copied, drop_unwritable=drop_unwritable)
         self.notes: list[str] = list(self._layout.notes)
         self.num_events = 0
         self._part = self.path.with_name(f"{self.path.name}.part-{os.getpid()}")
@@ -115,6 +118,11 @@ class EventWriter:
         self._records.append(RunRecord.from_mapping(values))
 
     def _write_part(self, batch: ak.Array) -> None:
+        flat = {
+            name: lists for one in self._layout.flattened for name, lists in flattened(one, batch[one.name]).items()
+        }
+        if flat:
+            batch = record({**{name: batch[name] for name in batch.fields}, **flat}, len(batch))
         missing = [column.name for column in self._layout.columns if column.name not in batch.fields]
         if missing:
             raise ModelError(
@@ -127,6 +135,8 @@ class EventWriter:
             for column in self._layout.columns
         }
         counts = self._counts(columns, batch)
+        for one in self._layout.copied:
+            columns[one.name] = batch[one.name] if one.is_text else plain_lists(batch[one.name])
         for name, values in columns.items():
             self._held_bytes[name] = self._held_bytes.get(name, 0) + int(values.nbytes)
         self._held.append(columns)
@@ -193,6 +203,7 @@ def create_writer(
     schema: Schema,
     *,
     format: str | None = None,
+    copied: Sequence[CopiedColumn] = (),
     force: bool = False,
     drop_unwritable: bool = False,
     keep_nonfinite: bool = False,
@@ -204,6 +215,8 @@ def create_writer(
         path: the file; it must not exist unless ``force``.
         schema: its columns, tree name, units and convention are written.
         format: ``ttree``, ``rntuple`` or ``hdf5``; by the suffix where None.
+        copied: columns beside those of the schema that are no numbers; lists of lists become lists where the format has
+            no others.
         force: replace an existing file.
         drop_unwritable: leave out columns that the format cannot hold instead of refusing them.
         keep_nonfinite: write NaN and infinities of float columns as they are; they are refused otherwise.
@@ -216,6 +229,7 @@ def create_writer(
         path,
         schema,
         format=_format_of(Path(path), format),
+        copied=copied,
         force=force,
         drop_unwritable=drop_unwritable,
         keep_nonfinite=keep_nonfinite,
@@ -275,7 +289,8 @@ def _settle(part: Path, path: Path, force: bool) -> None:
 
 
 def _widest(batch: ak.Array, layout: Layout) -> int:
-    names = {column.name for column in layout.columns}.intersection(batch.fields)
+    names = {column.name for column in layout.columns} | {one.name for one in (*layout.copied, *layout.flattened)}
+    names &= set(batch.fields)
     return max((int(batch[name].nbytes) for name in names), default=1)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Generator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -20,13 +20,22 @@ from hepgen.errors import InputFileError, UsageError
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import apply_derived
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, as_numbered, record
 from hepgen.morphing.base import Reweighting
 from hepgen.morphing.in_order import in_order
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.moving import encoded, moved, replaced, weighed
 from hepgen.morphing.ranges import missing, outside
-from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
+from hepgen.morphing.stream import (
+    Flags,
+    any_of,
+    copied_blocks,
+    require_columns,
+    require_same_kind,
+    with_columns,
+    write_stream,
+)
+from hepgen.morphing.summary import MorphSummary
 from hepgen.morphing.wanted import KeptConditions, Wanted, beyond
 from hepgen.morphing.weighting import WeightScale, WeightTally, scale_of
 from hepgen.surrogate.provenance import peak_memory
@@ -45,38 +54,6 @@ class _Block:
     columns: dict[str, Any]
     rows: NDArray[np.int64]
     found: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class MorphSummary:
-    """What a morphing did.
-
-    Attributes:
-        events: number of events written.
-        outside: events beyond what the training saw, or that its cut leaves out.
-        unmoved: of these, and of those that the method could not move, how many are as they were.
-        distance: mean distance that events were moved, in widths of the features; NaN for weights.
-        effective: effective number of events by their new weights; NaN for a map.
-    """
-
-    path: str
-    events: int
-    outside: int
-    unmoved: int
-    distance: float
-    effective: float
-    seed: int
-    seconds: float
-    events_per_second: float
-    peak_memory: int
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON; the seed as text, because it may be larger than a double holds."""
-        found = {**asdict(self), "seed": str(self.seed), "notes": list(self.notes)}
-        return {
-            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in found.items()
-        }
 
 
 class Morphing:
@@ -109,7 +86,8 @@ class Morphing:
     ) -> None:
         self.model = model
         self.seed = fresh_seed() if seed is None else seed
-        self._source = source
+        self._source = as_numbered(source)
+        self.copied = self._source.copied
         self._inverse = inverse
         self._wanted = wanted or KeptConditions()
         self._policy = policy
@@ -243,7 +221,7 @@ class Morphing:
         """The events, one batch a block, with the columns of ``schema``; blocks side by side on the threads of torch."""
         # Constituents take their memory and their threads inside a block; another device takes one block at a time.
         alone = self.model.clouds is not None or self.model.device.type != "cpu"
-        found = blocks(self._source, self.model.block_size)
+        found = copied_blocks(self._source, self.model.block_size)
         made = in_order(self._block, enumerate(found), threads=1 if alone else torch.get_num_threads())
         with closing(made):
             for block in made:
@@ -273,6 +251,7 @@ class Morphing:
             derived = apply_derived(ak.Array(columns), self._recomputed, self._source.schema)
             columns.update({name: derived[name] for name in self._recomputed if name in self._source.schema})
         columns.update(old)
+        columns |= {one.name: batch[one.name] for one in self.copied}
         columns[OUTSIDE] = strange
         return _Block(columns, rows, found[rows])
 
@@ -297,7 +276,7 @@ class Morphing:
         self.events += size
         self.outside += int(columns[OUTSIDE].sum())
         self.unmoved += size - len(rows)
-        return ak.Array({name: columns[name] for name in self.schema.names})
+        return record({name: columns[name] for name in (*self.schema.names, *(one.name for one in self.copied))}, size)
 
     @cached_property
     def _scale(self) -> WeightScale:
@@ -337,7 +316,7 @@ def morph_to_file(
     if options.get("seed") is None:
         watcher.message(f"seed {morphing.seed}")
     events, seconds, notes = write_stream(
-        morphing.batches(), morphing.schema, path, verb="morph", total=source.num_events, seed=str(morphing.seed),
+        morphing.batches(), morphing.schema, morphing.copied, path, verb="morph", total=source.num_events, seed=str(morphing.seed),
         block_size=model.block_size, model_sha256=model.model_sha256, progress=watcher, format=format, force=force,
         drop_unwritable=drop_unwritable, threads=threads,
     )  # fmt: skip

@@ -14,9 +14,17 @@ from hepgen.errors import InputFileError
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import apply_derived
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, as_numbered, record
 from hepgen.morphing.decorrelator import DecorrelationModel
-from hepgen.morphing.stream import Flags, any_of, blocks, require_columns, require_same_kind, with_columns, write_stream
+from hepgen.morphing.stream import (
+    Flags,
+    any_of,
+    copied_blocks,
+    require_columns,
+    require_same_kind,
+    with_columns,
+    write_stream,
+)
 from hepgen.surrogate.provenance import peak_memory
 from hepgen.training.progress import Progress, Silent
 
@@ -69,7 +77,8 @@ class Decorrelating:
 
     def __init__(self, model: DecorrelationModel, source: EventSource, *, policy: Policy = "nearest") -> None:
         self.model = model
-        self._source = source
+        self._source = as_numbered(source)
+        self.copied = self._source.copied
         self._policy = policy
         self._define = {name: Expression.parse(text) for name, text in model.facts["define"].items()}
         self.outside = 0
@@ -90,11 +99,11 @@ class Decorrelating:
 
     def batches(self) -> Generator[ak.Array, None, None]:
         """The events, one batch a block, with the columns of ``schema``."""
-        for batch in blocks(self._source, self.model.block_size):
+        for batch in copied_blocks(self._source, self.model.block_size):
             yield self._block(batch)
 
     def _block(self, batch: ak.Array) -> ak.Array:
-        columns = {name: batch[name] for name in self._source.schema.names}
+        columns = {name: batch[name] for name in batch.fields}
         values = apply_derived(batch, self._define)
         strange = any_of(self._strange(values), len(batch))
         physical = self.model.space.pack(values)
@@ -107,7 +116,9 @@ class Decorrelating:
         self.missing += int(np.isnan(scores).any(axis=1).sum())
         columns.update(zip(self.columns, scores.T, strict=True))
         columns[OUTSIDE] = strange
-        return ak.Array({name: columns[name] for name in self.schema.names})
+        return record(
+            {name: columns[name] for name in (*self.schema.names, *(one.name for one in self.copied))}, len(batch)
+        )
 
     def _strange(self, values: ak.Array) -> dict[str, Flags]:
         """Which events have a protected value that the training did not span, by column."""
@@ -164,7 +175,7 @@ def decorrelate_to_file(
     """
     work = Decorrelating(model, source, policy=policy)
     events, seconds, notes = write_stream(
-        work.batches(), work.schema, path, verb="decorrelate", total=source.num_events, seed="",
+        work.batches(), work.schema, work.copied, path, verb="decorrelate", total=source.num_events, seed="",
         block_size=model.block_size, model_sha256=model.model_sha256, progress=progress or Silent(), format=format,
         force=force, drop_unwritable=drop_unwritable, threads=threads,
     )  # fmt: skip

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 import hepgen
 from hepgen.errors import InputFileError, UsageError, suggest
+from hepgen.events.copied import CopiedColumn
 from hepgen.events.schema import Column, Schema
-from hepgen.events.source import EventSource
+from hepgen.events.source import EventSource, NumberedSource
 from hepgen.events.writer import create_writer
 from hepgen.training.progress import Progress
 from hepgen.training.signals import StopFlag
@@ -58,6 +59,11 @@ def blocks(source: EventSource, size: int, columns: Sequence[str] | None = None)
                 waiting, count = [], 0
     if waiting:
         yield waiting[0] if len(waiting) == 1 else ak.concatenate(waiting)
+
+
+def copied_blocks(source: NumberedSource, size: int) -> Iterator[ak.Array]:
+    """The events of a source in `blocks`, with all that can be copied."""
+    return blocks(source, size, [*source.schema.names, *(one.name for one in source.copied)])
 
 
 def require_columns(names: Iterable[str], schema: Schema) -> None:
@@ -105,6 +111,7 @@ def with_columns(schema: Schema, new: Sequence[Column], hint: str) -> Schema:
 def write_stream(
     batches: Generator[ak.Array, None, None],
     schema: Schema,
+    copied: Sequence[CopiedColumn],
     path: str | Path,
     *,
     verb: str,
@@ -122,6 +129,7 @@ def write_stream(
 
     Args:
         batches: closed at the end, whatever it is.
+        copied: columns of the batches beside those of the schema, which are no numbers.
         verb: what is done, for the progress.
         total: number of events that are expected.
         seed, block_size, model_sha256: for the record in the file.
@@ -139,7 +147,7 @@ def write_stream(
         torch.set_num_threads(threads)
     events = 0
     writer = create_writer(
-        path, schema, format=format, force=force, drop_unwritable=drop_unwritable, keep_nonfinite=True,
+        path, schema, format=format, copied=copied, force=force, drop_unwritable=drop_unwritable, keep_nonfinite=True,
         metadata={"seed": seed, "model_sha256": model_sha256},
     )  # fmt: skip
     with StopFlag() as stop, writer, closing(batches):

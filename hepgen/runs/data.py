@@ -138,6 +138,12 @@ def _chosen(recipe: Recipe, events: SelectedSource) -> Schema:
     try:
         matched = schema.select(patterns).names
     except InputFileError as error:
+        for one in events.copied:
+            if one.name in patterns:
+                raise InputFileError(
+                    f"column '{one.name}' holds {one.stored_as or one.type}, which no model learns",
+                    where=", ".join(events.files[:3]), hint="leave it out of the columns",
+                ) from None  # fmt: skip
         hint = error.hint or suggest_or_list("", schema.names)
         where = f"{error.where} of {', '.join(events.files[:3])}{', ...' * (len(events.files) > 3)}"
         raise InputFileError(error.what, where=where, hint=hint) from None

@@ -110,6 +110,7 @@ def refuse_counters(data: RunData) -> None:
     """
     for column in data.learned:
         lists = [one.name for one in data.events.schema if one.jagged and one.counter == column.name]
+        lists += [one.name for one in as_numbered(data.events).copied if one.counter == column.name]
         if lists and not any(name in data.learned for name in lists):
             raise ConfigError(
                 f"'{column.name}' counts the elements of '{lists[0]}', a list that is copied as it is",

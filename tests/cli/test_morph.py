@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
@@ -49,17 +50,35 @@ def test_from_two_files_to_a_moved_one(call, data: Path, tmp_path: Path) -> None
     assert worst["value"] < 2 * worst["floor"]
 
 
-def test_what_cannot_be_copied_and_what_was_not_read_is_said(call, data: Path, tmp_path: Path) -> None:
+def test_text_and_lists_of_lists_are_copied_and_what_cannot_be_is_said(call, data: Path, tmp_path: Path) -> None:
     source = data / "dijets_qcd.root"
     (tmp_path / "r.yaml").write_text(call("inspect", source, "--morph-to", source, "--config").stdout)
     assert call("train", "r.yaml", "-o", "run", "--seed", "1", "--set", "method=quantile").returncode == 0
     with uproot.open(source) as file:
         columns = file["events"].arrays(library="np")
+    size = len(columns["m_jj"])
+    hits = ak.Array([[[k] * (k % 3)] * (k % 2) for k in range(size)])
+    further = {"name": ak.Array([f"event {k}" for k in range(size)]), "hits": hits, "empty": ak.Array([[{}]] * size)}
     with uproot.recreate(tmp_path / "named.root") as file:
-        file.mkrntuple("events", {**columns, "name": ["a"] * len(columns["m_jj"])})
+        file.mkrntuple("events", {**columns, **further})
     done = call("morph", "run", "named.root", "-o", "out.root", "--seed", "7", "--cut", "m_jj > 2600")
     assert done.returncode == 0
-    assert "warning: 'name' cannot be read, and is not in the output" in done.stderr
+    assert "warning: 'empty' cannot be read, and is not in the output" in done.stderr
+    assert (
+        "note: 'hits' was std::vector<std::vector<std::int64_t>> and is all numbers of an event in a row" in done.stderr
+    )
+    kept = columns["m_jj"] > 2600
+    with uproot.open(tmp_path / "out.root") as file:
+        moved = file["events"].arrays()
+    assert moved["name"].to_list() == further["name"][kept].to_list()
+    assert moved["hits"].to_list() == ak.flatten(hits[kept], axis=2).to_list()
+    assert moved["hits_lengths"].to_list() == ak.num(hits[kept], axis=2).to_list()
+    done = call("morph", "run", "named.root", "-o", "same.root", "--seed", "7", "--format", "rntuple")
+    assert "note: " not in done.stderr
+    with uproot.open(tmp_path / "same.root") as file:
+        same = file["events"].arrays(["name", "hits"])
+    assert same["name"].to_list() == further["name"].to_list()
+    assert same["hits"].to_list() == hits.to_list()
     done = call("morph", "run", source, "-o", "none.root", "--seed", "7", "--cut", "m_jj > 1e9")
     assert "warning: no event was read: no event passes the cut" in done.stderr
 

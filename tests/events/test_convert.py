@@ -237,7 +237,9 @@ def test_values_that_are_not_finite_and_columns_that_are_not_read(tmp_path: Path
     convert(tmp_path / "a.root", tmp_path / "b.root", "rntuple")
     assert np.array_equal(np.asarray(read(tmp_path / "b.root").x), [np.nan, np.inf, 1.0], equal_nan=True)
     done = convert(DATA / "zmumu.root", tmp_path / "z.root", "rntuple")
-    assert done.dropped[0].startswith("Type, which cannot be read: type char*")
+    assert done.dropped == ()
+    with uproot.open(tmp_path / "z.root") as new, uproot.open(DATA / "zmumu.root") as old:
+        assert new["events"]["Type"].array().to_list() == old["events"]["Type"].array().to_list()
 
 
 def test_small_batches_give_the_same_file(tmp_path: Path) -> None:

@@ -41,8 +41,15 @@ def test_every_kind_of_branch_is_read_or_skipped_with_a_reason(all_branches: str
     assert source.schema["listed"].counter == "number"
     assert source.schema["vector_unsigned_long"].dtype == "uint64"
     assert source.schema["vector_float"].stored_as == "std::vector<float>"
-    assert set(source.skipped) == {"nested", "text", "words", "momentum", "table", "pairs"}
-    assert "fixed-size arrays" in source.skipped["pairs"]
+    assert set(source.skipped) == {"momentum", "table"}
+    assert {one.name: (one.type, one.counter) for one in source.copied} == {
+        "pairs": ("var * var * float32", "number"),
+        "nested": ("var * var * float32", None),
+        "text": ("string", None),
+        "words": ("var * string", None),
+    }
+    assert not set(source.skipped).intersection(source.schema.names)
+    assert read(source, ["words", "xI"])["words"][7].to_list() == ["word", "word"]
     events = read(source)
     assert events["two.b"].to_list() == [-entry for entry in range(50)]
     assert events["grid"][3].to_list() == [[3, 4, 5], [6, 7, 8]]
@@ -84,8 +91,26 @@ def test_values_are_those_of_bare_uproot() -> None:
     assert all(ak.array_equal(events[name], expected[name]) for name in expected.fields)
 
 
-def test_string_branches_are_named_as_skipped() -> None:
-    assert open_events(DATA / "zmumu.root").skipped["Type"].startswith("type char*")
+def test_text_is_read_where_it_is_named_only() -> None:
+    source = open_events(DATA / "zmumu.root")
+    assert [(one.name, one.type, one.stored_as) for one in source.copied] == [("Type", "string", "char*")]
+    assert "Type" not in source.schema
+    assert "Type" not in next(source.batches()).fields
+    with uproot.open(DATA / "zmumu.root") as file:
+        expected = file["events"]["Type"].array()
+    assert read(source, ["Type"])["Type"].to_list() == expected.to_list()
+
+
+def test_text_that_not_all_files_have_cannot_be_copied(tmp_path: Path) -> None:
+    for name, further in (("a", {"tag": ak.Array(["x", "y"])}), ("b", {"tag": ak.Array([[[1]], []])}), ("c", {})):
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            file.mkrntuple("events", {"x": np.arange(2.0), **further})
+    both = open_events([tmp_path / "a.root", tmp_path / "a.root"])
+    assert read(both, ["tag"])["tag"].to_list() == ["x", "y"] * 2
+    for other in ("b", "c"):
+        source = open_events([tmp_path / "a.root", tmp_path / f"{other}.root"])
+        assert source.copied == ()
+        assert source.skipped["tag"].startswith("it is not the same in ")
 
 
 def test_an_rntuple_names_its_counter_and_keeps_its_type() -> None:
@@ -161,7 +186,9 @@ def test_columnar_hdf5_with_groups(tmp_path: Path) -> None:
         "pt": ("float64", ()),
     }
     assert source.schema["pt"].unit == "GeV"
-    assert set(source.skipped) == {"note", "edges"}
+    assert set(source.skipped) == {"edges"}
+    assert [(one.name, one.type) for one in source.copied] == [("note", "string")]
+    assert read(source, ["note"])["note"].to_list() == ["a", "b", "c", "d", "e"]
     assert read(source)["id"].to_list() == [0, 1, 2, 3, 4]
 
 

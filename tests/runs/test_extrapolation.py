@@ -13,8 +13,9 @@ from hepgen.config.load import parse_recipe
 from hepgen.config.morph import MorphRecipe
 from hepgen.errors import ConditionRangeError, UsageError
 from hepgen.events.reader import open_events
-from hepgen.morphing.apply import MorphSummary, morph_to_file
+from hepgen.morphing.apply import morph_to_file
 from hepgen.morphing.model import MorphModel
+from hepgen.morphing.summary import MorphSummary
 from hepgen.morphing.wanted import SetConditions
 from hepgen.runs.morph import train_morph
 from hepgen.sampling.conditions import parse_law

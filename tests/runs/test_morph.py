@@ -21,9 +21,10 @@ from hepgen.events.reader import open_events
 from hepgen.events.schema import schema_of
 from hepgen.events.source import as_numbered
 from hepgen.events.writer import create_writer
-from hepgen.morphing.apply import MorphSummary, morph_to_file
+from hepgen.morphing.apply import morph_to_file
 from hepgen.morphing.closure import closure_of
 from hepgen.morphing.model import MorphModel
+from hepgen.morphing.summary import MorphSummary
 from hepgen.morphing.wanted import DrawnFromFile, SetConditions
 from hepgen.runs.morph import train_morph
 from hepgen.runs.sides import open_sides

@@ -20,8 +20,9 @@ from hepgen.events.reader import open_events
 from hepgen.events.schema import Schema
 from hepgen.events.select import select_events
 from hepgen.events.writer import create_writer
-from hepgen.morphing.apply import Morphing, MorphSummary, morph_to_file
+from hepgen.morphing.apply import Morphing, morph_to_file
 from hepgen.morphing.model import MorphModel
+from hepgen.morphing.summary import MorphSummary
 from hepgen.morphing.wanted import SetConditions
 from hepgen.physics.jets import summed
 from hepgen.physics.particles import particle_mass
