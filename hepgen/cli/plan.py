@@ -107,6 +107,7 @@ def morph_plan(recipe: MorphRecipe, *, memory: int, budget: float | None) -> dic
     stages, options = JoinedSpace(representation).stages, recipe.chosen.model_dump(mode="json")
     methods = [build_method(recipe.method, one.features, one.conditions, options, one.points) for one in stages]
     method = methods[0]
+    method.require()
     refuse_strangers(
         sides["source"].train, sides["target"].train, () if method.changes_condition else recipe.representation.conditions,
         recipe.representation.conditions,

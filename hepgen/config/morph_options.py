@@ -161,7 +161,8 @@ class MatchingMorphOptions(VelocityOptions):
 
 
 class OptimalTransportOptions(Part):
-    """Exact optimal transport of at most so many events, and the movement of its neighbours for any other event."""
+    """Exact optimal transport of at most so many events, and the movement of its neighbours for any other event. The fit wants
+    `pip install 'hepgen[pot]'`."""
 
     events: int = Field(4000, ge=2)
     """Number of events of each sample that are used; time and memory grow faster than its square."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from hepgen.errors import UsageError
+from hepgen.errors import ConfigError, UsageError
 from hepgen.generators.base import NoiseSpec, Objective, StageBatch, Trainable
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ class Method(Trainable):
         super().__init__()
         self.features = features
         self.conditions = conditions
+
+    def require(self) -> None:
+        """Refuse to begin a fit without an optional library that it needs; what was fitted is applied without it.
+
+        Raises:
+            ConfigError: naming the library and how to get it.
+        """
 
     def objectives(self) -> list[Objective]:
         return []
@@ -144,6 +152,28 @@ class Reweighting(Method):
 
         The condition is that of the event, or, where ``changes_condition``, any that the target shall have.
         """
+
+
+def optional(module: str, extra: str, where: str, instead: str) -> Any:
+    """A module of an optional library.
+
+    Args:
+        extra: the extra of hepgen that installs it.
+        where: the key of the recipe that asks for it.
+        instead: what to take where it cannot be installed.
+
+    Raises:
+        ConfigError: if it cannot be imported.
+
+    Example:
+        >>> optional("math", "", "", "").pi
+        3.14
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        hint = f"pip install 'hepgen[{extra}]', or {instead}"
+        raise ConfigError(f"{extra} is not here ({error})", where=where, hint=hint) from error
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,9 +13,9 @@ from torch import Tensor
 from hepgen.classifiers.base import LabelledEvents
 from hepgen.classifiers.forest import Forest, Tree
 from hepgen.classifiers.trees import BoostedTrees, TreeOptions
-from hepgen.errors import ConfigError, InputFileError
+from hepgen.errors import InputFileError
 from hepgen.generators.base import StageBatch
-from hepgen.morphing.base import Reweighting
+from hepgen.morphing.base import Reweighting, optional
 
 if TYPE_CHECKING:
     from hepgen.config.morph_options import BoostedOptions
@@ -33,9 +32,6 @@ class BoostedWeights(Reweighting):
 
     The trees are grown by a library and stored as arrays, which give what the library predicts.
 
-    Raises:
-        ConfigError: if the engine is hep_ml and it is not installed.
-
     Example:
         >>> from hepgen.config.morph_options import BoostedOptions
         >>> weights = BoostedWeights(1, 0, BoostedOptions(trees=1, learning_rate=1.0, depth=1, min_leaf=5, regularisation=0))
@@ -51,7 +47,9 @@ class BoostedWeights(Reweighting):
         super().__init__(features, conditions)
         self.options = options
         self.forest = Forest.of([])
-        if options.engine == "hep_ml":
+
+    def require(self) -> None:
+        if self.options.engine == "hep_ml":
             _library()
 
     @property
@@ -138,14 +136,7 @@ class BoostedWeights(Reweighting):
 
 
 def _library() -> Any:
-    try:
-        return importlib.import_module("hep_ml.reweight")
-    except ImportError as error:
-        raise ConfigError(
-            f"hep_ml is not here ({error})",
-            where="options.boosted.engine",
-            hint="pip install 'hepgen[hep_ml]', or take the engine 'sklearn'",
-        ) from error
+    return optional("hep_ml.reweight", "hep_ml", "options.boosted.engine", "take the engine 'sklearn'")
 
 
 def _arrays(side: StageBatch) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hepgen.errors import TrainingError, UsageError
 from hepgen.generators.base import StageBatch
-from hepgen.morphing.base import Transport
+from hepgen.morphing.base import Transport, optional
 from hepgen.morphing.pairing import Array, refuse_negative_weights, shared_out, transport_cost
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ class OptimalTransport(Transport):
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         for name in _TABLES:
             self.register_buffer(name, tensors[name])
+
+    def require(self) -> None:
+        _library()
 
     @property
     def moves_masses(self) -> bool:
@@ -136,9 +139,7 @@ def _drawn(side: StageBatch, most: int, random: np.random.Generator) -> tuple[Ar
 
 def _plan(source: Array, target: Array, cost: Array) -> Array:
     """The optimal plan of two laws, (source, target), each row divided by its sum."""
-    import ot
-
-    plan, log = ot.emd(source, target, cost, numItermax=_ITERATIONS, log=True)
+    plan, log = _library().emd(source, target, cost, numItermax=_ITERATIONS, log=True)
     if log["warning"] is not None:
         raise TrainingError(
             f"optimal transport did not come to an end: {log['warning']}",
@@ -147,3 +148,7 @@ def _plan(source: Array, target: Array, cost: Array) -> Array:
         )
     shares: Array = plan / plan.sum(axis=1, keepdims=True)
     return shares
+
+
+def _library() -> Any:
+    return optional("ot", "pot", "method: optimal_transport", "take method: matching or quantile")

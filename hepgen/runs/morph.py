@@ -68,6 +68,7 @@ def train_morph(
         session.open([one for which in SIDES for one in sides[which].data.inputs])
         chosen_options = recipe.chosen.model_dump(mode="json")
         known = build_method(recipe.method, 1, 1, chosen_options)
+        known.require()
         conditions = recipe.representation.conditions
         fitted, notes = without_negative_weights(recipe, sides, known, session.seed)
         kept = () if known.changes_condition else conditions

@@ -107,5 +107,7 @@ def test_too_few_events_are_refused() -> None:
 def test_an_engine_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hep_ml", None)
     monkeypatch.delitem(sys.modules, "hep_ml.reweight", raising=False)
+    weights = BoostedWeights(1, 0, BoostedOptions(engine="hep_ml"))  # as for a model that was fitted elsewhere
     with pytest.raises(ConfigError, match="hep_ml is not here"):
-        BoostedWeights(1, 0, BoostedOptions(engine="hep_ml"))
+        weights.require()
+    BoostedWeights(1, 0, BoostedOptions()).require()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from optimal_normals import NOTHING, SECOND, SHIFT, clump, events, movement, normal, optimal
 
 from hepgen.config.morph_options import OptimalTransportOptions
-from hepgen.errors import UsageError
+from hepgen.errors import ConfigError, UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.optimal_transport import OptimalTransport
 
@@ -80,6 +81,18 @@ def test_what_it_cannot_do_is_refused() -> None:
         morph(x, condition, condition + 1, NOTHING)
     with pytest.raises(UsageError, match="no inverse"):
         morph.inverse(x, condition, condition, NOTHING)
+
+
+def test_without_its_library_nothing_is_fitted_and_a_stored_map_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    morph = OptimalTransport(1, 0, OptimalTransportOptions(neighbours=1))
+    morph.require()
+    one, two = (StageBatch(torch.tensor([[x], [x + 1]]), torch.empty(2, 0)) for x in (0.0, 4.0))
+    morph.fit(one, two, np.random.default_rng(0))
+    monkeypatch.setitem(sys.modules, "ot", None)
+    with pytest.raises(ConfigError, match="pot is not here") as refused:
+        morph.require()
+    assert "pip install 'hepgen[pot]'" in str(refused.value.hint)
+    assert morph(one.x, one.condition, one.condition, {}).tolist() == [[4.0], [5.0]]
 
 
 def test_what_was_fitted_can_be_stored() -> None:
