@@ -60,12 +60,13 @@ class Variant:
 
 
 _NETWORK = {"hidden": [64, 64]}
+_FINE = {"solver": "midpoint", "steps": 10}
 VARIANTS = {
     "linear, held at 5 jets": Variant("normal", options={**_NETWORK, "linear": True}),
     "any network, affine": Variant("affine", options=_NETWORK),
     "linear, affine": Variant("affine", options={**_NETWORK, "linear": True}),
-    "model of data, held": Variant("normal", "noising"),
-    "model of data, affine": Variant("affine", "noising"),
+    "model of data, held": Variant("normal", "noising", _FINE),
+    "model of data, affine": Variant("affine", "noising", _FINE),
 }
 CARRIED = "linear, affine"
 

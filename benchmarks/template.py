@@ -73,14 +73,15 @@ class Template:
         return self.generate or self.method in METHODS
 
 
+_FINE = {"solver": "midpoint", "steps": 10}
 TEMPLATES = {
     "quantile": Template("quantile"),
     "flows for flows, delta": Template("flows_for_flows", {"condition": "delta"}),
     "flows for flows, concatenated": Template("flows_for_flows", {"condition": "concatenated"}),
     "sinkhorn, delta": Template("sinkhorn", {"condition": "delta"}),
     "matching": Template("matching", {"change_condition": True}),
-    "partly noised": Template("noising", {"start": 0.5}),
-    "from noise": Template("noising"),
+    "partly noised": Template("noising", {"start": 0.5, **_FINE}),
+    "from noise": Template("noising", _FINE),
     "coupling flow": Template("coupling", {"layers": 6, "hidden": [64, 64], "dropout": 0.1}, generate=True),
 }
 

@@ -114,8 +114,8 @@ class MatchingOptions(VelocityOptions):
 
     sigma: float = Field(1e-4, ge=0, lt=1)
     """Width of the noise that is left at the end of a path."""
-    solver: Literal["euler", "midpoint", "heun"] = "midpoint"
-    """Solver of the flow; a step takes one network evaluation (euler) or two (midpoint, heun)."""
+    solver: Literal["euler", "midpoint", "heun", "adams"] = "midpoint"
+    """Solver of the flow; a step takes one network evaluation (euler, adams) or two (midpoint, heun)."""
     steps: int = Field(20, ge=1)
     """Number of steps of the solver: 20 of midpoint are 40 network evaluations."""
 

@@ -154,8 +154,8 @@ class MatchingMorphOptions(VelocityOptions):
     twice the time. Other events need none: the flow leads back."""
     bridge: float = Field(0.0, ge=0)
     """Width of the noise around a path halfway, times 2; 0: straight paths."""
-    solver: Literal["euler", "midpoint", "heun"] = "midpoint"
-    """Solver of the flow; a step takes one network evaluation (euler) or two (midpoint, heun)."""
+    solver: Literal["euler", "midpoint", "heun", "adams"] = "midpoint"
+    """Solver of the flow; a step takes one network evaluation (euler, adams) or two (midpoint, heun)."""
     steps: int = Field(4, ge=1)
     """Number of steps of the solver; may be changed after the training."""
 
@@ -179,9 +179,9 @@ class NoisingOptions(VelocityOptions):
     """Number of residual blocks."""
     start: float = Field(1.0, gt=0, le=1)
     """Share of the way to noise that an event goes before it comes back; 1: pure noise, nothing of the event is left."""
-    solver: Literal["euler", "midpoint", "heun"] = "midpoint"
-    """Solver of the flow; a step takes one network evaluation (euler) or two (midpoint, heun)."""
-    steps: int = Field(10, ge=1)
+    solver: Literal["euler", "midpoint", "heun", "adams"] = "adams"
+    """Solver of the flow; a step takes one network evaluation (euler, adams) or two (midpoint, heun)."""
+    steps: int = Field(7, ge=1)
     """Number of steps of the solver from noise to events, fewer from what is partly noise; may be changed later."""
 
 

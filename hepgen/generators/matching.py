@@ -16,7 +16,7 @@ from hepgen.generators.networks.per_feature import TOLD, PerFeature
 from hepgen.generators.networks.residual import ResidualMLP
 from hepgen.generators.networks.transformer import TransformerNetwork
 from hepgen.generators.networks.waves import with_waves
-from hepgen.generators.solvers import EVALUATIONS, integrate
+from hepgen.generators.solvers import evaluations, integrate
 
 if TYPE_CHECKING:
     from hepgen.config.families import MatchingOptions, VelocityOptions
@@ -120,7 +120,7 @@ class FlowMatching(Generator):
     @property
     def evaluations(self) -> int:
         """Passes through the network that sampling takes."""
-        return EVALUATIONS[self.options.solver] * self.options.steps
+        return evaluations(self.options.solver, self.options.steps)
 
     def noise_spec(self) -> tuple[NoiseSpec, ...]:
         return (NoiseSpec("x0", (self.features,), points=self.points > 0),)

@@ -13,6 +13,7 @@ from torch import Tensor
 from hepgen.errors import TrainingError, UsageError
 from hepgen.generators.base import StageBatch
 from hepgen.morphing.base import Transport, optional
+from hepgen.morphing.nearest import nearest
 from hepgen.morphing.pairing import Array, refuse_negative_weights, shared_out, transport_cost
 
 if TYPE_CHECKING:
@@ -120,13 +121,20 @@ class OptimalTransport(Transport):
 
     def _movement(self, places: Tensor) -> Tensor:
         """The affine movement, and the mean of what the nearest events that were fitted move beside it, (events, features)."""
-        count = min(self.options.neighbours, len(self.places))
-        distance = torch.cdist(places, self.places, compute_mode="use_mm_for_euclid_dist")
-        rows = distance.topk(count, dim=1, largest=False, sorted=False).indices
-        square = (self.places[rows] - places[:, None]).square().sum(2)  # exact where the product above is rounded
+        rows, square = self._nearest(places)
         share = 1 / square.clamp(min=_TINY)
         beside = ((share / share.sum(1, keepdim=True)).unsqueeze(2) * self.movements[rows]).sum(1)
         return places @ self.slope[:-1] + self.slope[-1] + beside
+
+    def _nearest(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of the neighbours of events among those that were fitted, and square distances, (events, neighbours)."""
+        count = min(self.options.neighbours, len(self.places))
+        if places.device.type == "cpu":
+            rows, square = nearest(places.numpy(), self.places.T.contiguous().numpy(), count)
+            return torch.from_numpy(rows), torch.from_numpy(square)
+        distance = torch.cdist(places, self.places, compute_mode="use_mm_for_euclid_dist")
+        beside = distance.topk(count, dim=1, largest=False, sorted=False).indices
+        return beside, (self.places[beside] - places[:, None]).square().sum(2)  # exact where the product is rounded
 
 
 def _drawn(side: StageBatch, most: int, random: np.random.Generator) -> tuple[Array, Array, Array]:
