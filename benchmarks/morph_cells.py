@@ -59,8 +59,7 @@ def run(
     parser.add_argument("--list", action="store_true", help="say which cells there are, and which are made")
     parser.add_argument("--table", action="store_true", help="print what is made as tables of markdown")
     arguments = parser.parse_args()
-    lines = arguments.output.read_text(encoding="utf-8").splitlines() if arguments.output.exists() else []
-    made = {line["cell"]: line for line in map(json.loads, lines)}
+    made = {line["cell"]: line for line in _lines(arguments.output)}
     if arguments.table:
         tables([line for name, line in made.items() if fnmatch(name, arguments.cells)])
         return
@@ -90,6 +89,21 @@ def run(
         print(f"{cell.name}: {seconds:.0f} s", flush=True)
     if failed:
         raise SystemExit(f"{failed} cells failed")
+
+
+def _lines(path: Path) -> list[Line]:
+    """What is made; a last line that was torn is taken off the file, so that its cell is made again."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found: list[Line] = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            found.append(json.loads(text))
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise SystemExit(f"{path}, line {number}: no JSON; mend or remove it") from None
+            path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
+            print(f"{path}: the last line was torn and is taken off", flush=True)
+    return found
 
 
 def _rounded(value: Any) -> Any:

@@ -102,7 +102,7 @@ def morph_plan(recipe: MorphRecipe, *, memory: int, budget: float | None) -> dic
     """
     sides = open_sides(recipe, memory=batch_memory(memory), hashes=False)
     source = sides["source"].data
-    representation = unfitted_representation(recipe.side("source"), source)
+    representation = unfitted_representation(recipe.side("source"), source, ordered=True)
     representation.fit(ConcatenatedSource([Head(side.train, FITTED_EVENTS) for side in sides.values()]))
     stages, options = JoinedSpace(representation).stages, recipe.chosen.model_dump(mode="json")
     methods = [build_method(recipe.method, one.features, one.conditions, options, one.points) for one in stages]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import math
 from collections.abc import Collection, Generator
 from contextlib import closing
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from hepgen.errors import InputFileError, UsageError
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
-from hepgen.events.select import apply_derived
-from hepgen.events.source import EventSource, as_numbered, record
+from hepgen.events.select import WEIGHT as EVENT_WEIGHT
+from hepgen.events.select import apply_derived, matches_file, weighted
+from hepgen.events.source import EventSource, NumberedSource, as_numbered, record
 from hepgen.morphing.base import Reweighting
 from hepgen.morphing.in_order import in_order
 from hepgen.morphing.model import MorphModel
@@ -88,6 +90,7 @@ class Morphing:
         self.seed = fresh_seed() if seed is None else seed
         self._source = as_numbered(source)
         self.copied = self._source.copied
+        self.notes: tuple[str, ...] = ()
         self._inverse = inverse
         self._wanted = wanted or KeptConditions()
         self._policy = policy
@@ -99,6 +102,7 @@ class Morphing:
         self.tally = WeightTally()
         self.events = 0
         self._check()
+        self._read = self._source if model.moves else self._weighted()
         self.schema = self._schema()
         if policy == "refuse":
             self._refuse()
@@ -132,7 +136,7 @@ class Morphing:
                 f"{what} has no inverse", where="--inverse", hint=f"train with {also}source and target exchanged"
             )
         schema = self._source.schema
-        weight = self.model.facts.get("weighting", {}).get("column")
+        weight = None if EVENT_WEIGHT in schema else self.model.facts.get("weighting", {}).get("column")
         require_columns([*self.model.schema.names, *([weight] if weight else [])], schema)
         require_same_kind(self.model.schema, schema)
         left = [one for one in schema if one.jagged and one.counter in self._counted and one.name not in self._changed]
@@ -141,6 +145,23 @@ class Morphing:
                 f"'{left[0].name}' has a value for each constituent, and the model does not move it",
                 where=f"tree '{schema.tree}'", hint="train with it: name it among the columns of the recipe",
             )  # fmt: skip
+
+    def _weighted(self) -> NumberedSource:
+        """The source with the weight of each event: its column, times the weight that the recipe gave its file."""
+        if EVENT_WEIGHT in self._source.schema:
+            return self._source
+        known = self.model.facts["weighting"]
+        patterns = known.get("file_weights", {})
+        factors = {
+            file: next((factor for pattern, factor in patterns.items() if matches_file(file, pattern)), None)
+            for file in self._source.files
+        }
+        strange = [file for file, factor in factors.items() if factor is None]
+        if patterns and strange:
+            named = ", ".join(strange[:3]) + ", ..." * (len(strange) > 3)
+            self.notes += (f"the recipe has no file weight for {named}: events count with 1 there",)
+        escaped = {glob.escape(file): 1.0 if factor is None else factor for file, factor in factors.items()}
+        return weighted(self._source, known["column"], escaped if patterns else None)
 
     @cached_property
     def _counted(self) -> dict[str, str]:
@@ -156,6 +177,10 @@ class Morphing:
             new += [_before(schema[name]) for name in self._changed]
         new.append(Column(DISTANCE, "float32") if self.model.moves else Column(WEIGHT, "float64"))
         new.append(Column(OUTSIDE, "bool"))
+        stale = [one.name for one in new if one.name in {DISTANCE, OUTSIDE} and one.name in schema]
+        if stale:
+            self.notes += (f"the file was morphed before: {' and '.join(stale)} are those of this morph now",)
+            schema = schema.replace(one for one in schema if one.name not in stale)
         return with_columns(schema, new, "morph the file as it was before, or rename the column")
 
     @cached_property
@@ -221,7 +246,7 @@ class Morphing:
         """The events, one batch a block, with the columns of ``schema``; blocks side by side on the threads of torch."""
         # Constituents take their memory and their threads inside a block; another device takes one block at a time.
         alone = self.model.clouds is not None or self.model.device.type != "cpu"
-        found = copied_blocks(self._source, self.model.block_size)
+        found = copied_blocks(self._read, self.model.block_size)
         made = in_order(self._block, enumerate(found), threads=1 if alone else torch.get_num_threads())
         with closing(made):
             for block in made:
@@ -243,7 +268,7 @@ class Morphing:
             values, found = weighed(self.model, events)
         rows = rows[~np.isnan(found[rows])]
         for name in (name for name in self._changed if values is not None and name not in self._recomputed):
-            columns[name] = replaced(columns[name], values[name], rows)
+            columns[name] = replaced(name, columns[name], values[name], rows)
         for counter, name in self._counted.items():
             if counter in columns:
                 columns[counter] = np.asarray(ak.num(columns[name], axis=1))
@@ -253,6 +278,8 @@ class Morphing:
         columns.update(old)
         columns |= {one.name: batch[one.name] for one in self.copied}
         columns[OUTSIDE] = strange
+        if not self.model.moves:
+            columns[EVENT_WEIGHT] = batch[EVENT_WEIGHT]
         return _Block(columns, rows, found[rows])
 
     def _finished(self, block: _Block) -> ak.Array:
@@ -264,13 +291,7 @@ class Morphing:
             columns[DISTANCE][rows] = block.found
             self._distance += float(columns[DISTANCE].sum(dtype=np.float64))
         else:
-            column = self.model.facts["weighting"]["column"]
-            weight = np.ones(size) if column not in columns else np.asarray(columns[column], dtype=np.float64)
-            if not np.isfinite(weight).all():
-                event = self.events + int(np.flatnonzero(~np.isfinite(weight))[0])
-                raise InputFileError(
-                    "a weight is not finite", where=f"column '{column}', event {event}", hint="cut such events away"
-                )
+            weight = np.asarray(columns[EVENT_WEIGHT], dtype=np.float64)
             columns[WEIGHT] = weight.copy()  # an event that is kept as it is keeps its weight
             columns[WEIGHT][rows] = self.tally.update(block.found, weight[rows], self._scale)
         self.events += size
@@ -323,5 +344,5 @@ def morph_to_file(
     return MorphSummary(
         str(path), events, morphing.outside, morphing.unmoved, morphing.distance, morphing.effective,
         morphing.seed, seconds, events / max(1e-9, seconds), peak_memory(),
-        (*notes, *(() if model.moves else morphing.tally.doubts())),
+        (*morphing.notes, *notes, *(() if model.moves else morphing.tally.doubts())),
     )  # fmt: skip

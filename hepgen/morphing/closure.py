@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
+from scipy.stats import norm
 
 from hepgen.events.select import WEIGHT as EVENT_WEIGHT
-from hepgen.events.select import select_events
 from hepgen.events.source import EventSource
 from hepgen.morphing.apply import OLD, WEIGHT, Morphing
 from hepgen.morphing.held_out import drawn
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.moving import encoded
-from hepgen.morphing.pairing import assigned
 from hepgen.morphing.wanted import KeptConditions
 from hepgen.morphing.weighting import effective_sample_size
 
-LARGE = 3.0
-"""Standard deviations above which a shift is more than the statistics of the two halves explain."""
-_MATCHED = 2000
-"""Events of either half that are matched one to one."""
+RARE = 0.003
+"""Chance with which one of all shifts would be as large by the statistics of the two halves alone."""
+TIMES = 3.0
+"""How many times as far as the quantiles of the two halves are apart events may move: a map follows more than quantiles."""
+_MOST_PAIRED = 20  # columns of which pairs are looked at
+_QUANTILES = 50_000
 
 
 @dataclass
@@ -35,9 +37,10 @@ class Closure:
     Attributes:
         events: of the half that was moved, as many as were looked at.
         distance: mean distance of a move, in widths of the features; NaN for weights.
-        apart: the same for the least movement that makes events of one half those of the other, one to one: what lies
-            between two such samples by their statistics. NaN for weights.
-        shifts: by column, the change of its mean in units of its statistical error with two such halves.
+        apart: the mean distance that makes the quantiles of each column of one half those of the other: what lies between
+            two such samples by their statistics. NaN for weights.
+        shifts: by column, and by what else there is, the change of a mean (of a width, of a correlation) in units of its
+            statistical error with two such halves.
     """
 
     events: int
@@ -47,24 +50,30 @@ class Closure:
 
     @property
     def worst(self) -> tuple[str, float]:
-        """The column whose mean is shifted most, and by how many standard deviations."""
+        """What is shifted most, and by how many standard deviations."""
         return max(self.shifts.items(), key=lambda one: abs(one[1]), default=("", 0.0))
 
     @property
+    def limit(self) -> float:
+        """Standard deviations that the largest of so many shifts has by chance in 3 of 1000 samples."""
+        return float(norm.isf(RARE / 2 / max(1, len(self.shifts))))
+
+    @property
     def holds(self) -> bool:
-        """Whether nothing moved by more than its statistics: no mean, and events no further than the halves are apart."""
-        return not self.distance > self.apart and all(abs(value) <= LARGE for value in self.shifts.values())
+        """Whether nothing moved by more than its statistics: no mean, width or correlation, nor events on average."""
+        return not self.distance > TIMES * self.apart and abs(self.worst[1]) <= self.limit
 
     def words(self) -> list[str]:
         """What to say of it."""
         name, worst = self.worst
         moved = []
         if not math.isnan(self.distance):
-            moved = [
-                f"mean distance {self.distance:.3g} widths of the features, {self.apart:.3g} lie between the halves"
-            ]
+            allowed = f"the quantiles of the halves are {self.apart:.3g} apart, {TIMES:.0f} times as much is allowed"
+            moved = [f"mean distance {self.distance:.3g} widths of the features ({allowed})"]
         if name:
-            moved.append(f"largest shift of a mean: {name}, {worst:+.1f} standard deviations")
+            moved.append(
+                f"largest of {len(self.shifts)} shifts: {name}, {worst:+.1f} standard deviations of {self.limit:.1f} allowed"
+            )
         verdict = "no more than its statistics" if self.holds else "MORE than its statistics"
         return [f"closure, one half of the source onto the other: {'; '.join(moved)}", f"it moves {verdict}"]
 
@@ -73,6 +82,7 @@ class Closure:
         distance, apart = (None if math.isnan(one) else one for one in (self.distance, self.apart))
         return {
             "events": self.events, "distance": distance, "apart": apart, "shifts": self.shifts, "holds": self.holds,
+            "words": self.words(),
         }  # fmt: skip
 
 
@@ -80,9 +90,10 @@ def closure_of(model: MorphModel, half: EventSource, other: EventSource, seed: i
     """Apply a map that was learned between two halves of a sample to the first half.
 
     A mean that was learned from n events on either side fluctuates by sqrt(2 / n) of the column's width, whatever the
-    method; a method that moves it by more adds something of its own. Nor does an event have to go further than to the
-    one of the other half that the least movement of all assigns to it: a method that moves events by more on average,
-    for instance because it makes them anew, moves them for no reason that lies in the samples.
+    method, and so do means of squares and of products (widths and correlations); a method that moves one by more adds
+    something of its own. On average events have to go about as far as the quantiles of the halves are apart, and somewhat
+    further where a map follows more than quantiles: a method that moves them by several times that, for instance because
+    it makes them anew, moves them for no reason that lies in the samples.
 
     Args:
         model: trained with ``closure: true``.
@@ -91,9 +102,6 @@ def closure_of(model: MorphModel, half: EventSource, other: EventSource, seed: i
         seed: of random numbers.
         most: events to look at.
     """
-    column = model.facts.get("weighting", {}).get("column")
-    if column is not None:  # the training has given it another name
-        half = select_events(half, derived={column: EVENT_WEIGHT})
     morphing = Morphing(model, half, seed=seed, old_values=model.moves, policy="morph")
     names = [
         one.name for one in half.schema
@@ -112,21 +120,53 @@ def closure_of(model: MorphModel, half: EventSource, other: EventSource, seed: i
         if morphing.events >= most:
             break
     weights = [np.concatenate(one) if one else np.ones(0) for one in (given, new)]
-    shifts = {name: _shift(np.concatenate(old[name]), np.concatenate(found[name]), *weights) for name in names}
-    apart = _least_movement(model, half, other, seed) if model.moves else math.nan
-    return Closure(morphing.events, morphing.distance, apart, shifts)
+    before, after = (
+        {name: np.concatenate(one[name]) if one[name] else np.ones(0) for name in names} for one in (old, found)
+    )
+    return Closure(
+        morphing.events, morphing.distance, _between_quantiles(model, half, other, seed) if model.moves else math.nan,
+        _shifts(before, after, weights),
+    )  # fmt: skip
 
 
-def _least_movement(model: MorphModel, half: EventSource, other: EventSource, seed: int) -> float:
-    """Mean distance in the features between events of two samples, matched one to one at the least sum of squares.
+def _shifts(
+    before: dict[str, NDArray[np.float64]],
+    after: dict[str, NDArray[np.float64]],
+    weights: Sequence[NDArray[np.float64]],
+) -> dict[str, float]:
+    """Changes of means, widths and correlations over their errors; a column of one value has none."""
+    scaled: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    for name, values in before.items():
+        there = np.isfinite(values)
+        if there.any() and values[there].std() > 0:
+            middle, width = values[there].mean(), values[there].std()
+            # of long tails one event is most of a square
+            scaled[name] = tuple(np.clip((one[name] - middle) / width, -5, 5) for one in (before, after))
+    found = {name: _shift(*pair, *weights) for name, pair in scaled.items()}
+    for name, (was, now) in scaled.items():
+        found[f"width of {name}"] = _shift(was**2, now**2, *weights)
+    for one, other in itertools.combinations(list(scaled)[:_MOST_PAIRED], 2):
+        products = (scaled[one][side] * scaled[other][side] for side in (0, 1))
+        found[f"{one} with {other}"] = _shift(*products, *weights)
+    return found
 
-    Events keep their conditions, which count as much as the features.
+
+def _between_quantiles(model: MorphModel, half: EventSource, other: EventSource, seed: int) -> float:
+    """Mean distance, in the features, between the quantiles of two samples, as of all their events.
+
+    Quantiles of n events fluctuate by 1 / sqrt(n): those of fewer are scaled.
     """
-    size = min(_MATCHED, half.num_events, other.num_events)
-    ours, theirs = (_in_features(model, one, size, seed, side) for side, one in enumerate((half, other)))
-    theirs = theirs[assigned(cdist(ours, theirs, "sqeuclidean"))]
+    sides = half, other
+    size = min(_QUANTILES, *(side.num_events for side in sides))
     features = model.space.stage.features
-    return float(np.linalg.norm((ours - theirs)[:, :features], axis=1).mean())
+    ours, theirs = (
+        np.sort(_in_features(model, one, size, seed, side)[:, :features], axis=0) for side, one in enumerate(sides)
+    )
+    rows = min(len(ours), len(theirs))
+    apart = np.abs(ours[:rows] - theirs[:rows])
+    # an event's columns have ranks of their own: of each column the mean square counts
+    mean = float(np.sqrt((apart**2).mean(axis=0).sum()))
+    return mean * math.sqrt(rows / min(side.num_events for side in sides))
 
 
 def _in_features(model: MorphModel, source: EventSource, size: int, seed: int, side: int) -> NDArray[np.float64]:

@@ -171,8 +171,16 @@ class MorphModel:
             "## Held-out events",
             "",
             *_judged(self.held_out),
+            *_closed(self.facts.get("closure")),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
+
+
+def _closed(found: Mapping[str, Any] | None) -> list[str]:
+    """Lines of the card: what a closure test said."""
+    if found is None:
+        return []
+    return ["", "## Closure test", "", "Learned from one half of the source to the other.", "", *found["words"]]
 
 
 def _judged(found: Separation | None) -> list[str]:

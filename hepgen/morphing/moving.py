@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hepgen.events.casts import checked_cast
+from hepgen.events.schema import Column
 from hepgen.generators.base import NoiseSpec
 from hepgen.morphing.base import Reweighting, Transport
 from hepgen.morphing.model import MorphModel
@@ -135,11 +137,14 @@ def _with_clouds(
     return space.decode(stage.name, y, tensors, torch.empty(size, 0)), sound
 
 
-def replaced(old: Any, new: Any, rows: NDArray[np.int64]) -> Any:
-    """A column, of numbers or of lists, with the new values of some events.
+def replaced(name: str, old: Any, new: Any, rows: NDArray[np.int64]) -> Any:
+    """A column, of numbers or of lists, with the new values of some events, in the type that it has.
+
+    Raises:
+        ModelError: if the type of the file does not hold a new value.
 
     Example:
-        >>> replaced(ak.Array([[1], [2, 2]]), ak.Array([[], [3]]), np.array([1])).to_list()
+        >>> replaced("n", ak.Array([[1], [2, 2]]), ak.Array([[], [3]]), np.array([1])).to_list()
         [[1], [3]]
     """
     if isinstance(old, ak.Array) and "var" in old.typestr:
@@ -147,5 +152,5 @@ def replaced(old: Any, new: Any, rows: NDArray[np.int64]) -> Any:
         index[rows] += len(old)
         return ak.concatenate([old, new])[index]
     known = ak.to_numpy(old).copy()
-    known[rows] = ak.to_numpy(new)[rows]
+    known[rows] = checked_cast(ak.to_numpy(new)[rows], Column(name, known.dtype.name), keep_nonfinite=True)
     return known

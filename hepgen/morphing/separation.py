@@ -18,6 +18,8 @@ FEWEST = 200
 """Events of either side, and effective ones by their weights, below which trees see too little to say anything."""
 SURE = 2.0
 """Standard deviations above which two AUC are said to differ."""
+HARMFUL = 3.0
+"""Standard deviations of the difference above which a map is said to make things worse: a word that stops a user."""
 _FOLDS, _PARTS = 5, 10
 _LARGEST_RATIO = 20.0
 
@@ -69,8 +71,9 @@ class Separation:
         verb: ``moved`` or ``weighted``.
         before, after: AUC of the events of the source as they are, and moved or weighted, against the target.
         floor: AUC of one half of the target against the other.
-        worse: whether ``after`` is larger than ``before`` by more than ``SURE`` errors of the difference, which is known
-            better than either: both are of the same events.
+        worse: whether ``after`` is larger than ``before`` by more than ``HARMFUL`` errors of the difference, which is known
+            better than either, since both are of the same events; and larger than the floor by more than ``SURE`` errors.
+            Below 0.5 nothing is told, and how far below says nothing.
         events, floor_events: of either side.
         effective: what the source's events are worth by their weights ``after``.
         seen: what the trees saw, in words.
@@ -129,7 +132,7 @@ class Separation:
             return ""
         return (
             f"{self.verb} events are told from the target BETTER than before, AUC {self.after} and {self.before}: this is "
-            "worse than doing nothing; train longer (--budget) or take another method, and check what it makes with "
+            "worse than doing nothing; train longer (--budget) if it is trained, or take another method, and check what it makes with "
             "'hepgen evaluate TARGET OUT'"
         )
 
@@ -194,13 +197,14 @@ def separation_of(
         _measured(_judged(target, after, seed), size),
         _measured(_judged(first, second, seed), half),
     )
-    change = [one - other for one, other in zip(found, was, strict=True)]
+    change = _area([one - other for one, other in zip(found, was, strict=True)])
+    harm = Area(min(change.value, found[0] - 0.5), change.error)
     return Separation(
         verb=verb,
         before=_area(was),
         after=_area(found),
         floor=_area(at_floor),
-        worse=change[0] > SURE * _area(change).error,
+        worse=harm.value > HARMFUL * harm.error and _area(found).above(_area(at_floor)),
         events=size,
         floor_events=half,
         effective=effective_sample_size(after.weights),

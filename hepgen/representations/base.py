@@ -80,6 +80,8 @@ class ConditionRange:
 class Vectors:
     """What a representation says whose every stage makes one vector an event."""
 
+    ordered: bool = False
+
     @property
     def ragged(self) -> tuple[str, ...]:
         return ()
@@ -101,6 +103,7 @@ class Representation(Protocol):
     Shapes: ``pack`` gives physical tensors, among them ``condition`` of shape (events, conditions) in physical units
     (possibly with zero columns). ``encode`` gives float32 tensors, noise-free, one or more per stage, that a cache may
     hold. ``features`` maps cached tensors and noise of shape (events, stage.noise) in [0, 1) to the generator's space.
+    ``ordered`` is set before the fit where events will be moved: each feature then grows with what it stands for.
 
     A stage of clouds has features of shape (events, constituents, stage.features), noise of (events, constituents,
     stage.noise), and a ``mask``. Cached tensors that ``ragged`` names have an axis of constituents, padded, behind
@@ -108,6 +111,7 @@ class Representation(Protocol):
     """
 
     kind: ClassVar[str]
+    ordered: bool = False
 
     @property
     def stages(self) -> tuple[Stage, ...]: ...

@@ -58,6 +58,7 @@ class ParticleCloudRepresentation:
     """
 
     kind: ClassVar[str] = "particle_cloud"
+    ordered: bool = False
 
     def __init__(
         self,
@@ -141,10 +142,8 @@ class ParticleCloudRepresentation:
                 )  # fmt: skip
         for name in self._options:
             if name not in names[0] | names[1]:
-                raise ConfigError(
-                    f"no column '{name}' is modelled", where="representation.columns",
-                    hint=f"there are {', '.join(sorted(names[0] | names[1]))}",
-                )  # fmt: skip
+                hint = f"there are {', '.join(sorted(names[0] | names[1]))}"
+                raise ConfigError(f"no column '{name}' is modelled", where="representation.columns", hint=hint)
         own = [{name: self._options[name] for name in self._options if name in known} for known in names]
         mirror = [[facts.axis_name(role), *tables.prongs.turning(role)] for role in self._mirrored(facts)]
         shape = self._layout.schema
@@ -152,6 +151,7 @@ class ParticleCloudRepresentation:
         self._jets = TableRepresentation(
             shape.replace(tables.jet_columns), self._conditions, {**tables.prongs.options, **own[0]}, mirror
         )
+        self._jets.ordered = self.ordered
         kinematics = {name: {"kind": "continuous"} for name in (MOMENTUM, DISTANCE)}
         parts = TableRepresentation(shape.replace(tables.part_columns), (), {**kinematics, **own[1]})
         self._parts = ConstituentLatents(parts)

@@ -40,7 +40,8 @@ class TableRepresentation(Vectors):
 
     Stages: ``discrete`` for the columns with a few values and for which values are absent, ``columns`` for the rest given
     those. A stage that has nothing to do is left out. Without conditions, and where every combination of the discrete
-    values is seen often enough, the combinations are the values of one number: they come as often as they did.
+    values is seen often enough, the combinations are the values of one number: they come as often as they did. That number
+    has no order that means anything, so it is not made where events are to be moved (``ordered``).
 
     Physical tensors: ``condition`` (events, conditions) and ``columns`` (events, columns that vary), both float64; while
     an event is decoded also ``discrete`` (events, discrete), float32, the latent values at the middle of the atoms.
@@ -126,7 +127,9 @@ class TableRepresentation(Vectors):
         )  # fmt: skip
 
     def fit(self, source: EventSource) -> None:
-        self._facts, self._transform = fit_table(source, self._layout, self._options, self._mirrored)
+        self._facts, self._transform = fit_table(
+            source, self._layout, self._options, self._mirrored, combine=not self.ordered
+        )
         if self._transform.columns.size == 0:
             raise InputFileError("no column varies: there is nothing to learn", where=f"tree '{self.schema.tree}'")
 

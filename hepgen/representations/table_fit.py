@@ -44,11 +44,14 @@ def fit_table(
     layout: TableLayout,
     options: Mapping[str, Mapping[str, Any]],
     mirrored: Sequence[Sequence[int]] = (),
+    *,
+    combine: bool = True,
 ) -> tuple[list[ColumnFacts], TableTransform]:
     """Facts of all elements of the layout, and the transform of those that are not constant.
 
     The transform's conditions are all conditions of the layout; its columns are the modelled ones that vary.
     ``mirrored`` holds groups of columns, by their place among the modelled ones, that may change their sign together.
+    Discrete values become one number, which counts their combinations, only where they ``combine``.
 
     Raises:
         InputFileError: for no events, infinite values or values outside set bounds.
@@ -66,7 +69,7 @@ def fit_table(
     relations = [one for one in relations if chosen[one.child].affine is None]
     relations = mirrored_relations(relations, chosen, mirrors)
     groups = _absent_together(sample, chosen, first)
-    survey = _Reduced(chosen, relations, groups, combine=first == 0)
+    survey = _Reduced(chosen, relations, groups, combine=combine and first == 0)
     for rows, row_weights in _matrices(source, layout):
         survey.update(rows[:, varying], row_weights)
     kept = survey.holding()

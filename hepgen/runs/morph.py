@@ -146,7 +146,7 @@ def _prepare(
 ) -> tuple[Representation, dict[str, tuple[EncodedCache, EncodedCache | None]]]:
     """One representation of both samples together, and their encoded events."""
     session.message("fitting the representation of both samples")
-    representation = unfitted_representation(recipe.side("source"), sides["source"].data)
+    representation = unfitted_representation(recipe.side("source"), sides["source"].data, ordered=True)
     representation.fit(ConcatenatedSource([sides[which].train for which in SIDES]))
     fingerprint = digest_of([representation.state(), session.content["inputs"], plain])
     caches: dict[str, tuple[EncodedCache, EncodedCache | None]] = {}
@@ -238,7 +238,8 @@ def _weighting(
     log_most = scale.log_most if np.isfinite(scale.log_most) else None
     tally = WeightTally()
     tally.update(logs, weight, scale)
-    return {"log_most": log_most, "log_norm": scale.log_norm, "column": recipe.source.weight}, tally.misfit()
+    given = {"column": recipe.source.weight, "file_weights": recipe.source.file_weights or {}}
+    return {"log_most": log_most, "log_norm": scale.log_norm, **given}, tally.misfit()
 
 
 def _held_out(recipe: MorphRecipe, sides: dict[str, Side]) -> tuple[EventSource, EventSource]:

@@ -11,7 +11,9 @@ import awkward as ak
 import numpy as np
 
 from hepgen.config.representation import CalorimeterRecipe
-from hepgen.errors import ConfigError, InputFileError, leaving_out, suggest
+from hepgen.errors import ConfigError, InputFileError, ModelError, leaving_out, suggest
+from hepgen.events.casts import checked_cast
+from hepgen.events.schema import Column
 from hepgen.events.select import WEIGHT, select_events, weighted
 from hepgen.events.source import Array, EventSource, NumberedBatch, SourceBase, as_numbered
 from hepgen.events.split import uniform_hash
@@ -119,7 +121,7 @@ def refuse_counters(data: RunData) -> None:
 
 
 def check_pair(source: RunData, target: RunData) -> None:
-    """Refuse two samples of other columns, kinds of columns or units, and ones with too few events.
+    """Refuse two samples of other columns, kinds of columns, types or units, and ones with too few events.
 
     Raises:
         InputFileError: naming the column and what each side says of it.
@@ -155,6 +157,31 @@ def check_pair(source: RunData, target: RunData) -> None:
                 where=", ".join(str(file["path"]) for file in data.inputs),
                 hint="look at the cut and the split, or add files",
             )  # fmt: skip
+    refuse_narrow_types(source, target)
+
+
+def refuse_narrow_types(source: RunData, target: RunData) -> None:
+    """Refuse whole numbers of the source whose type does not hold what the target has: moved events have that type.
+
+    Raises:
+        InputFileError: naming the column, its type, and what the target has.
+    """
+    ours, theirs = source.learned, target.learned
+    narrow = [
+        one.name for one in ours
+        if np.dtype(one.dtype).kind in "biu" and not np.can_cast(theirs[one.name].dtype, one.dtype) and not one.jagged
+    ]  # fmt: skip
+    for batch in target.events.batches(narrow) if narrow else ():
+        for name in narrow:
+            values = ak.to_numpy(batch[name])
+            finite = values[np.isfinite(values)]
+            try:
+                checked_cast(finite, Column(name, ours[name].dtype))
+            except ModelError as error:
+                raise InputFileError(
+                    f"{error.what} in the target", where=f"the source has '{name}' as {ours[name].dtype}, the target as "
+                    f"{theirs[name].dtype}", hint=f"write it in a wider type in the source, or {leaving_out(name)}",
+                ) from None  # fmt: skip
 
 
 def refuse_strangers(

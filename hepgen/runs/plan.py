@@ -13,8 +13,11 @@ DEFAULT_BUDGET = 1800.0
 """Seconds of training where neither a budget nor steps nor epochs are given."""
 
 
-def unfitted_representation(recipe: Recipe, data: RunData) -> Representation:
+def unfitted_representation(recipe: Recipe, data: RunData, *, ordered: bool = False) -> Representation:
     """The representation that a recipe asks for.
+
+    Args:
+        ordered: whether each number of an event keeps its order, as a map of events needs it.
 
     Raises:
         InputFileError: if no event is left to train on, or the columns are not what the representation needs.
@@ -29,7 +32,9 @@ def unfitted_representation(recipe: Recipe, data: RunData) -> Representation:
     if data.exploded is not None:
         given = [name for name in data.exploded.given if name != WEIGHT]
         options["conditions"] = list(dict.fromkeys([*options["conditions"], *given]))
-    return registry.build(options, data.learned)
+    found = registry.build(options, data.learned)
+    found.ordered = ordered
+    return found
 
 
 def check_stages(recipe: Recipe, stages: tuple[Stage, ...]) -> None:

@@ -7,8 +7,9 @@ from typing import Literal
 
 from hepgen.config.methods import find_clouds
 from hepgen.config.morph import MorphRecipe
-from hepgen.config.representation import CloudRecipe, TableRecipe
-from hepgen.errors import ConfigError, UsageError
+from hepgen.config.representation import CloudRecipe
+from hepgen.errors import ConfigError
+from hepgen.events.schema import Schema
 from hepgen.events.source import EventSource
 from hepgen.morphing.base import Method
 from hepgen.morphing.positive import PositiveSource, mean_weights
@@ -73,25 +74,23 @@ def without_negative_weights(
 
     Raises:
         InputFileError: if the weights of a side do not add up to more than 0.
-        UsageError: for events that are no table, of which trees do not see what they are.
     """
     fitted, notes = dict(sides), []
     for which, side in sides.items():
         negative = check_weights(which, side.data, side.train)
         if not negative or not method.moves_masses:
             continue
-        if not isinstance(recipe.representation, TableRecipe):
-            other = "coupling: independent, which takes any weights"
-            raise UsageError(
-                f"'{recipe.method}' moves masses, and {100 * negative:.3g} % of the weights of the {which} are negative",
-                where=f"method: {recipe.method}",
-                hint=f"take {other}" if recipe.method == "matching" else f"take the method 'matching' with {other}",
-            )
         weights = mean_weights(side.train, seed)
         validation = PositiveSource(side.validation, weights) if side.validation.num_events else side.validation
         fitted[which] = Side(side.data, PositiveSource(side.train, weights), validation)
         notes.append(
             f"{100 * negative:.3g} % of the events of the {which} have negative weights, and '{recipe.method}' moves masses: "
-            "each event counts with the mean weight of events like it"
+            f"each event counts with the mean weight of events like it{_seen(side.train.schema)}"
         )
     return fitted, notes
+
+
+def _seen(schema: Schema) -> str:
+    """What the likeness of events with lists goes by, in words."""
+    lists = any(column.jagged for column in schema)
+    return " in its columns, and in the lengths, sums and first elements of its lists" if lists else ""
