@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hepgen.classifiers.base import FloatArray
+from hepgen.classifiers.forest_kernel import sums_of_leaves
+from hepgen.errors import ModelError
 
-_CHUNK = 2**21  # numbers per step: (events, trees)
+_CHUNK = 2**21  # numbers per step, where tensors are gathered: (events, trees)
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Forest(nn.Module):
         trees: (trees, nodes) each: ``feature``, ``threshold``, ``left``, ``right`` and ``value``; a leaf is its own successor.
         baseline: added to the sum, (1,).
 
+    Raises:
+        ModelError: if the arrays differ in shape, or a node leads to none that is there, or back to itself.
+
     Example:
         >>> stump = Tree(np.zeros(3, int), np.array([0.5, 0, 0]), np.array([1, -1, -1]), np.array([2, -1, -1]), np.array([0, -1, 1]))
         >>> Forest.of([stump, stump], 0.25)(torch.tensor([[0.5], [0.6]])).tolist()
@@ -59,7 +64,11 @@ class Forest(nn.Module):
         super().__init__()
         for name in self.NAMES:
             self.register_buffer(name, arrays[name])
-        self._depth = _depth(self.left, self.right)
+        shapes = {tuple(arrays[name].shape) for name in self.NAMES[:-1]}
+        if len(shapes) > 1:
+            raise ModelError(f"the arrays of the trees have the shapes {sorted(shapes)}, and not one of them")
+        self._inputs = _inputs(self.feature)
+        self._depths = _depths(self.left, self.right)
 
     @classmethod
     def of(cls, trees: Sequence[Tree], baseline: float = 0.0) -> Forest:
@@ -80,24 +89,42 @@ class Forest(nn.Module):
         return cls(**tensors, baseline=torch.tensor([baseline]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(events, features) to (events,); values are compared as float32, as those are that trees are grown on."""
+        """(events, features) to (events,); values are compared as float32, as those are that trees are grown on.
+
+        Raises:
+            ValueError: if there are fewer features than the trees look at.
+        """
         if not len(self.value) or not len(x):
             return self.baseline.to(x.dtype).expand(len(x)).clone()
-        rows = max(1, _CHUNK // len(self.value))
-        return torch.cat([self._summed(part) for part in x.float().split(rows)]).to(x.dtype)
+        if x.shape[1] < self._inputs:
+            raise ValueError(f"the trees look at {self._inputs} features, and the events have {x.shape[1]}")
+        sums = self._walked if x.device.type == "cpu" else self._gathered
+        return (sums(x.float()) + self.baseline.double()).to(x.dtype)
 
-    def _summed(self, x: Tensor) -> Tensor:
+    def _walked(self, x: Tensor) -> Tensor:
+        """Sums of the leaves' values, (events,), on the processor."""
+        feature, left, right = (getattr(self, name).numpy().view(np.uint64) for name in ("feature", "left", "right"))
+        events = x.detach().contiguous().numpy()
+        sums = sums_of_leaves(events, feature, self.threshold.numpy(), left, right, self.value.numpy(), self._depths)
+        return torch.from_numpy(sums)
+
+    def _gathered(self, x: Tensor) -> Tensor:
+        """The same on any device."""
+        rows = max(1, _CHUNK // len(self.value))
+        return torch.cat([self._gathered_at_once(part) for part in x.split(rows)])
+
+    def _gathered_at_once(self, x: Tensor) -> Tensor:
         trees, nodes = self.value.shape
         first = torch.arange(trees, device=x.device) * nodes
         place = first.expand(len(x), trees)
         feature, threshold, left, right, value = (
             getattr(self, name).flatten() for name in ("feature", "threshold", "left", "right", "value")
         )
-        for _ in range(self._depth):
+        for _ in range(self._depths.max()):
             goes_left = x.gather(1, feature[place]) <= threshold[place]
             place = first + torch.where(goes_left, left[place], right[place])
         total: Tensor = value[place].double().sum(1)
-        return total + self.baseline.double()
+        return total
 
 
 def below(threshold: FloatArray) -> NDArray[np.float32]:
@@ -112,18 +139,39 @@ def below(threshold: FloatArray) -> NDArray[np.float32]:
     return np.where(nearest.astype(np.float64) > threshold, lower, nearest)
 
 
-def _depth(left: Tensor, right: Tensor) -> int:
-    """The longest way from a root to a leaf."""
-    leaf = (left == torch.arange(left.shape[1], device=left.device)).cpu().numpy()
+def _inputs(feature: Tensor) -> int:
+    """How many features the nodes look at: one more than the last of them.
+
+    Raises:
+        ModelError: if one has a negative number.
+    """
+    numbers = feature.cpu().numpy()
+    if (numbers < 0).any():
+        raise ModelError("a node of a tree looks at no feature")
+    return int(numbers.max(initial=-1)) + 1
+
+
+def _depths(left: Tensor, right: Tensor) -> NDArray[np.int64]:
+    """The longest way from the root to a leaf, of each tree, (trees,).
+
+    Raises:
+        ModelError: if a node leads to none that is there, or back to itself: the compiled walk checks no index.
+    """
     nexts = [side.cpu().numpy() for side in (left, right)]
+    trees, nodes = left.shape
+    if any(((side < 0) | (side >= nodes)).any() for side in nexts):
+        raise ModelError("a node of a tree leads to one that is not there")
+    leaf = (np.stack(nexts) == np.arange(nodes)).all(0)
     inner = ~leaf
     inner[:, 1:] = False
-    depth = 0
-    while inner.any():
-        rows, nodes = np.nonzero(inner)
+    depths = np.zeros(trees, dtype=np.int64)
+    for _ in range(nodes):
+        depths += inner.any(1)
+        rows, places = np.nonzero(inner)
         reached = np.zeros_like(leaf)
         for side in nexts:
-            reached[rows, side[rows, nodes]] = True
+            reached[rows, side[rows, places]] = True
         inner = reached & ~leaf
-        depth += 1
-    return depth
+        if not inner.any():
+            return depths
+    raise ModelError("a node of a tree leads back to itself")
