@@ -6,12 +6,15 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from hepgen.cli.propose import absolute, calorimeter, is_shower, numbers_events, units_of, weight_of, write_recipe
 from hepgen.errors import UsageError
 from hepgen.events.jets import find_jets
 from hepgen.events.showers import find_showers
 from hepgen.events.summary import ColumnSummary, Description
 from hepgen.physics.binning import Binning
+from hepgen.runs.pairs import refuse_turns, refuse_units
 
 METHOD = "flows_for_flows"
 
@@ -34,6 +37,7 @@ def propose_morph(
 
     Raises:
         UsageError: if the two have no column in common that could be moved.
+        InputFileError: if a column has another unit in the target, or another convention of an azimuth.
     """
     sides: dict[str, dict[str, Any]] = {
         "source": {"files": [absolute(name) for name in source]},
@@ -71,6 +75,16 @@ def propose_morph(
         for one in ours.columns
         if one.column.name not in weights and _moves(one, other.get(one.column.name), counters)
     ]
+    for one in ours.columns:
+        if one.column.name in taken:
+            refuse_units(one.column, other[one.column.name].column, "--morph-to")
+            refuse_turns(one.column.name, *(np.array([side.low, side.high]) for side in (one, other[one.column.name])))
+    apart = [one for one in ours.columns if one.column.name in taken and _apart(one, other[one.column.name])]
+    for one in apart:
+        two = other[one.column.name]
+        spans = f"{one.low:g} to {one.high:g} in the source, {two.low:g} to {two.high:g} in the target"
+        notes.append(f"not moved, since the samples have nothing in common in it: {one.column.name} ({spans})")
+        taken.remove(one.column.name)
     if not taken:
         raise UsageError(
             "the two samples have no column in common that could be moved", where="--morph-to",
@@ -101,6 +115,11 @@ def _shared(names: Sequence[str], ours: Description, theirs: Description) -> lis
         if len(spans) == len(sides) and low < high:
             found.append(name)
     return found
+
+
+def _apart(one: ColumnSummary, other: ColumnSummary) -> bool:
+    """Whether all values of a column lie above those of the other sample, or below."""
+    return one.high < other.low or other.high < one.low
 
 
 def _moves(one: ColumnSummary, other: ColumnSummary | None, counters: Collection[str | None]) -> bool:

@@ -144,12 +144,7 @@ def check_pair(source: RunData, target: RunData) -> None:
                 f"'{one.name}' has another shape in the target", where=f"{one.shape} and {other.shape}",
                 hint="both samples need showers of one binning" if showers else leaving_out(one.name),
             )  # fmt: skip
-        if one.unit and other.unit and one.unit != other.unit:
-            raise InputFileError(
-                f"'{one.name}' is in {one.unit} in the source and in {other.unit} in the target",
-                where=", ".join(str(file["path"]) for file in [*source.inputs, *target.inputs]),
-                hint="bring both to one unit first; hepgen moves numbers as they are",
-            )  # fmt: skip
+        refuse_units(one, other, ", ".join(str(file["path"]) for file in [*source.inputs, *target.inputs]))
     for data, which in ((source, "source"), (target, "target")):
         if (events := data.train.num_events) < FEWEST:
             raise InputFileError(
@@ -158,6 +153,19 @@ def check_pair(source: RunData, target: RunData) -> None:
                 hint="look at the cut and the split, or add files",
             )  # fmt: skip
     refuse_narrow_types(source, target)
+
+
+def refuse_units(one: Column, other: Column, where: str) -> None:
+    """Refuse a column that is in one unit in the source and in another one in the target.
+
+    Raises:
+        InputFileError: naming both units.
+    """
+    if one.unit and other.unit and one.unit != other.unit:
+        raise InputFileError(
+            f"'{one.name}' is in {one.unit} in the source and in {other.unit} in the target", where=where,
+            hint="bring both to one unit first; hepgen moves numbers as they are",
+        )  # fmt: skip
 
 
 def refuse_narrow_types(source: RunData, target: RunData) -> None:
@@ -207,7 +215,7 @@ def refuse_strangers(
     notes = []
     for name in names:
         one, two = (values[np.isfinite(values)] for values in (ours[name], theirs[name]))
-        _refuse_turns(name, one, two)
+        refuse_turns(name, one, two)
         if not len(one) or not len(two) or (common := overlap(one, two)) >= _SMALL_OVERLAP:
             continue
         spans = f"{one.min():g} to {one.max():g} in the source, {two.min():g} to {two.max():g} in the target"
@@ -224,7 +232,7 @@ def refuse_strangers(
     return notes
 
 
-def _refuse_turns(name: str, one: Array, two: Array) -> None:
+def refuse_turns(name: str, one: Array, two: Array) -> None:
     """Refuse an azimuth in two conventions, or in radians and degrees: events would be moved by turns."""
     spans = [_span_of_azimuth(side) for side in (one, two)]
     if called_angle(name) and all(spans) and spans[0] != spans[1]:

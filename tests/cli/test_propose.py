@@ -4,15 +4,18 @@ import math
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
+import numpy as np
 import pytest
 
 from hepgen.cli.propose import propose_recipe
 from hepgen.cli.propose_morph import propose_morph
 from hepgen.config.load import parse_recipe
 from hepgen.config.yaml import format_yaml, parse_yaml
-from hepgen.errors import UsageError
-from hepgen.events.schema import Column, Schema
-from hepgen.events.summary import ColumnSummary, Description
+from hepgen.errors import InputFileError, UsageError
+from hepgen.events.schema import Column, Schema, schema_of
+from hepgen.events.source import MemorySource
+from hepgen.events.summary import ColumnSummary, Description, describe
 from hepgen.physics.binning import Binning
 
 
@@ -158,6 +161,24 @@ def test_a_morph_of_jets_moves_their_numbers_and_says_how_to_move_their_constitu
     raw = parse_yaml(texts[0])
     assert isinstance(raw, dict)
     assert raw["columns"] == ["jet_pt"]
+
+
+def test_a_morph_says_where_the_samples_do_not_fit() -> None:
+    def looked_at(unit: str, **values: np.ndarray) -> Description:
+        events = ak.Array(values)
+        return describe(MemorySource(events, schema_of(events, units={"pt": unit})))
+
+    line, turn = np.linspace(1, 100, 50), np.linspace(0, 6.2, 50)
+    first = looked_at("GeV", pt=line, m=line, phi=turn)
+    with pytest.raises(InputFileError, match="'pt' is in GeV in the source and in MeV in the target"):
+        propose_morph(["a.root"], ["b.root"], first, looked_at("MeV", pt=line, m=line, phi=turn), None)
+    with pytest.raises(InputFileError, match="'phi' runs from 0 to 2 pi in the source and from -pi to pi"):
+        propose_morph(["a.root"], ["b.root"], first, looked_at("GeV", pt=line, m=line, phi=turn - 3.1), None)
+    text = propose_morph(["a.root"], ["b.root"], first, looked_at("GeV", pt=line, m=line + 1000, phi=turn), None)
+    assert parse_yaml(text)["columns"] == ["pt", "phi"]
+    assert "nothing in common in it: m (1 to 100 in the source, 1001 to 1100 in the target)" in text
+    with pytest.raises(UsageError, match="no column in common that could be moved"):
+        propose_morph(["a.root"], ["b.root"], looked_at("", m=line), looked_at("", m=line + 1000), None)
 
 
 def test_a_morph_leaves_counters_of_lists_alone() -> None:
