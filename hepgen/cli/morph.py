@@ -100,10 +100,11 @@ def morph(
         what = "left as they are" if outside == "keep" else f"{verb} as well as may be"
         tell = sink.warn if share > 1 else sink.say
         tell(f"{summary.outside} events ({share:.3g} %) lie outside of the training: {what}, flagged in morph_outside")
-    if more := summary.unmoved - (summary.outside if outside == "keep" else 0):
-        sink.warn(
-            f"{more} events could not be {'moved' if loaded.moves else 'weighted'} and are as they were: values are missing"
-        )
+    unable = f"events could not be {'moved' if loaded.moves else 'weighted'} and are as they were"
+    if outside == "morph" and (missing := summary.unmoved - summary.failed):
+        sink.warn(f"{missing} {unable}: values are missing or not finite")
+    if summary.failed:
+        sink.warn(f"{summary.failed} {unable}: '{loaded.method.method}' found no finite values for them")
     if loaded.moves:
         sink.say(f"mean distance {summary.distance:.3g}, in widths of the features; each event's in morph_distance")
     else:

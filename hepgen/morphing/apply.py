@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import math
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,9 +27,8 @@ from hepgen.morphing.base import Reweighting
 from hepgen.morphing.in_order import in_order
 from hepgen.morphing.model import MorphModel
 from hepgen.morphing.moving import encoded, moved, replaced, weighed
-from hepgen.morphing.ranges import missing, outside
+from hepgen.morphing.seen import Seen
 from hepgen.morphing.stream import (
-    Flags,
     any_of,
     copied_blocks,
     require_columns,
@@ -51,11 +50,13 @@ Policy = Literal["refuse", "keep", "morph"]
 
 @dataclass(frozen=True)
 class _Block:
-    """The columns of a block; the rows that the method has moved, or weighted; how far, or by which log ratio."""
+    """The columns of a block; the rows that the method has moved, or weighted; how far, or by which log ratio; and how many
+    it was given and found nothing finite for."""
 
     columns: dict[str, Any]
     rows: NDArray[np.int64]
     found: NDArray[np.float64]
+    failed: int
 
 
 class Morphing:
@@ -95,9 +96,10 @@ class Morphing:
         self._wanted = wanted or KeptConditions()
         self._policy = policy
         self._old = old_values
-        self._side = "target" if inverse else "source"
+        self._seen = Seen(model, "target" if inverse else "source")
         self.outside = 0
         self.unmoved = 0
+        self.failed = 0
         self._distance = 0.0
         self.tally = WeightTally()
         self.events = 0
@@ -105,7 +107,7 @@ class Morphing:
         self._read = self._source if model.moves else self._weighted()
         self.schema = self._schema()
         if policy == "refuse":
-            self._refuse()
+            self._seen.refuse(self._source)
 
     @property
     def distance(self) -> float:
@@ -196,52 +198,6 @@ class Morphing:
         found = {name: Expression.parse(text) for name, text in self.model.facts["derived"].items()}
         return found if any(name in self._source.schema for name in found) else {}
 
-    @cached_property
-    def _cut(self) -> tuple[dict[str, Expression], Expression] | None:
-        side = self.model.facts["cut"][self._side]
-        if side["expression"] is None:
-            return None
-        define = {name: Expression.parse(text) for name, text in side["define"].items()}
-        return define, Expression.parse(side["expression"])
-
-    @cached_property
-    def _known(self) -> tuple[dict[str, list[float]], Collection[str]]:
-        """Ranges of the training by column, and the columns in which no value was missing."""
-        facts = self.model.facts
-        return facts["ranges"][self._side], facts.get("complete", {}).get(self._side, ())
-
-    def _strange(self, batch: ak.Array) -> dict[str, Flags]:
-        """Which events the training did not see the like of, by the reason."""
-        found = outside(batch, *self._known)
-        if self._cut is not None:
-            define, cut = self._cut
-            found["cut"] = ~np.asarray(cut.mask(apply_derived(batch, define)), dtype=bool)
-        return found
-
-    def _refuse(self) -> None:
-        """Refuse a file with events outside, before anything is written; reads the columns that are learned."""
-        needed = set(self.model.schema.names)
-        if self._cut is not None:
-            define, cut = self._cut
-            needed |= set(cut.names).union(*(one.names for one in define.values())) - set(define)
-        counts: dict[str, int] = {}
-        total = events = 0
-        for batch in self._source.batches([name for name in self._source.schema.names if name in needed]):
-            strange = self._strange(batch)
-            for name, flags in strange.items():
-                counts[name] = counts.get(name, 0) + int(flags.sum())
-            total += int(any_of(strange, len(batch)).sum())
-            events += len(batch)
-        if total:
-            worst = max(counts, key=lambda name: counts[name])
-            low, high = self.model.facts["ranges"][self._side].get(worst, (math.nan, math.nan))
-            reason = "the cut of the recipe" if worst == "cut" else f"'{worst}', which was {low:g} to {high:g}"
-            raise InputFileError(
-                f"{total} of {events} events are outside of what the training saw, {counts[worst]} by {reason}",
-                where="--outside refuse",
-                hint="--outside keep leaves them as they are, --outside morph moves them; both flag them",
-            )
-
     def batches(self) -> Generator[ak.Array, None, None]:
         """The events, one batch a block, with the columns of ``schema``; blocks side by side on the threads of torch."""
         # Constituents take their memory and their threads inside a block; another device takes one block at a time.
@@ -255,18 +211,27 @@ class Morphing:
     def _block(self, block: int, batch: ak.Array) -> _Block:
         """What becomes of a block, by itself: it may run beside others."""
         size = len(batch)
-        events = encoded(self.model, block, batch[list(self.model.schema.names)], self._wanted, self.seed)
-        strange = any_of(self._strange(batch), size)
-        if events.asked is not None:
-            strange |= beyond(self.model, events.asked)
-        rows = np.flatnonzero(~(strange if self._policy == "keep" else missing(batch, *self._known)))
+        strange = any_of(self._seen.strange(batch), size)
+        idle = strange.copy() if self._policy == "keep" else self._seen.missing(batch)
         columns = {name: batch[name] for name in self._source.schema.names}
         old = {name + OLD: columns[name] for name in self._changed} if self._old else {}
-        if self.model.moves:
-            values, found = moved(self.model, block, events, self.seed, inverse=self._inverse)
-        else:
-            values, found = weighed(self.model, events)
-        rows = rows[~np.isnan(found[rows])]
+        values: Any = None
+        found = np.zeros(size)
+        if not idle.all():
+            given = batch[list(self.model.schema.names)]
+            if idle.any():
+                # What stays as it is may be nothing that could be encoded: another event stands in its place.
+                given = given[np.where(idle, np.flatnonzero(~idle)[0], np.arange(size))]
+            events = encoded(self.model, block, given, self._wanted, self.seed)
+            if events.asked is not None:
+                asked = beyond(self.model, events.asked)
+                strange |= asked
+                idle |= asked & (self._policy == "keep")
+            if self.model.moves:
+                values, found = moved(self.model, block, events, self.seed, inverse=self._inverse)
+            else:
+                values, found = weighed(self.model, events)
+        rows = np.flatnonzero(~idle & ~np.isnan(found))
         for name in (name for name in self._changed if values is not None and name not in self._recomputed):
             columns[name] = replaced(name, columns[name], values[name], rows)
         for counter, name in self._counted.items():
@@ -280,7 +245,7 @@ class Morphing:
         columns[OUTSIDE] = strange
         if not self.model.moves:
             columns[EVENT_WEIGHT] = batch[EVENT_WEIGHT]
-        return _Block(columns, rows, found[rows])
+        return _Block(columns, rows, found[rows], int((~idle).sum()) - len(rows))
 
     def _finished(self, block: _Block) -> ak.Array:
         """A block with its distances or weights, counted; block after block, because sums go on through all of them."""
@@ -297,6 +262,7 @@ class Morphing:
         self.events += size
         self.outside += int(columns[OUTSIDE].sum())
         self.unmoved += size - len(rows)
+        self.failed += block.failed
         return record({name: columns[name] for name in (*self.schema.names, *(one.name for one in self.copied))}, size)
 
     @cached_property
@@ -342,7 +308,7 @@ def morph_to_file(
         drop_unwritable=drop_unwritable, threads=threads,
     )  # fmt: skip
     return MorphSummary(
-        str(path), events, morphing.outside, morphing.unmoved, morphing.distance, morphing.effective,
+        str(path), events, morphing.outside, morphing.unmoved, morphing.failed, morphing.distance, morphing.effective,
         morphing.seed, seconds, events / max(1e-9, seconds), peak_memory(),
         (*morphing.notes, *notes, *(() if model.moves else morphing.tally.doubts())),
     )  # fmt: skip

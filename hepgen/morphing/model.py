@@ -13,6 +13,7 @@ from hepgen.events.schema import Schema
 from hepgen.generators.networks.packing import frozen
 from hepgen.morphing.base import CloudTransport, Method, Transport, build_method
 from hepgen.morphing.bundles import inputs_of, open_bundle, stored_weights, weights_of
+from hepgen.morphing.quantities import QuantityRange
 from hepgen.morphing.separation import Separation
 from hepgen.morphing.space import STAGE, JoinedSpace
 from hepgen.representations import registry
@@ -35,7 +36,7 @@ class MorphModel:
         schema: columns of the source that were learned, conditions among them.
         recipe: resolved, plain values.
         provenance: see ``hepgen.surrogate.provenance``.
-        facts: plain values: ``ranges`` (by side and column), ``derived`` (expressions by column), ``split``, ``cut`` (of
+        facts: plain values: ``ranges`` (by side and column), ``quantities`` (by side, of arrays and lists), ``derived`` (expressions by column), ``split``, ``cut`` (of
             each side, with helpers), what a weighting needs, and ``held_out`` (a ``Separation``).
         clouds: what moves the constituents of events that the method has moved; None where they have none.
     """
@@ -146,6 +147,7 @@ class MorphModel:
         training: Mapping[str, Any] = self.provenance.get("training", {})
         verb = "moves" if self.moves else "weights"
         ranges = self.facts.get("ranges", {}).get("source", {})
+        quantities = map(QuantityRange.from_dict, self.facts.get("quantities", {}).get("source", ()))
         units = {column.name: column.unit for column in self.schema}
         lines = [
             f"# {self.recipe['name']}",
@@ -160,6 +162,7 @@ class MorphModel:
                 else f"- `{name}`"
                 for name in self.schema.names
             ),
+            *(f"- {one.quantity}: {one.low:g} to {one.high:g}" for one in quantities),
             "",
             f"Conditions, not moved: {', '.join(f'`{n}`' for n in self.representation.condition_names) or 'none'}.",
             "",

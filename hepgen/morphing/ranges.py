@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepgen.events.source import EventSource
+from hepgen.morphing.quantities import Quantity, QuantityRange, QuantityRanges, is_list, rows_of
 
 _FEWEST_BINS, _MOST_BINS = 20, 400
 _EVENTS_A_BIN = 50
@@ -18,6 +19,10 @@ _EVENTS_A_BIN = 50
 class Ranges:
     """An accumulator of the lowest and the highest finite value of each column with one number an event.
 
+    Args:
+        names: of such columns.
+        quantities: of columns with many numbers an event.
+
     Example:
         >>> ranges = Ranges(["x"])
         >>> ranges.update(ak.Array({"x": [1.0, float("nan"), 3.0]}))
@@ -25,33 +30,42 @@ class Ranges:
         {'x': [1.0, 3.0]}
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], quantities: Sequence[Quantity] = ()) -> None:
         self._found = {name: [np.inf, -np.inf] for name in names}
-        self._missing = dict.fromkeys(names, False)
+        self._quantities = QuantityRanges(quantities)
+        self._missing = dict.fromkeys([*names, *(one.column for one in quantities)], False)
 
     def update(self, batch: ak.Array) -> None:
         for name, bounds in self._found.items():
             values = np.asarray(batch[name], dtype=np.float64)
             finite = values[np.isfinite(values)]
-            self._missing[name] |= bool(np.isnan(values).any())
             if len(finite):
                 bounds[0], bounds[1] = min(bounds[0], float(finite.min())), max(bounds[1], float(finite.max()))
+        self._quantities.update(batch)
+        for name, known in self._missing.items():
+            self._missing[name] = known or bool(_any_element(np.isnan, batch[name]).any())
 
     def result(self) -> dict[str, list[float]]:
         """Lowest and highest value by column; columns without a finite value are left out."""
         return {name: [float(low), float(high)] for name, (low, high) in self._found.items() if low <= high}
 
     @property
+    def quantities(self) -> list[QuantityRange]:
+        """Where the quantities lay."""
+        return self._quantities.result()
+
+    @property
     def complete(self) -> list[str]:
-        """Columns in which no value was missing (NaN)."""
+        """Columns in which no value was missing (NaN), with those that the quantities are of."""
         return [name for name, missing in self._missing.items() if not missing]
 
 
-def ranges_of(source: EventSource, names: Sequence[str]) -> Ranges:
-    """The ranges of these columns of a source."""
-    found = Ranges(names)
-    if names:
-        for batch in source.batches(list(names)):
+def ranges_of(source: EventSource, names: Sequence[str], quantities: Sequence[Quantity] = ()) -> Ranges:
+    """The ranges of these columns, and of quantities of others, of a source."""
+    found = Ranges(names, quantities)
+    columns = dict.fromkeys([*names, *(name for one in quantities for name in one.columns)])
+    if columns:
+        for batch in source.batches(list(columns)):
             found.update(batch)
     return found
 
@@ -78,12 +92,31 @@ def outside(
 
 
 def missing(batch: ak.Array, names: Collection[str], complete: Collection[str]) -> NDArray[np.bool_]:
-    """Which events have a value that no method knows what to do with, (events,): infinite, or NaN in a complete column."""
+    """Which events have a value that no method knows what to do with, (events,): infinite, or NaN in a complete column.
+
+    Args:
+        names: of numbers, arrays and lists.
+        complete: those in which no value was missing in the training.
+
+    Example:
+        >>> events = ak.Array({"x": [[1.0], [], [2.0, float("inf")], [float("nan")]]})
+        >>> missing(events, ["x"], []).tolist(), missing(events, ["x"], ["x"]).tolist()
+        ([False, False, True, False], [False, False, True, True])
+    """
     found = np.zeros(len(batch), dtype=np.bool_)
     for name in names:
-        values = np.asarray(batch[name], dtype=np.float64)
-        found |= np.isinf(values) | (np.isnan(values) if name in complete else False)
+        found |= _any_element(np.isinf, batch[name])
+        if name in complete:
+            found |= _any_element(np.isnan, batch[name])
     return found
+
+
+def _any_element(test: np.ufunc, column: Any) -> NDArray[np.bool_]:
+    """Of which events a number, or any element of an array or a list, passes a test, (events,)."""
+    values = ak.Array(column)
+    if is_list(values):
+        return np.asarray(ak.any(test(values), axis=1), dtype=np.bool_)
+    return np.asarray(test(rows_of(ak.to_numpy(values))).any(axis=1))
 
 
 def overlap(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -15,6 +15,7 @@ class MorphSummary:
         events: number of events written.
         outside: events beyond what the training saw, or that its cut leaves out.
         unmoved: of these, and of those that the method could not move, how many are as they were.
+        failed: events that the method was given and found no finite values for.
         distance: mean distance that events were moved, in widths of the features; NaN for weights.
         effective: effective number of events by their new weights; NaN for a map.
     """
@@ -23,6 +24,7 @@ class MorphSummary:
     events: int
     outside: int
     unmoved: int
+    failed: int
     distance: float
     effective: float
     seed: int

@@ -19,6 +19,7 @@ from hepgen.morphing.base import CloudTransport, Method, Reweighting, build_meth
 from hepgen.morphing.closure import closure_of
 from hepgen.morphing.held_out import judge_held_out
 from hepgen.morphing.model import MorphModel
+from hepgen.morphing.quantities import quantities_of
 from hepgen.morphing.ranges import Ranges, ranges_of
 from hepgen.morphing.space import JoinedSpace
 from hepgen.morphing.weighting import WeightTally, fit_scale
@@ -113,6 +114,7 @@ def train_morph(
             known_range.update({one.name: [one.low, one.high] for one in representation.validity})
     facts: dict[str, Any] = {
         "ranges": ranges,
+        "quantities": {which: [known.to_dict() for known in one.quantities] for which, one in found.items()},
         "complete": {which: one.complete for which, one in found.items()},
         "derived": source.facts()["derived"],
         "split": source.rule.to_dict(),
@@ -265,5 +267,8 @@ def _read(data: RunData) -> Schema:
 
 
 def _ranges(data: RunData) -> Ranges:
-    """The ranges of the numbers of an event that are learned, of all events of a side."""
-    return ranges_of(data.events, [one.name for one in _read(data) if not one.jagged and not one.shape])
+    """The ranges of the numbers of an event that are learned, and of quantities of its arrays and lists, of all events of a
+    side."""
+    learned = _read(data)
+    numbers = [one.name for one in learned if not one.jagged and not one.shape]
+    return ranges_of(data.events, numbers, quantities_of(learned, data.recipe.representation))

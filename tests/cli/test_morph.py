@@ -154,6 +154,36 @@ options: {{boosted: {{trees: 20}}}}
     assert "it has no inverse" in refused.stderr
 
 
+def test_what_could_not_be_moved_says_whether_the_values_or_the_method_are_why(
+    call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = data / "dijets_qcd.root"
+    (tmp_path / "r.yaml").write_text(call("inspect", source, "--morph-to", source, "--config").stdout)
+    assert call("train", "r.yaml", "-o", "run", "--seed", "1", "--set", "method=quantile").returncode == 0
+    with uproot.open(source) as file:
+        columns = file["events"].arrays(library="np")
+    columns["m_j1"][:3], columns["m_j1"][3:5] = np.inf, np.nan
+    with uproot.recreate(tmp_path / "broken.root") as file:
+        file["events"] = columns
+    morphed = ("morph", "run", "broken.root", "-o", "out.root", "--seed", "7", "--force", "--json", "--outside")
+    done = call(*morphed, "morph")
+    assert "5 events could not be moved and are as they were: values are missing or not finite" in done.stderr
+    assert "could not be moved" not in call(*morphed, "keep").stderr  # it is said that they lie outside
+    whole = QuantileMorph.forward
+
+    def failing(self: QuantileMorph, x: Tensor, *rest: Any) -> Tensor:
+        y = whole(self, x, *rest)
+        y[100:107] = float("nan")
+        return y
+
+    monkeypatch.setattr(QuantileMorph, "forward", failing)
+    for policy in ("keep", "morph"):
+        done = call(*morphed, policy)
+        assert "7 events could not be moved and are as they were: 'quantile' found no finite values" in done.stderr
+        found = json.loads(done.stdout)
+        assert (found["outside"], found["unmoved"], found["failed"]) == (5, 12, 7)
+
+
 def test_a_map_that_harms_is_warned_of_and_weights_are_not_said_to_move(
     call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
