@@ -7,8 +7,8 @@ JSON in the output; a cell that is there is not made again, so that the benchmar
     python benchmarks/morphing.py -o morphing.jsonl --data DATA --cells 'dijets-hard/*' --seeds 1
     python benchmarks/morphing.py -o morphing.jsonl --table
 
-A half of either sample trains. The morphed other half of the source is told from the other half of the target by boosted
-trees, five in turn on all events; the floor is one half of the target against the other. Movements are in widths of the
+A half of either sample trains, of jets two thirds. The morphed rest of the source is told from the rest of the target by boosted
+trees, five in turn on all events; the floor is one part of the target against the other. Movements are in widths of the
 columns (of both samples together) and in the latent space of the method.
 """
 
@@ -68,7 +68,7 @@ def cells(seeds: int) -> Iterator[MorphCell]:
 
 @dataclass(frozen=True)
 class Halves:
-    """Both samples in halves: tables that train, and tables that are judged."""
+    """Both samples divided, most of them in halves: tables that train, and tables that are judged."""
 
     source_train: Table
     source_test: Table
@@ -77,7 +77,7 @@ class Halves:
 
     @classmethod
     def of(cls, samples: Samples) -> Halves:
-        return cls(*_halves(samples.source), *_halves(samples.target))
+        return cls(*_divided(samples.source, samples.train), *_divided(samples.target, samples.train))
 
     @property
     def judged(self) -> int:
@@ -85,9 +85,9 @@ class Halves:
         return min(JUDGED, *(len(next(iter(table.values()))) for table in vars(self).values()))
 
 
-def _halves(table: Table) -> list[Table]:
-    middle = len(next(iter(table.values()))) // 2
-    return [{name: column[half] for name, column in table.items()} for half in (slice(middle), slice(middle, None))]
+def _divided(table: Table, train: float) -> list[Table]:
+    first = round(train * len(next(iter(table.values()))))
+    return [{name: column[part] for name, column in table.items()} for part in (slice(first), slice(first, None))]
 
 
 def matrix(table: Table, names: tuple[str, ...], events: int) -> FloatArray:
