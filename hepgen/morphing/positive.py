@@ -143,7 +143,7 @@ class PositiveSource(SourceBase):
 def mean_weights(source: EventSource, seed: int) -> MeanWeights:
     """Those of a source with ``_weight``, of at most about 200,000 of its events, evenly spread.
 
-    Of lists the trees see the length, the sum, and the first eight elements.
+    Of arrays the trees see the sum beside the elements, of lists the length, the sum, and the first eight elements.
     """
     most = min(_MOST, max(1, _MOST_NUMBERS // _width(source.schema)))
     step = max(1, source.num_events // most)
@@ -156,7 +156,7 @@ def mean_weights(source: EventSource, seed: int) -> MeanWeights:
 
 def _width(schema: Schema) -> int:
     """How many numbers of an event the trees see."""
-    return sum(math.prod(one.shape) * (_LEADING + 2 if one.jagged else 1) for one in schema)
+    return sum(math.prod(one.shape) * (_LEADING + 2 if one.jagged else 1) + bool(one.shape) for one in schema)
 
 
 def _numbers(events: ak.Array, names: Sequence[str]) -> FloatArray:
@@ -165,10 +165,10 @@ def _numbers(events: ak.Array, names: Sequence[str]) -> FloatArray:
 
 
 def _flat(values: ak.Array) -> FloatArray:
-    """A column as numbers, (events, numbers); of lists what the trees see of them, NaN where they are shorter."""
+    """A column as numbers, (events, numbers), an array with its sum; of lists what the trees see, NaN where they are shorter."""
     if values.layout.purelist_isregular:
         plain: FloatArray = ak.to_numpy(values).astype(np.float64).reshape(len(values), -1)
-        return plain
+        return plain if plain.shape[1] == 1 else np.column_stack([plain.sum(axis=1), plain])
     if values.ndim > 2:
         return np.concatenate(
             [_flat(values[..., part]) for part in range(int(values.type.content.content.size))], axis=1
