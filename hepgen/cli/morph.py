@@ -102,7 +102,7 @@ def morph(
         tell(f"{summary.outside} events ({share:.3g} %) lie outside of the training: {what}, flagged in morph_outside")
     unable = f"events could not be {'moved' if loaded.moves else 'weighted'} and are as they were"
     if outside == "morph" and (missing := summary.unmoved - summary.failed):
-        sink.warn(f"{missing} {unable}: values are missing or not finite")
+        sink.warn(f"{missing} {unable}: values are missing or not finite, or lists are empty")
     if summary.failed:
         sink.warn(f"{summary.failed} {unable}: '{loaded.method.method}' found no finite values for them")
     if loaded.moves:

@@ -22,6 +22,8 @@ from hepgen.events.source import Array, record
 _LIST_BYTES = 8
 _STL_HEADER_BYTES = 10
 _LEAST_TOGETHER = 4
+_LONG_TEXT = 255
+_BYTES = AsJagged(AsDtype("u1"))
 _MOST_READS = 16
 
 
@@ -71,13 +73,18 @@ class TTreeFile(RootTree):
                 chosen = {id(sources[branch]): branch for branch, _ in places.values()}
                 picked = [sources[branch] for branch in chosen.values()]
                 step, together = _portions(picked, int(tree.num_entries), memory)
-                chunks = _chunks(tree, chosen, picked, step, together)
+                texts = {name: branch for name, branch in zip(chosen.values(), picked, strict=True) if _is_text(branch)}
+                others = [branch for branch in picked if not _is_text(branch)]
+                chunks = _chunks(tree, chosen, others, step, together)
+            done = 0
             while True:
                 with reading(self.path, where):
                     chunk = next(chunks, None)
-                if chunk is None:
-                    return
-                length = len(next(iter(chunk.values())))
+                    if chunk is None:
+                        return
+                    length = len(next(iter(chunk.values()))) if chunk else min(step, int(tree.num_entries) - done)
+                    chunk |= {name: _text(branch, done, done + length) for name, branch in texts.items()}
+                done += length
                 found = {}
                 for name, (branch, leaf) in places.items():
                     found[name] = chunk[branch] if leaf is None else chunk[branch][leaf]
@@ -94,7 +101,7 @@ def _chunks(
     Branches inside branches are read one by one: uproot looks each of them up in the whole tree otherwise, which takes
     minutes for a thousand.
     """
-    if any("/" in path for path in chosen.values()):
+    if not picked or any("/" in path for path in chosen.values()):
         entries = int(tree.num_entries)
         for start in range(0, entries, step):
             window = {"entry_start": start, "entry_stop": min(start + step, entries)}
@@ -106,6 +113,27 @@ def _chunks(
     ]
     for found in zip(*parts, strict=True):
         yield {name: array for part in found for name, array in part.items()}
+
+
+def _is_text(branch: Any) -> bool:
+    """Whether a branch holds C strings, which are read by `_text`."""
+    return bool(branch.typename == "char*")
+
+
+def _text(branch: Any, start: int, stop: int) -> ak.Array:
+    """C strings of some entries: a byte that counts their characters, or 255 and four bytes that do, and the characters.
+
+    ROOT writes nothing at all for an empty one, of which uproot makes the characters of others.
+    """
+    raw = branch.array(_BYTES, entry_start=start, entry_stop=stop, library="ak")
+    size = np.asarray(ak.num(raw))
+    offsets = np.concatenate([[0], np.cumsum(size)])
+    content = ak.to_numpy(ak.flatten(raw))
+    first = np.zeros(len(size), dtype=np.int64)
+    first[size > 0] = np.where(content[offsets[:-1][size > 0]] == _LONG_TEXT, 5, 1)
+    starts, stops = ak.index.Index64(offsets[:-1] + first), ak.index.Index64(offsets[1:])
+    characters = ak.contents.NumpyArray(content, parameters={"__array__": "char"})
+    return ak.to_packed(ak.Array(ak.contents.ListArray(starts, stops, characters, parameters={"__array__": "string"})))
 
 
 def _is_in(group: set[int], branch: Any) -> bool:

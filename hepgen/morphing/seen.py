@@ -30,6 +30,7 @@ class Seen:
     def __init__(self, model: MorphModel, side: str) -> None:
         facts = model.facts
         self._names = model.schema.names
+        self._lists = [one.name for one in model.schema if one.jagged]
         self._ranges: dict[str, list[float]] = facts["ranges"][side]
         self._complete = frozenset(facts.get("complete", {}).get(side, ()))
         stored = map(QuantityRange.from_dict, facts.get("quantities", {}).get(side, ()))
@@ -44,8 +45,11 @@ class Seen:
         return define, Expression.parse(self._cut_of["expression"])
 
     def missing(self, batch: ak.Array) -> Flags:
-        """Which events have values that no method can take, (events,): infinite ones, or missing where none were."""
-        return missing(batch, self._names, self._complete)
+        """Which events no method can take, (events,): with infinite values, or missing ones where none were, or empty lists."""
+        found = missing(batch, self._names, self._complete)
+        for name in self._lists:
+            found |= np.asarray(ak.num(batch[name])) == 0
+        return found
 
     def strange(self, batch: ak.Array) -> dict[str, Flags]:
         """Which events the training did not see the like of, by the reason, (events,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 from types import ModuleType
 
@@ -107,6 +108,26 @@ def test_real_root_reads_text_and_lists(root: ModuleType, tmp_path: Path) -> Non
     assert [str(name) for name in frame.Take["std::string"]("name").GetValue()] == names.to_list()
     flat = frame.Define("flat", "float s = 0; for (auto &row : hits) for (auto v : row) s += v; return s;")
     assert flat.Sum["float"]("flat").GetValue() == pytest.approx(float(ak.sum(hits)), rel=1e-4)
+
+
+@pytest.mark.parametrize("memory", [1 << 24, 20_000])
+def test_c_strings_of_real_root_are_read_empty_and_long_ones_too(root: ModuleType, tmp_path: Path, memory: int) -> None:
+    texts = ["" if entry % 5 == 0 else f"c{entry}" * (100 if entry % 7 == 0 else 1) for entry in range(9000)]
+    with root.TFile.Open(str(tmp_path / "c.root"), "RECREATE") as file:
+        tree = root.TTree("t", "")
+        text, x = bytearray(1000), array("i", [0])
+        tree.Branch("text", text, "text/C")
+        tree.Branch("x", x, "x/I")
+        for entry, one in enumerate(texts):
+            text[: len(one) + 1] = one.encode() + b"\0"
+            x[0] = entry
+            tree.Fill()
+        file.WriteObject(tree, "t")
+    source = open_events(tmp_path / "c.root", memory=memory)
+    for columns in (["text"], ["x", "text"]):
+        batches = list(source.batches(columns))
+        assert ak.concatenate([batch["text"] for batch in batches]).to_list() == texts
+    assert len(batches) > 1 or memory > 20_000
 
 
 def test_arrays_in_lists_and_text_in_lists_are_flat_and_said(tmp_path: Path) -> None:

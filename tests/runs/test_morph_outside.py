@@ -183,6 +183,24 @@ def test_jets_with_a_constituent_that_is_not_finite_are_flagged_and_never_moved(
         assert events.part_pt[first].to_list() == before.part_pt[first].to_list()
 
 
+def test_a_jet_without_constituents_stops_no_file(jets: MorphModel, tmp_path: Path) -> None:
+    before = next(iter(open_events(str(JETS)).batches()))
+    empty = np.flatnonzero(before.jet_pdgid == 21)[0]
+    there = np.arange(len(before)) != empty
+    lists = [name for name in before.fields if name.startswith("part_")]
+    changed = {name: before[name][there & (ak.local_index(before[name]) >= 0)] for name in lists}
+    counted = {
+        name: np.asarray(ak.num(changed["part_pt"])).astype("i4") for name in before.fields if name.startswith("npart")
+    }
+    source = _changed(tmp_path / "empty.root", **changed, **counted)
+    for policy in ("keep", "morph"):
+        _, events = _morphed(jets, source, policy=policy)
+        assert events.morph_outside[empty]
+        assert events.morph_distance[empty] == 0
+        assert len(events.part_pt[empty]) == 0
+        assert (np.asarray(events.morph_distance) > 0).sum() > 100
+
+
 def test_a_model_of_before_has_no_quantities_and_flags_by_numbers_alone(photons: MorphModel, tmp_path: Path) -> None:
     source = _showers(tmp_path / "loud.hdf5", _scaled(slice(40, 140)))
     facts = {name: fact for name, fact in photons.facts.items() if name != "quantities"}
