@@ -79,7 +79,7 @@ TEMPLATES = {
     "flows for flows, delta": Template("flows_for_flows", {"condition": "delta"}),
     "flows for flows, concatenated": Template("flows_for_flows", {"condition": "concatenated"}),
     "sinkhorn, delta": Template("sinkhorn", {"condition": "delta"}),
-    "matching": Template("matching", {"change_condition": True}),
+    "matching": Template("matching", {"change_condition": True, "solver": "midpoint", "steps": 4}),
     "partly noised": Template("noising", {"start": 0.5, **_FINE}),
     "from noise": Template("noising", _FINE),
     "coupling flow": Template("coupling", {"layers": 6, "hidden": [64, 64], "dropout": 0.1}, generate=True),

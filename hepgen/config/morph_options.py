@@ -154,9 +154,9 @@ class MatchingMorphOptions(VelocityOptions):
     twice the time. Other events need none: the flow leads back."""
     bridge: float = Field(0.0, ge=0)
     """Width of the noise around a path halfway, times 2; 0: straight paths."""
-    solver: Literal["euler", "midpoint", "heun", "adams"] = "midpoint"
+    solver: Literal["euler", "midpoint", "heun", "adams"] = "adams"
     """Solver of the flow; a step takes one network evaluation (euler, adams) or two (midpoint, heun)."""
-    steps: int = Field(4, ge=1)
+    steps: int = Field(5, ge=1)
     """Number of steps of the solver; may be changed after the training."""
 
 
@@ -181,7 +181,7 @@ class NoisingOptions(VelocityOptions):
     """Share of the way to noise that an event goes before it comes back; 1: pure noise, nothing of the event is left."""
     solver: Literal["euler", "midpoint", "heun", "adams"] = "adams"
     """Solver of the flow; a step takes one network evaluation (euler, adams) or two (midpoint, heun)."""
-    steps: int = Field(7, ge=1)
+    steps: int = Field(6, ge=1)
     """Number of steps of the solver from noise to events, fewer from what is partly noise; may be changed later."""
 
 

@@ -75,6 +75,7 @@ def test_paths_of_optimal_pairs_are_straight_and_those_of_independent_pairs_are_
 @settings(max_examples=20, deadline=None)
 def test_the_inverse_leads_back(seed: int, conditions: int, change: bool) -> None:
     morph = _restless(conditions, change_condition=change)
+    morph.options = morph.options.model_copy(update={"steps": 10})  # what is not exact is the solver alone
     random = torch.Generator().manual_seed(seed)
     x, old, new = (torch.randn(100, width, generator=random) for width in (3, conditions, conditions))
     new = new if change else old
