@@ -69,9 +69,7 @@ class FileSource(SourceBase):
         return grids.pop()
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
-        beside = {one.name for one in self.copied}
-        wanted = self.schema.names if columns is None else columns
-        names = [name if name in beside else self.schema[name].name for name in wanted]
+        names = self._named(columns)
         first = 0
         for index, file in enumerate(self._files):
             if names and file.num_entries:

@@ -46,9 +46,7 @@ class SelectedSource(SourceBase):
             self._counted = self._source.num_events
 
     def numbered_batches(self, columns: Sequence[str] | None = None) -> Iterator[NumberedBatch]:
-        beside = {one.name for one in self.copied}
-        named = self.schema.names if columns is None else columns
-        wanted = [name if name in beside else self.schema[name].name for name in named]
+        wanted = self._named(columns)
         tested = [*(self._cut.names if self._cut else ()), *self._keep_columns]
         for batch in self._source.numbered_batches(self._needed([*wanted, *tested])):
             events = apply_derived(batch.events, self._needed_derived([*wanted, *tested]), self._full)
@@ -152,11 +150,16 @@ class WeightedSource(SourceBase):
     """A source with the column ``_weight``; made by `weighted`."""
 
     def __init__(
-        self, source: EventSource, column: str | None, per_file: Mapping[str, float], refuse: bool = True
+        self,
+        source: EventSource,
+        column: str | None,
+        per_file: Mapping[str, float],
+        refuse: bool = True,
+        others: float | None = None,
     ) -> None:
         self._source = as_numbered(source)
         self._column = self._source.schema[column].name if column is not None else None
-        self._factors = _file_factors(self._source.files, per_file)
+        self._factors = _file_factors(self._source.files, per_file, others)
         self._refuse = refuse
         self.schema = self._source.schema.replace((*self._source.schema, Column(WEIGHT, "float64")))
         self.files = self._source.files
@@ -187,7 +190,12 @@ class WeightedSource(SourceBase):
 
 
 def weighted(
-    source: EventSource, column: str | None, per_file: Mapping[str, float] | None = None, *, refuse: bool = True
+    source: EventSource,
+    column: str | None,
+    per_file: Mapping[str, float] | None = None,
+    *,
+    refuse: bool = True,
+    others: float | None = None,
 ) -> WeightedSource:
     """Add the column ``_weight`` (float64): the event's weight, which may be negative, times that of its file.
 
@@ -197,24 +205,25 @@ def weighted(
         per_file: glob of file names to a factor, such as a cross-section over a number of events; every file must be
             matched, the first match counts.
         refuse: weights that are not finite, when they are read; they are given as they are otherwise.
+        others: the factor of files that none matches, which are refused where None, as are globs that match no file.
 
     Raises:
         InputFileError: for an unknown column, a glob that matches no file, or a file without a factor.
     """
-    return WeightedSource(source, column, per_file or {}, refuse)
+    return WeightedSource(source, column, per_file or {}, refuse, others)
 
 
-def _file_factors(files: Sequence[str], per_file: Mapping[str, float]) -> Array:
-    factors = np.ones(max(len(files), 1))
+def _file_factors(files: Sequence[str], per_file: Mapping[str, float], others: float | None) -> Array:
+    factors = np.full(max(len(files), 1), 1.0 if others is None else others)
     used = set()
     for index, name in enumerate(files):
         found = [pattern for pattern in per_file if matches_file(name, pattern)]
-        if per_file and not found:
+        if per_file and not found and others is None:
             raise InputFileError("no file weight for a file", where=name, hint="give a weight to every file")
         if found:
             factors[index] = per_file[found[0]]
             used.update(found)
-    for pattern in per_file:
+    for pattern in per_file if others is None else ():
         if pattern not in used:
             raise InputFileError(f"the file weight '{pattern}' matches no file", hint=suggest(pattern, files))
     return factors

@@ -120,6 +120,16 @@ class SourceBase(ABC):
         for batch in self.numbered_batches(columns):
             yield batch.events
 
+    def _named(self, columns: Sequence[str] | None) -> list[str]:
+        """The columns that are asked for, all of the schema where None; each must be of the schema, or copied.
+
+        Raises:
+            InputFileError: naming the first that is neither.
+        """
+        beside = {one.name for one in self.copied}
+        wanted = self.schema.names if columns is None else columns
+        return [name if name in beside else self.schema[name].name for name in wanted]
+
     def __len__(self) -> int:
         return self.num_events
 

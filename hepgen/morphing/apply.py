@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
 import math
 from collections.abc import Generator
 from contextlib import closing
@@ -22,7 +21,7 @@ from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import WEIGHT as EVENT_WEIGHT
 from hepgen.events.select import apply_derived, matches_file, weighted
-from hepgen.events.source import EventSource, NumberedSource, as_numbered, record
+from hepgen.events.source import EventSource, NumberedSource, as_numbered
 from hepgen.morphing.base import Reweighting
 from hepgen.morphing.in_order import in_order
 from hepgen.morphing.model import MorphModel
@@ -30,6 +29,7 @@ from hepgen.morphing.moving import encoded, moved, replaced, weighed
 from hepgen.morphing.seen import Seen
 from hepgen.morphing.stream import (
     any_of,
+    as_written,
     copied_blocks,
     require_columns,
     require_same_kind,
@@ -154,16 +154,11 @@ class Morphing:
             return self._source
         known = self.model.facts["weighting"]
         patterns = known.get("file_weights", {})
-        factors = {
-            file: next((factor for pattern, factor in patterns.items() if matches_file(file, pattern)), None)
-            for file in self._source.files
-        }
-        strange = [file for file, factor in factors.items() if factor is None]
+        strange = [file for file in self._source.files if not any(matches_file(file, one) for one in patterns)]
         if patterns and strange:
             named = ", ".join(strange[:3]) + ", ..." * (len(strange) > 3)
             self.notes += (f"the recipe has no file weight for {named}: events count with 1 there",)
-        escaped = {glob.escape(file): 1.0 if factor is None else factor for file, factor in factors.items()}
-        return weighted(self._source, known["column"], escaped if patterns else None)
+        return weighted(self._source, known["column"], patterns, others=1.0)
 
     @cached_property
     def _counted(self) -> dict[str, str]:
@@ -263,7 +258,7 @@ class Morphing:
         self.outside += int(columns[OUTSIDE].sum())
         self.unmoved += size - len(rows)
         self.failed += block.failed
-        return record({name: columns[name] for name in (*self.schema.names, *(one.name for one in self.copied))}, size)
+        return as_written(columns, self.schema, self.copied, size)
 
     @cached_property
     def _scale(self) -> WeightScale:

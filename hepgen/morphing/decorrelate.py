@@ -14,11 +14,12 @@ from hepgen.errors import InputFileError
 from hepgen.events.expressions import Expression
 from hepgen.events.schema import Column, Schema
 from hepgen.events.select import apply_derived
-from hepgen.events.source import EventSource, as_numbered, record
+from hepgen.events.source import EventSource, as_numbered
 from hepgen.morphing.decorrelator import DecorrelationModel
 from hepgen.morphing.stream import (
     Flags,
     any_of,
+    as_written,
     copied_blocks,
     require_columns,
     require_same_kind,
@@ -116,9 +117,7 @@ class Decorrelating:
         self.missing += int(np.isnan(scores).any(axis=1).sum())
         columns.update(zip(self.columns, scores.T, strict=True))
         columns[OUTSIDE] = strange
-        return record(
-            {name: columns[name] for name in (*self.schema.names, *(one.name for one in self.copied))}, len(batch)
-        )
+        return as_written(columns, self.schema, self.copied, len(batch))
 
     def _strange(self, values: ak.Array) -> dict[str, Flags]:
         """Which events have a protected value that the training did not span, by column."""

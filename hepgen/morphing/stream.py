@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -17,7 +18,7 @@ import hepgen
 from hepgen.errors import InputFileError, UsageError, suggest
 from hepgen.events.copied import CopiedColumn
 from hepgen.events.schema import Column, Schema
-from hepgen.events.source import EventSource, NumberedSource
+from hepgen.events.source import EventSource, NumberedSource, record
 from hepgen.events.writer import create_writer
 from hepgen.training.progress import Progress
 from hepgen.training.signals import StopFlag
@@ -64,6 +65,11 @@ def blocks(source: EventSource, size: int, columns: Sequence[str] | None = None)
 def copied_blocks(source: NumberedSource, size: int) -> Iterator[ak.Array]:
     """The events of a source in `blocks`, with all that can be copied."""
     return blocks(source, size, [*source.schema.names, *(one.name for one in source.copied)])
+
+
+def as_written(columns: Mapping[str, Any], schema: Schema, copied: Sequence[CopiedColumn], size: int) -> ak.Array:
+    """Columns of so many events as a record, in the order of a schema, and what is copied behind them."""
+    return record({name: columns[name] for name in (*schema.names, *(one.name for one in copied))}, size)
 
 
 def require_columns(names: Iterable[str], schema: Schema) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -639,3 +640,24 @@ def test_a_morphed_file_can_be_morphed_back(tmp_path: Path) -> None:
     before, after = _columns(QCD), _columns(tmp_path / "back.root")
     assert list(after) == [*before, "morph_distance", "morph_outside"]
     np.testing.assert_allclose(after["m_j1"], before["m_j1"], rtol=0.02)
+
+
+def test_files_of_one_name_keep_their_own_weights(tmp_path: Path) -> None:
+    """A file that is named by its last part is not taken for one of a folder."""
+    columns = {name: values[:600] for name, values in _columns(QCD).items()}
+    (tmp_path / "second").mkdir()
+    first, second = (_write(tmp_path / name, columns) for name in ("a.root", "second/a.root"))
+    files = {"files": [str(first), str(second)], "file_weights": {"*second/a*": 3.0, "*": 0.5}}
+    model = _train(
+        tmp_path / "run",
+        first,
+        HARD,
+        columns=FEATURES,
+        method="boosted",
+        options={"boosted": {"trees": 5}},
+        source=files,
+    )
+    with contextlib.chdir(tmp_path):
+        morph_to_file(model, open_events(["a.root", "second/a.root"]), tmp_path / "c.root", seed=7)
+    weight = _columns(tmp_path / "c.root")["morph_weight"]
+    assert weight[600:].sum() / weight[:600].sum() == pytest.approx(6.0, rel=1e-6)
